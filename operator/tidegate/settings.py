@@ -1,0 +1,114 @@
+"""The operator's settings: one frozen object, read once from the environment.
+
+Every setting is a variable `TIDEGATE_…`; docs/settings.md lists them. A wrong value stops the operator at
+start with a message that names the variable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tidegate import __version__
+from tidegate.api.base import parse_duration
+from tidegate.errors import Terminal
+
+PREFIX = "TIDEGATE_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an installation may set.
+
+    `prometheus_url` is None where there is no Prometheus: a Rollout then holds with
+    `MetricsUnavailable`. `cache_claim` is the PersistentVolumeClaim, in each Model's namespace, that
+    keeps artifacts; without it a Rollout is refused (`ArtifactMutable`). `file_root` is the folder below
+    which `file://` artifacts may lie; None refuses them all, because the operator reads them with its
+    own rights. `watch_namespaces` empty means all.
+    """
+
+    namespace: str = "tidegate-system"
+    watch_namespaces: tuple[str, ...] = ()
+    prometheus_url: str | None = None
+    prometheus_timeout: timedelta = timedelta(seconds=5)
+    scrape_interval: timedelta = timedelta(seconds=15)
+    cache_claim: str | None = None
+    file_root: str | None = None
+    artifact_limit_bytes: int = 20 * 1024**3
+    http_host: str = "0.0.0.0"
+    http_port: int = 8080
+    runtime_v2_image: str = f"tidegate/runtime-v2:{__version__}"
+    resync: timedelta = timedelta(minutes=5)
+    workers: int = 4
+    lease_name: str = "tidegate-operator"
+    lease_duration: timedelta = timedelta(seconds=15)
+    log_level: str = "INFO"
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of an environment. Raises Terminal (`BadSetting`) naming the wrong variable."""
+    read = _Reader(environ)
+    defaults = Settings()
+    return Settings(
+        namespace=read.text("NAMESPACE") or defaults.namespace,
+        watch_namespaces=tuple(
+            name.strip() for name in (read.text("WATCH_NAMESPACES") or "").split(",") if name.strip()
+        ),
+        prometheus_url=read.text("PROMETHEUS_URL"),
+        prometheus_timeout=read.duration("PROMETHEUS_TIMEOUT", defaults.prometheus_timeout),
+        scrape_interval=read.duration("SCRAPE_INTERVAL", defaults.scrape_interval),
+        cache_claim=read.text("CACHE_CLAIM"),
+        file_root=read.text("FILE_ROOT"),
+        artifact_limit_bytes=read.integer("ARTIFACT_LIMIT_BYTES", defaults.artifact_limit_bytes),
+        http_host=read.text("HTTP_HOST") or read.plain("POD_IP") or defaults.http_host,
+        http_port=read.integer("HTTP_PORT", defaults.http_port),
+        runtime_v2_image=read.text("RUNTIME_V2_IMAGE") or defaults.runtime_v2_image,
+        resync=read.duration("RESYNC", defaults.resync),
+        workers=max(1, read.integer("WORKERS", defaults.workers)),
+        lease_name=read.text("LEASE_NAME") or defaults.lease_name,
+        lease_duration=read.duration("LEASE_DURATION", defaults.lease_duration),
+        log_level=read.level("LOG_LEVEL", defaults.log_level),
+    )
+
+
+class _Reader:
+    """Reads variables of one environment; an empty one counts as absent."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def plain(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def text(self, name: str) -> str | None:
+        return self.plain(PREFIX + name)
+
+    def duration(self, name: str, default: timedelta) -> timedelta:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            value = parse_duration(text)
+        except ValueError as error:
+            raise Terminal("BadSetting", f"{PREFIX}{name}: {error}") from error
+        if value <= timedelta(0):
+            raise Terminal("BadSetting", f"{PREFIX}{name} must be longer than 0s")
+        return value
+
+    def integer(self, name: str, default: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not text.isdigit():
+            raise Terminal("BadSetting", f"{PREFIX}{name} is {text!r}; it takes a whole number")
+        return int(text)
+
+    def level(self, name: str, default: str) -> str:
+        text = (self.text(name) or default).upper()
+        if text not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise Terminal(
+                "BadSetting", f"{PREFIX}{name} is {text!r}; use DEBUG, INFO, WARNING or ERROR"
+            )
+        return text
