@@ -1,0 +1,1 @@
+"""Sources of traffic metrics, each behind the protocol of `base`."""

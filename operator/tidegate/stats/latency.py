@@ -1,0 +1,133 @@
+"""Latency by exceedances: "the quantile is above T" is a share of slower requests (2.1).
+
+Owns the choice of thresholds from stable's histogram. The exceedances themselves are counts and go
+through `eprocess` like errors; this module never compares two arms.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidegate.stats.counts import Margin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEAST_BASELINE_REQUESTS = 1000
+# A coarser boundary than this would tolerate a slowdown that nobody asked for.
+COARSEST = 1.5
+EXCEEDANCE_RATIO = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Cumulative bucket counts: `cumulative[i]` requests took at most `bounds_ms[i]` milliseconds.
+
+    Bounds rise; the last is +inf when the histogram is complete.
+
+    :raises ValueError: lengths differ, bounds do not rise or counts fall.
+    """
+
+    bounds_ms: tuple[float, ...]
+    cumulative: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.bounds_ms) != len(self.cumulative):
+            raise ValueError("a histogram needs one count a bound")
+        if any(b <= a for a, b in zip(self.bounds_ms, self.bounds_ms[1:], strict=False)):
+            raise ValueError("the bounds of a histogram must rise")
+        if any(b < a for a, b in zip(self.cumulative, self.cumulative[1:], strict=False)):
+            raise ValueError("the cumulative counts of a histogram must not fall")
+
+    @property
+    def total(self) -> float:
+        """Requests in all buckets."""
+        return self.cumulative[-1] if self.cumulative else 0.0
+
+    def quantile(self, q: float) -> float:
+        """The q-quantile in milliseconds, linear inside its bucket; +inf above every finite bound.
+
+        :raises ValueError: no requests, or q outside (0, 1).
+        """
+        if not 0.0 < q < 1.0 or self.total <= 0.0:
+            raise ValueError("a quantile needs requests and 0 < q < 1")
+        rank = q * self.total
+        below_bound = below_count = 0.0
+        for bound, count in zip(self.bounds_ms, self.cumulative, strict=True):
+            if count >= rank and count > below_count:
+                if math.isinf(bound):
+                    return math.inf
+                return below_bound + (bound - below_bound) * (rank - below_count) / (
+                    count - below_count
+                )
+            below_bound, below_count = bound, count
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """T_q: at most a share 1 - q of requests may be slower than `bound_ms` milliseconds.
+
+    `target_ms` is ratio * Q_s(q), as asked for; `bound_ms` the bucket boundary that stands in.
+    """
+
+    quantile: float
+    target_ms: float
+    bound_ms: float
+
+    @property
+    def margin(self) -> Margin:
+        """What the share of slower requests is tested with: ratio 1.5, absolute (1 - q) / 2."""
+        return Margin(ratio=EXCEEDANCE_RATIO, absolute=(1.0 - self.quantile) / 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NoThreshold:
+    """Why there is no threshold for a quantile: a CamelCase reason and what to do about it.
+
+    `NoBaseline`: too little traffic so far; wait. `BucketsTooCoarse`: the gateway's histogram has
+    no boundary near the target; waiting will not help.
+    """
+
+    quantile: float
+    reason: str
+    message: str
+
+
+def latency_thresholds(
+    baseline: Histogram, quantiles: Sequence[float], ratio: float
+) -> tuple[Threshold | NoThreshold, ...]:
+    """For each quantile the smallest bucket boundary >= ratio * Q_s(q), in milliseconds.
+
+    Needs 1,000 requests of baseline; refuses a boundary above 1.5 times the target. Choose once,
+    before the first batch: a threshold that follows the data is no threshold. Source: statistics
+    2.1.
+    """
+    return tuple(_threshold(baseline, q, ratio) for q in quantiles)
+
+
+def _threshold(baseline: Histogram, q: float, ratio: float) -> Threshold | NoThreshold:
+    if baseline.total < LEAST_BASELINE_REQUESTS:
+        return NoThreshold(
+            q,
+            "NoBaseline",
+            f"{baseline.total:.0f} requests of stable are known, "
+            f"{LEAST_BASELINE_REQUESTS} are needed: send stable more traffic first",
+        )
+    target = ratio * baseline.quantile(q)
+    bound = next((b for b in baseline.bounds_ms if b >= target and math.isfinite(b)), math.inf)
+    if bound > COARSEST * target or math.isinf(bound):
+        known = [b for b in baseline.bounds_ms if math.isfinite(b)]
+        nearest = (
+            f"{bound:g} ms" if math.isfinite(bound) else f"none up to {max(known, default=0):g} ms"
+        )
+        return NoThreshold(
+            q,
+            "BucketsTooCoarse",
+            f"the {q:g} quantile asks for a boundary between {target:.3g} and "
+            f"{COARSEST * target:.3g} ms, the next in the gateway's histogram is {nearest}: "
+            "give the gateway finer histogram buckets",
+        )
+    return Threshold(quantile=q, target_ms=target, bound_ms=bound)
