@@ -44,12 +44,15 @@ class Error:
 class ArmCounts:
     """What one cluster answered in one interval, in requests.
 
-    `errors` are answers of class 5; `slow[i]` are requests above the i-th threshold asked for.
+    `errors` are answers of class 5; `slow[i]` are requests above the i-th threshold asked for,
+    out of the `timed` ones: those whose latency is known. The two totals differ, because a
+    gateway's own 503 has no upstream latency and because its histograms lag its counters.
     """
 
     requests: float
     errors: float
     slow: tuple[float, ...] = ()
+    timed: float = 0.0
 
     @property
     def error_counts(self) -> Counts:
@@ -57,8 +60,8 @@ class ArmCounts:
         return Counts(bad=self.errors, n=self.requests)
 
     def slow_counts(self, threshold: int) -> Counts:
-        """Requests slower than the threshold with that index, of requests."""
-        return Counts(bad=self.slow[threshold], n=self.requests)
+        """Requests slower than the threshold with that index, of those whose latency is known."""
+        return Counts(bad=self.slow[threshold], n=self.timed)
 
 
 @dataclass(frozen=True, slots=True)
