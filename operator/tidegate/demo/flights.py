@@ -18,8 +18,9 @@ COLUMNS = (
     "sched_dep", "sched_arr", "weekday", "carrier", "origin", "distance", "temp", "dewp",
     "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib",
 )  # fmt: skip
-"""What a model is given: minutes after midnight, Monday = 0, codes in alphabetical order, miles, and
-the weather of the hour at the airport of departure (°F, %, degrees, mph, inches, millibars, miles).
+"""What a model is given: minutes after midnight, Monday = 0, codes in alphabetical order, miles,
+and the weather of the hour at the airport of departure (°F, %, degrees, mph, inches, millibars,
+miles).
 """
 PRESSURE = COLUMNS.index("pressure")
 LATE_MINUTES = 15

@@ -29,8 +29,8 @@ TIMEOUT_S = 10.0
 CONNECTIONS = 64
 FLUSH_EVERY_S = 0.25
 LATEST_START_S = 0.5
-"""A client that falls further behind its own timetable than this skips ahead: it must not answer its
-own delay with a burst that no user would send."""
+"""A client that falls further behind its own timetable than this skips ahead: it must not answer
+its own delay with a burst that no user would send."""
 
 
 def as_line(answer: Answer) -> bytes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import orjson
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
