@@ -94,7 +94,7 @@ def parse_updates(text: str) -> dict[str, Update]:
 def parse_listener_errors(document: Mapping[str, Any]) -> dict[str, str]:
     """The `error_state` of every listener that has one."""
     return {
-        each.get("name", ""): str(each["error_state"].get("details") or "rejected")
+        str(each["name"]): str(each["error_state"].get("details") or "rejected")
         for each in document.get("configs") or ()
-        if each.get("error_state")
+        if each.get("name") and each.get("error_state")
     }

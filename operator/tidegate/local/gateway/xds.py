@@ -143,7 +143,7 @@ class XdsWriter:
                 update = now.get(name, Update())
                 if name in waiting and update.version == version:
                     del waiting[name]
-                elif name in waiting and update.rejected > before.get(name, Update()).rejected:
+                elif name in waiting and _refused(update, before.get(name, Update())):
                     refused.append(name)
                     del waiting[name]
             if waiting and loop.time() > deadline:
@@ -174,3 +174,8 @@ class XdsWriter:
             if path.name not in names:
                 path.unlink()
                 self._written.pop(path, None)
+
+
+def _refused(now: Update, before: Update) -> bool:
+    """A first version may have been refused before anybody looked: then there is none at all."""
+    return now.rejected > before.rejected or (now.rejected > 0 and not now.version)
