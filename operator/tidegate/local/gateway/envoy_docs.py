@@ -155,7 +155,7 @@ def bootstrap(*, root: Path, admin_port: int, node: str) -> dict[str, Any]:
     """What Envoy is started with; everything else comes from files below `root`."""
     tags = {
         "envoy.cluster_name": _CLUSTER_TAG,
-        "envoy.response_code_class": r"_rq(_(\d)xx)$",
+        "envoy.response_code_class": r"_rq_((\d))xx$",
         "envoy.response_code": r"_rq(_(\d{3}))$",
     }
     return {
