@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _DATE_RESOLUTION_S = 1.0
 """A `Date` header is cut to whole seconds."""
 _STEP_S = 5.0
@@ -33,6 +34,10 @@ class Clock(Protocol):
         """Wait `seconds` (at least one turn of the loop)."""
         ...
 
+    async def wait_for(self, event: asyncio.Event, timeout: float | None) -> bool:
+        """Wait until `event` is set, `timeout` seconds at most; tell whether it is set."""
+        ...
+
 
 class SystemClock:
     """This machine's own clock."""
@@ -42,12 +47,24 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds of the machine's monotonic clock."""
-        return time.monotonic()
+        """Return seconds since boot, the time that the machine was suspended included.
+
+        A lease runs out while its holder sleeps, so a clock that stops then would be wrong.
+        """
+        return time.clock_gettime(_SINCE_BOOT)
 
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds`."""
         await asyncio.sleep(seconds)
+
+    async def wait_for(self, event: asyncio.Event, timeout: float | None) -> bool:
+        """Wait until `event` is set, `timeout` seconds at most; tell whether it is set."""
+        try:
+            async with asyncio.timeout(timeout):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 class ServerClock:
@@ -99,6 +116,10 @@ class ServerClock:
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds`."""
         await self._base.sleep(seconds)
+
+    async def wait_for(self, event: asyncio.Event, timeout: float | None) -> bool:
+        """Wait until `event` is set, `timeout` seconds at most; tell whether it is set."""
+        return await self._base.wait_for(event, timeout)
 
     def _reading(self) -> datetime:
         if self._low is None:

@@ -86,7 +86,7 @@ class HttpTransport:
 
     def __init__(self, credentials: Credentials, *, user_agent: str = "tidegate") -> None:
         self.credentials = credentials
-        self._token = TokenSource(credentials)
+        self.token = TokenSource(credentials)
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
 
@@ -194,7 +194,7 @@ class HttpTransport:
         return self._session
 
     async def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        token = await self._token.current()
+        token = await self.token.current()
         return {**headers, "authorization": f"Bearer {token}"} if token else dict(headers)
 
 

@@ -1,0 +1,72 @@
+"""Serves /metrics, /healthz and /readyz: what Prometheus and the kubelet ask this process.
+
+It reports a `Health` and changes nothing. A process that waits for the lease is ready: it is a
+stand-by that does its job, and a Deployment's roll-out must not wait for the leader to go.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from tidegate.runtime import instruments
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a probe passes, and for people why."""
+
+    ok: bool
+    why: str
+
+
+class Health(Protocol):
+    """What the probes ask."""
+
+    def alive(self) -> Verdict:
+        """Tell whether a restart would not help: no means that the kubelet restarts."""
+        ...
+
+    def ready(self) -> Verdict:
+        """Tell whether this process does its job: leads with whole caches, or stands by."""
+        ...
+
+
+@asynccontextmanager
+async def serving(health: Health, *, host: str, port: int) -> AsyncIterator[int]:
+    """Serve while the context is entered; yields the port (`port` 0 takes a free one)."""
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/metrics", _metrics),
+            web.get("/healthz", lambda _: _answer(health.alive())),
+            web.get("/readyz", lambda _: _answer(health.ready())),
+        ]
+    )
+    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def _metrics(_: web.Request) -> web.Response:
+    return web.Response(
+        body=generate_latest(instruments.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
+    )
+
+
+async def _answer(verdict: Verdict) -> web.Response:
+    return web.json_response(
+        {"ok": verdict.ok, "why": verdict.why}, status=200 if verdict.ok else 503
+    )

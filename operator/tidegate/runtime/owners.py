@@ -1,0 +1,78 @@
+"""Which requests an object's change wakes: itself, its owner, or what one of its fields names.
+
+Pure functions from an object to requests. A controller lists its resources with them:
+
+    Watched(MODELS, itself("Model"))
+    Watched(DEPLOYMENTS, owner("Model"), managed_only=True)
+    Watched(ROLLOUTS, named_by("Model", "spec", "modelRef", "name"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidegate.kube.objects import MANAGED_BY, MANAGED_BY_LABEL, name_of, namespace_of, owners_of
+from tidegate.runtime.request import Request
+
+if TYPE_CHECKING:
+    from tidegate.kube.objects import Object
+    from tidegate.kube.resources import Resource
+    from tidegate.runtime.cache import Cache
+
+type ToRequests = Callable[[Object, Cache], Iterable[Request]]
+
+TIDEGATE_GROUP = "tidegate.dev"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A resource that wakes a controller. `managed_only`: just objects with our managed-by label.
+
+    `to_requests` gets the object (also the one before a change, and the last one before a deletion)
+    and must be quick and without I/O.
+    """
+
+    res: Resource
+    to_requests: ToRequests
+    managed_only: bool = False
+
+    @property
+    def label_selector(self) -> str | None:
+        """What the API server filters by."""
+        return f"{MANAGED_BY_LABEL}={MANAGED_BY}" if self.managed_only else None
+
+
+def itself(kind: str) -> ToRequests:
+    """The object is the one to reconcile."""
+
+    def requests(obj: Object, cache: Cache) -> Iterable[Request]:
+        yield Request(kind, namespace_of(obj) or "", name_of(obj))
+
+    return requests
+
+
+def owner(kind: str, *, group: str = TIDEGATE_GROUP) -> ToRequests:
+    """The owners of that kind, whether or not they are the controlling one."""
+
+    def requests(obj: Object, cache: Cache) -> Iterable[Request]:
+        for reference in owners_of(obj):
+            of_group = str(reference.get("apiVersion", "")).startswith(f"{group}/")
+            if of_group and reference.get("kind") == kind:
+                yield Request(kind, namespace_of(obj) or "", str(reference.get("name", "")))
+
+    return requests
+
+
+def named_by(kind: str, *path: str) -> ToRequests:
+    """The object of `kind`, in the same namespace, whose name stands in a field."""
+
+    def requests(obj: Object, cache: Cache) -> Iterable[Request]:
+        value: object = obj
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, str) and value:
+            yield Request(kind, namespace_of(obj) or "", value)
+
+    return requests
