@@ -1,0 +1,237 @@
+"""The ASGI application: routes of the Open Inference Protocol v2, `/metrics`, and one answer each.
+
+It owns what every answer has in common: JSON, the protocol's error body, the connection closed
+politely while draining. The header `x-tidegate-revision` is added by the HTTP server itself, so
+that answers that never get here (a request line that is no HTTP) carry it too.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidegate import __version__
+from tidegate.serving import protocol
+from tidegate.serving.model import ForeignError, LoadedModel, foreign
+from tidegate.serving.protocol import CallerMistake
+from tidegate.serving.requests import CallerLeft, read_body, read_headers
+from tidegate.serving.runner import Overloaded, Runner
+from tidegate.serving.telemetry import CONTENT_TYPE, Telemetry
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+    from tidegate.serving.signature import TensorSpec
+
+log = logging.getLogger(__name__)
+
+_JSON = b"application/json"
+_TRACEBACK_EVERY_S = 10.0
+"""A model that fails on every tenth request must not fill the disk with the same traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response. `allow` lists the methods in a 405."""
+
+    status: int
+    body: bytes
+    content_type: bytes = _JSON
+    allow: bytes = b""
+
+
+def error(status: int, message: str, *, allow: bytes = b"") -> Answer:
+    return Answer(status, protocol.encode_error(message), allow=allow)
+
+
+class Application:
+    """Serves one revision of one model. `model` is set once it is loaded and warm."""
+
+    def __init__(
+        self, *, model: str, revision: str, max_body: int, runner: Runner, telemetry: Telemetry
+    ) -> None:
+        self.name = model
+        self.revision = revision
+        self.draining = False
+        self.last_request = time.monotonic()
+        self._loaded: LoadedModel | None = None
+        self._max_body = max_body
+        self._runner = runner
+        self._telemetry = telemetry
+        self._last_traceback = float("-inf")
+        self._untold = 0
+
+    @property
+    def ready(self) -> bool:
+        return self._loaded is not None and not self.draining
+
+    @property
+    def was_ready(self) -> bool:
+        return self._loaded is not None
+
+    def serve(self, model: LoadedModel) -> None:
+        """From now on be ready, and answer from `model`."""
+        self._loaded = model
+        self._telemetry.set_ready(True)
+
+    def drain(self) -> None:
+        """From now on not be ready, answer as before, and end each connection by its answer."""
+        self.draining = True
+        self._telemetry.set_ready(False)
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        if scope["type"] != "http":
+            return  # the server is configured for HTTP alone
+        started = time.perf_counter()
+        is_inference = scope["path"].endswith("/infer")
+        try:
+            answer = await self._answer(scope, receive)
+        except CallerMistake as mistake:
+            answer = error(mistake.status, mistake.message)
+        except CallerLeft:
+            return
+        if is_inference:
+            self.last_request = time.monotonic()
+            seconds = time.perf_counter() - started
+            self._telemetry.observe(code=answer.status, seconds=seconds)
+        headers = [
+            (b"content-type", answer.content_type),
+            (b"content-length", str(len(answer.body)).encode()),
+        ]
+        if answer.allow:
+            headers.append((b"allow", answer.allow))
+        if self.draining or answer.status in (408, 413):
+            headers.append((b"connection", b"close"))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": headers,
+                "trailers": False,
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+    async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
+        path = scope["path"]
+        if path.endswith("/infer") and path.startswith("/v2/models/"):
+            self._check_model(path[len("/v2/models/") : -len("/infer")].split("/"))
+            if scope["method"] != "POST":
+                return error(405, "infer takes POST with a JSON body", allow=b"POST")
+            return await self._infer(scope, receive)
+        answer = self._look_up(path)
+        if scope["method"] not in ("GET", "HEAD"):
+            return error(405, f"{path} takes GET", allow=b"GET, HEAD")
+        return answer
+
+    def _look_up(self, path: str) -> Answer:
+        """The answer to GET of `path`. Raises CallerMistake(404) for one that does not exist."""
+        match path.split("/")[1:]:
+            case ["v2", "health", "live"]:
+                return Answer(200, protocol.encode({"live": True}))
+            case ["v2", "health", "ready"]:
+                return self._readiness({"ready": self.ready})
+            case ["v2"]:
+                return Answer(
+                    200,
+                    protocol.encode({"name": "tidegate", "version": __version__, "extensions": []}),
+                )
+            case ["metrics"]:
+                return Answer(200, self._telemetry.render(), CONTENT_TYPE.encode())
+            case ["v2", "models", *rest] if rest and rest[-1] == "ready":
+                self._check_model(rest[:-1])
+                return self._readiness({"name": self.name, "ready": self.ready})
+            case ["v2", "models", *rest] if rest:
+                self._check_model(rest)
+                return self._metadata()
+        raise CallerMistake(
+            f"no such path; the model is at /v2/models/{self.name}, its inference at "
+            f"/v2/models/{self.name}/infer",
+            status=404,
+        )
+
+    def _check_model(self, parts: list[str]) -> None:
+        if parts[0] != self.name:
+            raise CallerMistake(
+                f"no such model; this server has /v2/models/{self.name}", status=404
+            )
+        if parts[1:] and parts[1:] != ["versions", self.revision]:
+            raise CallerMistake(
+                f"no such version; this server has /v2/models/{self.name}/versions/"
+                f"{self.revision}, or leave the version out",
+                status=404,
+            )
+
+    def _readiness(self, body: dict[str, object]) -> Answer:
+        return Answer(200 if self.ready else 503, protocol.encode(body))
+
+    def _metadata(self) -> Answer:
+        model = self._loaded
+        if model is None:
+            return error(503, "the model is still being loaded; wait for /v2/health/ready")
+        return Answer(
+            200,
+            protocol.encode(
+                {
+                    "name": self.name,
+                    "versions": [self.revision],
+                    "platform": model.platform,
+                    "inputs": _described(model.signature.inputs),
+                    "outputs": _described(model.signature.outputs),
+                }
+            ),
+        )
+
+    async def _infer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
+        headers = read_headers(scope["headers"])
+        body = await read_body(receive, headers, limit=self._max_body)
+        if self._loaded is None:
+            return error(503, "the model is still being loaded; wait for /v2/health/ready")
+        try:
+            return Answer(200, await self._runner.run(self._predict, body))
+        except Overloaded:
+            return error(503, "too many requests are waiting for this replica; send fewer at once")
+        except ForeignError as failure:
+            self._log_failure(failure)
+            return error(
+                500,
+                "the model failed on this input; its traceback is in the log of the pod that "
+                f"serves revision {self.revision}",
+            )
+
+    def _predict(self, body: bytes) -> bytes:
+        """From a request's body to its answer's. May run in a thread."""
+        model = self._loaded
+        assert model is not None  # _infer checked; a model is never unloaded
+        inference = protocol.decode_request(body, model.signature)
+        outputs = foreign(model.predict, inference.tensors, inference.wanted)
+        return protocol.encode_response(
+            inference,
+            list(zip(inference.wanted, outputs, strict=True)),
+            model=self.name,
+            version=self.revision,
+        )
+
+    def _log_failure(self, failure: ForeignError) -> None:
+        now = time.monotonic()
+        if now - self._last_traceback < _TRACEBACK_EVERY_S:
+            self._untold += 1
+            return
+        log.error(
+            "the model raised revision=%s not_shown_since_last=%d",
+            self.revision,
+            self._untold,
+            exc_info=failure.__cause__,
+        )
+        self._last_traceback = now
+        self._untold = 0
+
+
+def _described(specs: tuple[TensorSpec, ...]) -> list[dict[str, object]]:
+    return [
+        {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)} for spec in specs
+    ]

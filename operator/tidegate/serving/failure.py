@@ -1,0 +1,49 @@
+"""How a process of a model pod says why it ended: one JSON line, the last of stderr.
+
+The pod's `terminationMessagePolicy: FallbackToLogsOnError` puts that line into the pod's status,
+and the Model controller turns it into a condition. The line never holds credentials.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tidegate.errors import Terminal
+
+ARTIFACT_NOT_FOUND = "ArtifactNotFound"
+ARTIFACT_FORBIDDEN = "ArtifactForbidden"
+CACHE_UNUSABLE = "CacheUnusable"
+DIGEST_MISMATCH = "DigestMismatch"
+FILE_OUTSIDE_ROOT = "FileOutsideRoot"
+FORMAT_UNSUPPORTED = "FormatUnsupported"
+LOAD_FAILED = "LoadFailed"
+SCHEME_UNSUPPORTED = "SchemeUnsupported"
+SETTINGS_INVALID = "SettingsInvalid"
+SIGNATURE_MISMATCH = "SignatureMismatch"
+TOO_LARGE = "TooLarge"
+UNREACHABLE = "Unreachable"
+
+_MESSAGE_LIMIT = 1500
+"""A termination message keeps the last 2048 bytes of the log; a cut line would not be JSON."""
+
+
+def termination_line(failure: Terminal) -> str:
+    """The JSON line for `failure`, short enough for a termination message."""
+    message = failure.message
+    if len(message) > _MESSAGE_LIMIT:
+        message = f"{message[: _MESSAGE_LIMIT - 1]}…"
+    line = json.dumps({"reason": failure.reason, "message": message}, ensure_ascii=False)
+    return (
+        line
+        if len(line.encode()) <= 2000
+        else json.dumps({"reason": failure.reason, "message": message[:600]}, ensure_ascii=False)
+    )
+
+
+def report(failure: Terminal) -> None:
+    """Write the line as the last of stderr."""
+    sys.stderr.write(f"{termination_line(failure)}\n")
+    sys.stderr.flush()

@@ -1,0 +1,101 @@
+"""What the server is told by its environment. Parsed once; nothing else reads `os.environ`."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidegate.errors import Terminal
+from tidegate.serving.failure import SETTINGS_INVALID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The server's settings.
+
+    `max_body` is in bytes, `max_pending` counts requests that wait for a prediction at a time.
+    `inline_ms`: a prediction expected to be quicker runs on the event loop (0: never).
+    After SIGTERM the server goes on serving for at least `drain_settle_s` (the time that endpoints
+    take to change everywhere) and at most `drain_limit_s`; the pod's grace must be longer.
+    """
+
+    model: str
+    revision: str
+    artifact: Path
+    sha256: str
+    format: str
+    namespace: str = ""
+    signature: str = ""
+    host: str = "0.0.0.0"
+    port: int = 8080
+    threads: int = 2
+    inline_ms: float = 2.0
+    max_body: int = 16 * _MIB
+    max_pending: int = 256
+    drain_settle_s: float = 3.0
+    drain_limit_s: float = 20.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings; raises Terminal(SettingsInvalid) that names the variable."""
+        read = _Reader(environment)
+        return cls(
+            model=read.text("TIDEGATE_MODEL"),
+            revision=read.text("TIDEGATE_REVISION"),
+            artifact=Path(read.text("TIDEGATE_ARTIFACT")),
+            sha256=read.digest("TIDEGATE_SHA256"),
+            format=read.text("TIDEGATE_FORMAT"),
+            namespace=environment.get("TIDEGATE_NAMESPACE", ""),
+            signature=environment.get("TIDEGATE_SIGNATURE", ""),
+            host=read.address("POD_IP", default="0.0.0.0"),
+            port=int(read.number("TIDEGATE_PORT", default=8080, low=0, high=65535)),
+            threads=int(read.number("TIDEGATE_THREADS", default=2, low=1, high=64)),
+            inline_ms=read.number("TIDEGATE_INLINE_MS", default=2.0, low=0, high=1000),
+            max_body=int(
+                read.number("TIDEGATE_MAX_BODY_BYTES", default=16 * _MIB, low=1024, high=2**31)
+            ),
+            max_pending=int(read.number("TIDEGATE_MAX_PENDING", default=256, low=1, high=100_000)),
+            drain_settle_s=read.number("TIDEGATE_DRAIN_SETTLE_S", default=3.0, low=0, high=600),
+            drain_limit_s=read.number("TIDEGATE_DRAIN_LIMIT_S", default=20.0, low=0, high=3600),
+        )
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str) -> str:
+        value = self._environment.get(name, "").strip()
+        if not value:
+            raise Terminal(SETTINGS_INVALID, f"{name} is not set; the pod template must set it")
+        return value
+
+    def digest(self, name: str) -> str:
+        value = self.text(name).lower().removeprefix("sha256:")
+        if len(value) != 64 or set(value) - set("0123456789abcdef"):
+            raise Terminal(SETTINGS_INVALID, f"{name} is no SHA-256 digest: give 64 hex digits")
+        return value
+
+    def address(self, name: str, *, default: str) -> str:
+        value = self._environment.get(name, "").strip() or default
+        try:
+            return str(ipaddress.ip_address(value))
+        except ValueError:
+            raise Terminal(SETTINGS_INVALID, f"{name}={value!r} is no IP address") from None
+
+    def number(self, name: str, *, default: float, low: float, high: float) -> float:
+        value = self._environment.get(name, "").strip()
+        try:
+            number = float(value) if value else default
+        except ValueError:
+            raise Terminal(SETTINGS_INVALID, f"{name}={value!r} is no number") from None
+        if not low <= number <= high:
+            raise Terminal(SETTINGS_INVALID, f"{name}={value} is not within {low:g} to {high:g}")
+        return number
