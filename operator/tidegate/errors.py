@@ -9,7 +9,8 @@
         ├── NotFound  AlreadyExists  Conflict  Invalid  Forbidden  Unauthorized  Gone
         └── TooManyRequests  ServerUnavailable       (retried with back-off)
 
-Reasons are CamelCase constants: the same word stands in conditions, in the documentation and in tests.
+Reasons are CamelCase constants: the same word stands in conditions, in the documentation and in
+tests.
 """
 
 from __future__ import annotations

@@ -1,19 +1,22 @@
 """The operator's settings: one frozen object, read once from the environment.
 
-Every setting is a variable `TIDEGATE_…`; docs/settings.md lists them. A wrong value stops the operator at
-start with a message that names the variable.
+Every setting is a variable `TIDEGATE_…`; docs/settings.md lists them. A wrong value stops the
+operator at start with a message that names the variable.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from tidegate import __version__
 from tidegate.api.base import parse_duration
 from tidegate.errors import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "TIDEGATE_"
 
@@ -23,10 +26,10 @@ class Settings:
     """What an installation may set.
 
     `prometheus_url` is None where there is no Prometheus: a Rollout then holds with
-    `MetricsUnavailable`. `cache_claim` is the PersistentVolumeClaim, in each Model's namespace, that
-    keeps artifacts; without it a Rollout is refused (`ArtifactMutable`). `file_root` is the folder below
-    which `file://` artifacts may lie; None refuses them all, because the operator reads them with its
-    own rights. `watch_namespaces` empty means all.
+    `MetricsUnavailable`. `cache_claim` is the PersistentVolumeClaim, in each Model's namespace,
+    that keeps artifacts; without it a Rollout is refused (`ArtifactMutable`). `file_root` is the
+    folder below which `file://` artifacts may lie; None refuses them all, because the operator
+    reads them with its own rights. `watch_namespaces` empty means all.
     """
 
     namespace: str = "tidegate-system"
@@ -54,7 +57,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         namespace=read.text("NAMESPACE") or defaults.namespace,
         watch_namespaces=tuple(
-            name.strip() for name in (read.text("WATCH_NAMESPACES") or "").split(",") if name.strip()
+            name.strip()
+            for name in (read.text("WATCH_NAMESPACES") or "").split(",")
+            if name.strip()
         ),
         prometheus_url=read.text("PROMETHEUS_URL"),
         prometheus_timeout=read.duration("PROMETHEUS_TIMEOUT", defaults.prometheus_timeout),

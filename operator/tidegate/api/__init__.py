@@ -1,1 +1,2 @@
-"""The custom resources as pydantic models, one file a kind. `crd.py` turns them into `crds/*.yaml`."""
+"""The custom resources as pydantic models, one file a kind. `crd.py` turns them into
+`crds/*.yaml`."""

@@ -1,6 +1,7 @@
 """What all kinds share: the base model, durations, conditions, references.
 
-Owns how a Python field becomes a field of a CustomResourceDefinition; holds no rule of any one kind.
+Owns how a Python field becomes a field of a CustomResourceDefinition; holds no rule of any one
+kind.
 """
 
 from __future__ import annotations
@@ -45,7 +46,13 @@ def format_duration(value: timedelta) -> str:
     """The shortest duration string of a timedelta, to the millisecond: `"2h30m"`."""
     rest_ms = round(value.total_seconds() * 1000)
     parts = []
-    for unit, size_ms in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+    for unit, size_ms in (
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ):
         count, rest_ms = divmod(rest_ms, size_ms)
         if count:
             parts.append(f"{count}{unit}")
@@ -111,7 +118,8 @@ class Condition(ApiModel):
     )
     last_transition_time: Timestamp = Field(description="When `status` last changed.")
     reason: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = Field(
-        description="Why, as one CamelCase word that tools may compare; docs/conditions.md lists them."
+        description="Why, as one CamelCase word that tools may compare; docs/conditions.md"
+        " lists them."
     )
     message: Annotated[str, StringConstraints(max_length=32768)] = Field(
         description="Why, for people, and what to do next."

@@ -1,7 +1,7 @@
 """Turns the pydantic models of the kinds into CustomResourceDefinitions.
 
-Owns the transformation from JSON Schema to the structural schema that an API server accepts, and what
-stands around it (names, printer columns). It must not know what any field means.
+Owns the transformation from JSON Schema to the structural schema that an API server accepts, and
+what stands around it (names, printer columns). It must not know what any field means.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The kind Model: what to serve, and where it is reached.
 
-The fields and their bounds are the contract with users (`kubectl explain models`); what follows from
-them is decided in `domain/`.
+The fields and their bounds are the contract with users (`kubectl explain models`); what follows
+from them is decided in `domain/`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -46,7 +46,8 @@ class Artifact(ApiModel):
 
     uri: Annotated[str, StringConstraints(min_length=8, max_length=2048)] = Field(
         description="Where the artifact is: file:///path (only below the folder that the operator's"
-        " TIDEGATE_FILE_ROOT names), http://… or https://…. What stands behind it is hashed; a change"
+        " TIDEGATE_FILE_ROOT names), http://… or https://…. What stands behind it is hashed; a"
+        " change"
         " of content makes a new revision."
     )
     sha256: Sha256 | None = Field(
@@ -83,9 +84,9 @@ class Resources(ApiModel):
 class EnvVar(ApiModel):
     """One environment variable."""
 
-    name: Annotated[
-        str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)
-    ] = Field(description="Its name.")
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)] = (
+        Field(description="Its name.")
+    )
     value: Annotated[str, StringConstraints(max_length=4096)] = Field(
         default="", description="Its value. No secrets here: they would be part of the revision."
     )
@@ -179,7 +180,8 @@ class GatewayAPI(ApiModel):
         ]
     ] = Field(
         min_length=1, max_length=8,
-        description="Host names that belong to this Model. A Model that claims a host and path which"
+        description="Host names that belong to this Model. A Model that claims a host and path"
+        " which"
         " an older one has already gets condition Conflicted and no route.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )  # fmt: skip
@@ -214,7 +216,7 @@ class Tensor(ApiModel):
     )
 
 
-_TENSORS = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+_TENSORS: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
 
 class Signature(ApiModel):
@@ -257,9 +259,7 @@ class ModelSpec(ApiModel):
         description="How requests from outside reach it. Without it there is only the Service named"
         " after the Model, which always selects stable and bypasses canaries.",
     )
-    signature: Signature | None = Field(
-        default=None, description="What the model takes and gives."
-    )
+    signature: Signature | None = Field(default=None, description="What the model takes and gives.")
     revision_history_limit: int = Field(
         default=10, ge=0, le=100,
         description="How many old revisions are kept that serve no traffic.",
@@ -283,7 +283,9 @@ RevisionPhase = Literal["Pending", "Starting", "Ready", "Failed", "Retired"]
 class RevisionStatus(ApiModel):
     """One revision, for people and for the delivery."""
 
-    name: str = Field(description="Name of the ControllerRevision and of its Deployment and Service.")
+    name: str = Field(
+        description="Name of the ControllerRevision and of its Deployment and Service."
+    )
     number: int = Field(ge=1, description="Counts up; a digest that comes back gets the next one.")
     digest: str = Field(description="Identity of the revision (SHA-256).")
     phase: RevisionPhase = Field(
@@ -300,7 +302,15 @@ class Rejection(ApiModel):
     digest: str = Field(description="Identity of the revision.")
     revision: str = Field(description="Its name.")
     reason: str = Field(description="Why it was rejected, one word.")
+    message: str = Field(default="", description="Why, for people.")
     at: Timestamp = Field(description="When.")
+
+
+class Draining(ApiModel):
+    """A revision without traffic whose pods stay a while."""
+
+    revision: str = Field(description="Its name.")
+    until: Timestamp = Field(description="When its pods go.")
 
 
 class DeliveryStatus(ApiModel):
@@ -311,6 +321,12 @@ class DeliveryStatus(ApiModel):
         default=None, description="The stable before this one, kept warm in the rollback window."
     )
     candidate: str | None = Field(default=None, description="The revision that is being tried.")
+    draining: list[Draining] = Field(
+        default_factory=list, max_length=20,
+        description="Revisions without traffic whose pods stay a while: to finish what they were"
+        " asked, or for a look at them.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
     rejected: list[Rejection] = Field(
         default_factory=list, max_length=20,
         description="Digests that were taken back; the last 20.",

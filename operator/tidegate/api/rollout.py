@@ -1,7 +1,7 @@
 """The kind Rollout: how a new revision takes over.
 
-The fields and their bounds are the contract with users (`kubectl explain rollouts.tidegate.dev`); the
-decisions that follow from them are in `domain/rollout`.
+The fields and their bounds are the contract with users (`kubectl explain rollouts.tidegate.dev`);
+the decisions that follow from them are in `domain/rollout`.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ class Canary(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "self.steps.map(s, s.weight).isSorted() && self.steps.all(s,"
-                " self.steps.exists_one(t, t.weight == s.weight))",
+                (
+                    "self.steps.map(s, s.weight).isSorted() && self.steps.all(s,"
+                    " self.steps.exists_one(t, t.weight == s.weight))"
+                ),
                 "weights must rise from step to step, like 5, 25, 50",
             ),
         )
@@ -95,17 +97,24 @@ class Metric(ApiModel):
             ),
             (
                 "self.type != 'ErrorRate' || !has(self.margin) || has(self.margin.absolute)",
-                "margin.absolute is required for ErrorRate: without it a version could never be"
-                " promoted beside an error-free stable; 0.005 allows half a per cent more errors",
+                (
+                    "margin.absolute is required for ErrorRate: without it a version could never be"
+                    " promoted beside an error-free stable; 0.005 allows half a per cent more"
+                    " errors"
+                ),
             ),
             (
                 "self.type != 'ErrorRate' || !has(self.margin) || self.margin.ratio >= 1.0",
-                "margin.ratio must be at least 1: it is the factor by which the candidate may be worse",
+                "margin.ratio must be at least 1: it is the factor by which the candidate may"
+                " be worse",
             ),
             (
-                "self.type != 'Latency' || (has(self.margin) && self.margin.ratio > 1.0"
-                " && !has(self.margin.absolute))",
-                "Latency needs margin.ratio above 1 (a factor on the quantile) and takes no other margin",
+                (
+                    "self.type != 'Latency' || (has(self.margin) && self.margin.ratio > 1.0"
+                    " && !has(self.margin.absolute))"
+                ),
+                "Latency needs margin.ratio above 1 (a factor on the quantile) and takes no"
+                " other margin",
             ),
             (
                 "self.type == 'Latency' || !has(self.quantiles)",
@@ -126,7 +135,8 @@ class Metric(ApiModel):
     )
     max: float | None = Field(
         default=None, gt=0, lt=1,
-        description="A guard: the candidate's error rate must not be above this, whatever stable does.",
+        description="A guard: the candidate's error rate must not be above this, whatever"
+        " stable does.",
     )  # fmt: skip
     quantiles: (
         Annotated[
@@ -148,7 +158,8 @@ _METRICS: dict[str, Any] = {
     "x-kubernetes-validations": [
         {
             "rule": "self.exists(m, has(m.margin))",
-            "message": "at least one metric needs a margin: without a comparison there is no evidence"
+            "message": "at least one metric needs a margin: without a comparison there is no"
+            " evidence"
             " to promote on",
         }
     ],
@@ -213,13 +224,15 @@ class RolloutSpec(ApiModel):
         json_schema_extra=rules(
             (
                 "self.modelRef.name == oldSelf.modelRef.name",
-                "modelRef cannot be changed: delete this Rollout and create one for the other Model",
+                "modelRef cannot be changed: delete this Rollout and create one for the other"
+                " Model",
             )
         )
     )
 
     model_ref: LocalRef = Field(
-        description="The Model, in the same namespace. One Rollout a Model: of several the oldest acts."
+        description="The Model, in the same namespace. One Rollout a Model: of several the"
+        " oldest acts."
     )
     strategy: Strategy = Field(description="How traffic moves: exactly one member.")
     analysis: Analysis = Field(description="What is measured, and how sure a decision must be.")
@@ -256,6 +269,14 @@ Phase = Literal[
 Verdict = Literal["Promote", "Rollback", "Continue", "Inconclusive"]
 
 
+class Ending(ApiModel):
+    """Why an attempt is taken back."""
+
+    reason: str = Field(description="Why, one word.")
+    message: str = Field(description="Why, for people.")
+    reject: bool = Field(description="Whether the digest is remembered as rejected.")
+
+
 class Attempt(ApiModel):
     """One try to bring a candidate in."""
 
@@ -271,12 +292,19 @@ class Attempt(ApiModel):
         default=None, description="Since when all pods of both arms are Ready."
     )
     evaluating_s: float = Field(
-        default=0, ge=0, description="Evaluating time so far, in seconds: pauses and holds excluded."
+        default=0,
+        ge=0,
+        description="Evaluating time so far, in seconds: pauses and holds excluded.",
     )
-    inconclusive: bool = Field(
-        default=False, description="Whether the deadline came before a verdict."
-    )
+    deadline_s: float | None = Field(
+        default=None, ge=0,
+        description="Evaluating time, in seconds, at which the deadline comes; a resume after an"
+        " inconclusive end moves it.",
+    )  # fmt: skip
     failed: bool = Field(default=False, description="Whether a Rollback verdict was given.")
+    ending: Ending | None = Field(
+        default=None, description="Why it is being taken back; absent while it goes forward."
+    )
 
 
 class ArmStatus(ApiModel):
@@ -292,7 +320,10 @@ class StepStatus(ApiModel):
     """Where the attempt is in its steps."""
 
     index: int = Field(ge=0, description="Which step, from 0.")
-    started_at: Timestamp = Field(description="When its weight was first effective.")
+    started_at: Timestamp | None = Field(
+        default=None, description="When its weight was effective; absent until it is."
+    )
+    skipped: bool = Field(default=False, description="Whether a person ended it.")
     observed_duration: float = Field(
         default=0, ge=0, description="Seconds at this weight that Prometheus covered."
     )
@@ -334,7 +365,8 @@ class Evidence(ApiModel):
         description="Evidence for taking back, in per cent of what is needed (log scale)."
     )
     promote: float | None = Field(
-        default=None, description="Evidence for promoting, in per cent of what is needed (log scale)."
+        default=None,
+        description="Evidence for promoting, in per cent of what is needed (log scale).",
     )
     message: str = Field(description="The same in words.")
     state: dict[str, Any] = Field(
@@ -371,7 +403,7 @@ class Transition(ApiModel):
     message: str = Field(description="Why, for people.")
 
 
-_ATOMIC = {"x-kubernetes-list-type": "atomic"}
+_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 
 
 class RolloutStatus(ApiModel):
@@ -406,14 +438,20 @@ class RolloutStatus(ApiModel):
     window_ends_at: Timestamp | None = Field(
         default=None, description="Until when the previous stable stays warm."
     )
-    drop_candidate_at: Timestamp | None = Field(
-        default=None, description="When the pods of the rejected candidate go."
+    pauses: list[str] = Field(
+        default_factory=list, max_length=5,
+        description="Why it is paused, besides spec.paused; the verb resume clears them.",
+        json_schema_extra=_ATOMIC,
+    )  # fmt: skip
+    settling_since: Timestamp | None = Field(
+        default=None, description="Since when the route of a promotion or a rollback is programmed."
     )
     last_command: CommandResult | None = Field(
         default=None, description="The last command that was answered."
     )
     history: list[Transition] = Field(
-        default_factory=list, max_length=20, description="The last 20 changes of phase, newest first.",
+        default_factory=list, max_length=20, description="The last 20 changes of phase, newest"
+        " first.",
         json_schema_extra=_ATOMIC,
     )  # fmt: skip
     conditions: Conditions

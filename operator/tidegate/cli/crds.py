@@ -1,4 +1,4 @@
-"""`tidegate crds`: writes the CustomResourceDefinitions, or checks that the written ones are current."""
+"""`tidegate crds`: writes the CustomResourceDefinitions, or checks the written ones."""
 
 from __future__ import annotations
 

@@ -1,0 +1,125 @@
+"""What the pods of one revision say: how many are ready, and what is wrong with those that are not.
+
+Reads raw Deployment and Pod objects, because their schema belongs to Kubernetes; decides nothing
+about traffic.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+FINAL_REASONS = frozenset(
+    {"DigestMismatch", "SignatureMismatch", "LoadFailed", "FormatUnsupported", "TooLarge",
+     "UnsafeArtifact", "ArtifactNotFound"}
+)  # fmt: skip
+"""What a server or fetcher says when trying again cannot help."""
+
+CRASH_LOOP_RESTARTS = 3
+"""Restarts of one container after which its pod counts as crash-looping."""
+
+
+@dataclass(frozen=True)
+class PodFailure:
+    """Why pods of a revision are not ready. `final`: no more tries will help."""
+
+    reason: str
+    message: str
+    final: bool
+
+
+@dataclass(frozen=True)
+class ArmPods:
+    """The pods of one revision: wanted, ready, and the most telling failure, if any."""
+
+    exists: bool = False
+    desired: int = 0
+    ready: int = 0
+    failure: PodFailure | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every wanted pod is ready."""
+        return self.exists and self.desired > 0 and self.ready >= self.desired
+
+
+def arm_pods(deployment: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]]) -> ArmPods:
+    """The state of a revision's pods from its Deployment and its pods."""
+    alive = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    failure = next(iter(sorted(_failures(alive), key=lambda f: not f.final)), None)
+    if deployment is None:
+        return ArmPods(failure=failure)
+    ready = sum(1 for pod in alive if _is_ready(pod))
+    return ArmPods(
+        exists=True,
+        desired=int(deployment.get("spec", {}).get("replicas", 1)),
+        ready=ready,
+        failure=failure,
+    )
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", ())
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def _failures(pods: Iterable[Mapping[str, Any]]) -> Iterator[PodFailure]:
+    for pod in pods:
+        status = pod.get("status", {})
+        containers = [
+            *status.get("initContainerStatuses", ()),
+            *status.get("containerStatuses", ()),
+        ]
+        for container in containers:
+            failure = _container_failure(pod["metadata"]["name"], container)
+            if failure is not None:
+                yield failure
+
+
+def _container_failure(pod: str, container: Mapping[str, Any]) -> PodFailure | None:
+    """What is wrong with one container, if anything."""
+    waiting = container.get("state", {}).get("waiting") or {}
+    ended = (
+        container.get("state", {}).get("terminated")
+        or container.get("lastState", {}).get("terminated")
+        or {}
+    )
+    crashed = ended if ended.get("exitCode", 0) != 0 else {}
+    if container.get("ready") and not waiting:
+        return None
+    told = _told(crashed.get("message", ""))
+    where = f"pod {pod}, container {container.get('name', '?')}"
+    if told is not None:
+        reason, message = told
+        return PodFailure(reason, f"{message} ({where})", final=reason in FINAL_REASONS)
+    waits_for = waiting.get("reason", "")
+    if crashed:
+        restarts = int(container.get("restartCount", 0))
+        message = crashed.get("message") or f"exit code {crashed.get('exitCode')}"
+        return PodFailure(
+            "CrashLoop",
+            f"{where} has ended {restarts + 1} times: {message.strip()[-300:]};"
+            f" see `kubectl logs {pod} --previous`",
+            final=restarts >= CRASH_LOOP_RESTARTS,
+        )
+    if waits_for and waits_for not in ("ContainerCreating", "PodInitializing"):
+        return PodFailure(waits_for, f"{where}: {waiting.get('message', waits_for)}", final=False)
+    return None
+
+
+def _told(message: str) -> tuple[str, str] | None:
+    """The reason and message that our own programs leave as the last line of their log."""
+    lines = message.strip().splitlines()
+    if not lines or not lines[-1].startswith("{"):
+        return None
+    try:
+        told = json.loads(lines[-1])
+    except ValueError:
+        return None
+    if not isinstance(told, dict) or not isinstance(told.get("reason"), str):
+        return None
+    return told["reason"], str(told.get("message", told["reason"]))

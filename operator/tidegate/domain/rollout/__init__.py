@@ -1,0 +1,35 @@
+"""The rollout engine: one pure decision over a table of phases.
+
+`decide.py` is the entry; `attempt.py` goes forward, `ending.py` promotes and takes back,
+`commands.py` obeys people, `sizes.py` counts pods, `standing.py` says how things stand,
+`transitions.py` is the table.
+"""
+
+from tidegate.domain.rollout.decide import decide, key_of
+from tidegate.domain.rollout.facts import (
+    Command,
+    Decision,
+    Declared,
+    Facts,
+    Note,
+    RevisionFacts,
+    RouteFacts,
+    Timing,
+)
+from tidegate.domain.rollout.wanted import Wanted, WantedBatch, wanted
+
+__all__ = [
+    "Command",
+    "Decision",
+    "Declared",
+    "Facts",
+    "Note",
+    "RevisionFacts",
+    "RouteFacts",
+    "Timing",
+    "Wanted",
+    "WantedBatch",
+    "decide",
+    "key_of",
+    "wanted",
+]

@@ -1,0 +1,161 @@
+"""The verbs that people send to a Rollout: abort, promote, retry, pause, resume, skip.
+
+Owns reading the annotation `tidegate.dev/command` and what each verb may do when. A command is
+carried out once: its id stands in `status.lastCommand` afterwards, whatever came of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from tidegate.api.rollout import CommandResult
+from tidegate.domain import evidence as evidences
+from tidegate.domain.rollout.attempt import pause_by_command
+from tidegate.domain.rollout.ending import take_back
+from tidegate.domain.rollout.facts import Command
+from tidegate.domain.times import stamp
+
+if TYPE_CHECKING:
+    from tidegate.domain.rollout.draft import Draft
+
+ANNOTATION = "tidegate.dev/command"
+VERBS = ("abort", "promote", "retry", "pause", "resume", "skip")
+
+
+def read(text: str | None) -> Command | None:
+    """The command in an annotation; one that cannot be understood carries the problem. None
+    without."""
+    if not text:
+        return None
+    fallback = hashlib.sha256(text.encode()).hexdigest()[:12]
+    try:
+        raw: Any = json.loads(text)
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        return Command(id=fallback, verb="?", problem='it is no JSON object like {"verb":"abort"}')
+    verb, attempt = raw.get("verb"), raw.get("attempt")
+    problem = ""
+    if verb not in VERBS:
+        problem = f"the verb is {verb!r}; use one of {', '.join(VERBS)}"
+    elif attempt is not None and (not isinstance(attempt, int) or isinstance(attempt, bool)):
+        problem = "attempt is no whole number"
+    return Command(
+        id=str(raw.get("id") or fallback)[:64],
+        verb=str(verb)[:32],
+        by=str(raw.get("by", ""))[:128],
+        attempt=attempt if not problem else None,
+        revision=str(raw["revision"]) if raw.get("revision") else None,
+        force=raw.get("force") is True,
+        problem=problem,
+    )
+
+
+def obey(draft: Draft) -> None:
+    """Carry out the command that waits, if it was not answered before."""
+    command, last = draft.facts.command, draft.status.last_command
+    if command is None or (last is not None and last.id == command.id):
+        return
+    problem = command.problem or _mismatch(draft, command) or _carry_out(draft, command)
+    result = f"Ignored: {problem}" if problem else "Done"
+    if problem:
+        draft.tell("CommandIgnored", f"{command.verb}: {problem}", warning=True)
+    draft.set(
+        last_command=CommandResult(
+            id=command.id,
+            verb=command.verb,
+            by=command.by,
+            at=stamp(draft.now),
+            result=result[:500],
+        )
+    )
+
+
+def _mismatch(draft: Draft, command: Command) -> str:
+    """Why the command is not about what happens now."""
+    attempt = draft.status.attempt
+    if command.attempt is not None and (attempt is None or attempt.number != command.attempt):
+        now = "there is none" if attempt is None else f"it is {attempt.number} now"
+        return f"it was meant for attempt {command.attempt}, and {now}"
+    if command.revision is not None and (attempt is None or attempt.revision != command.revision):
+        return f"it was meant for revision {command.revision}, which is not the one being tried"
+    return ""
+
+
+def _carry_out(draft: Draft, command: Command) -> str:
+    """Do what was asked. Returns why not, empty when it was done."""
+    if command.verb == "retry":
+        return _retry(draft)
+    if not draft.active:
+        return f"there is nothing to {command.verb}: phase is {draft.phase}"
+    by = command.by or "a person"
+    match command.verb:
+        case "abort":
+            take_back(draft, "Aborted", f"aborted by {by}", by=by)
+        case "pause":
+            pause_by_command(draft, by)
+        case "resume":
+            return _resume(draft)
+        case "skip":
+            return _skip(draft)
+        case "promote":
+            return _promote(draft, command, by)
+    return ""
+
+
+def _retry(draft: Draft) -> str:
+    if draft.active or draft.phase == "RollingBack":
+        return f"an attempt is under way: phase is {draft.phase}"
+    latest = draft.facts.latest
+    rejected = [r for r in draft.delivery.rejected if latest and r.digest == latest.digest]
+    if not rejected:
+        return "the Model's latest revision was not rejected"
+    kept = [r for r in draft.delivery.rejected if r not in rejected]
+    draft.set_delivery(rejected=kept)
+    return ""
+
+
+def _resume(draft: Draft) -> str:
+    attempt = draft.status.attempt
+    assert attempt is not None
+    if not draft.status.pauses:
+        return "spec.paused is true: set it to false" if draft.spec.paused else "it is not paused"
+    if "PausedByDeadline" in draft.status.pauses:
+        more = attempt.evaluating_s + draft.spec.deadline.total_seconds()
+        draft.set_attempt(deadline_s=more)
+    draft.set(pauses=[])
+    return ""
+
+
+def _skip(draft: Draft) -> str:
+    if draft.status.step is None or draft.phase == "Promoting":
+        return f"no step is under way: phase is {draft.phase}"
+    draft.set_step(skipped=True)
+    return ""
+
+
+def _promote(draft: Draft, command: Command, by: str) -> str:
+    if draft.phase == "Promoting":
+        return "it is being promoted already"
+    candidate = draft.facts.arm(draft.delivery.candidate)
+    if candidate.ready == 0:
+        return "the candidate has no ready pod"
+    verdict = (
+        evidences.judge(
+            draft.status.evidence,
+            draft.spec.analysis,
+            candidate_requests=max((e.candidate.n for e in draft.status.evidence), default=0.0),
+        )
+        if draft.status.evidence
+        else None
+    )
+    if verdict is not None and verdict.verdict == "Rollback" and not command.force:
+        return f"the evidence is against it ({verdict.message}); only force overrules that"
+    if command.force:
+        draft.set_attempt(failed=True)
+    short = "no evidence yet" if verdict is None else verdict.message
+    draft.set(pauses=[], hold=None)
+    draft.move("PromotedByCommand", f"promoted by {by}; evidence at that time: {short}", by=by)
+    return ""

@@ -1,0 +1,238 @@
+"""`decide`: what a Rollout does next, from what is declared and what is seen. Pure.
+
+Order of a look, first match first: abort and promote (commands), supersede, the candidate's pods, a
+Rollback verdict, pauses, holds, promotion or the next step. The same function runs in the
+controller, and in tests.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tidegate.api.rollout import Attempt
+from tidegate.domain.revision import attempt_key
+from tidegate.domain.rollout import commands, sizes, standing
+from tidegate.domain.rollout.attempt import advance
+from tidegate.domain.rollout.draft import Draft
+from tidegate.domain.rollout.ending import (
+    DRAIN,
+    close_window,
+    reject,
+    rejection_of,
+    release,
+    take_back,
+    taking_back,
+)
+from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
+from tidegate.domain.times import moment, stamp
+
+if TYPE_CHECKING:
+    from tidegate.api.rollout import RolloutSpec
+
+ENDING_PASSES = 2
+
+
+def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
+    """One look at a Rollout: the statuses to write, the weights, the sizes, and when to look
+    again."""
+    draft = Draft(declared, facts, timing)
+    if facts.blocked is None:
+        commands.obey(draft)
+        if draft.active and not _superseded(draft):
+            advance(draft)
+        if draft.phase == "RollingBack":
+            taking_back(draft)
+        if not draft.active and draft.phase != "RollingBack":
+            _idle(draft)
+        close_window(draft)
+    draft.refresh_arms()
+    draft.set(
+        observed_generation=draft.generation,
+        observed_model_generation=facts.model_generation,
+        observed_revision=facts.latest.name if facts.latest else None,
+    )
+    said = standing.rollout_conditions(draft)
+    draft.set(conditions=standing.merged_for_rollout(draft, said))
+    look = draft.next_look
+    return Decision(
+        delivery=draft.delivery,
+        rollout=draft.status,
+        weights=draft.weights() or None,
+        floors={} if facts.blocked else sizes.floors(draft),
+        model_said=standing.model_conditions(draft),
+        notes=tuple(draft.notes),
+        after=look[0] if look else None,
+        why=look[1] if look else "nothing is under way",
+    )
+
+
+def key_of(digest: str, spec: RolloutSpec) -> str:
+    """The attempt key: hash of the candidate's digest, strategy, metrics and error rates.
+
+    Pauses, deadlines, policies, the interval and the window are not in it: they apply in place.
+    """
+    parts: dict[str, Any] = {
+        "digest": digest,
+        "strategy": spec.strategy.wire(),
+        "metrics": [metric.wire() for metric in spec.analysis.metrics],
+        "rates": [spec.analysis.false_rollback_rate, spec.analysis.false_promotion_rate],
+    }
+    return attempt_key(parts)
+
+
+def _superseded(draft: Draft) -> bool:
+    """Whether something newer was asked for: then the candidate goes first, weight 0."""
+    attempt, latest = draft.status.attempt, draft.facts.latest
+    if attempt is None:
+        raise AssertionError("an active phase has an attempt")
+    if attempt.ending is not None or latest is None or not draft.facts.model_current:
+        return False
+    if draft.phase == "Promoting" and draft.weight("candidate") == 100:
+        return False  # finish what the route already says, then start against the new stable
+    if attempt.key == key_of(latest.digest, draft.spec):
+        return False
+    stable = latest.name == draft.delivery.stable
+    what = "the Model was set back to stable" if stable else f"{latest.name} is asked for now"
+    if latest.digest == attempt.digest:
+        what = "the strategy or the metrics were changed"
+    take_back(draft, "Superseded", what, reject=False)
+    return True
+
+
+# -- without an attempt --------------------------------------------------------------------------
+
+
+def _idle(draft: Draft) -> None:
+    latest = draft.facts.latest
+    if draft.delivery.stable is None:
+        _initial(draft)
+        return
+    if not draft.status.arms:
+        draft.set_arms(None)
+    if latest is None or not draft.facts.model_current:
+        return
+    if latest.name == draft.delivery.stable:
+        _at_rest(draft)
+        return
+    rejection = rejection_of(draft, latest.digest)
+    if rejection is not None:
+        _drop_candidate(draft)
+        if draft.phase != "Degraded":
+            draft.move(
+                "RejectedBefore",
+                f"{latest.name} was rejected before ({rejection.reason}: {rejection.message});"
+                " change the Model, or send the verb retry",
+            )
+        return
+    if latest.name == draft.delivery.previous and _window_open(draft):
+        _fast_rollback(draft)
+        return
+    _begin(draft)
+
+
+def _initial(draft: Draft) -> None:
+    """Nothing serves yet: the first revision that is ready gets everything, without steps."""
+    latest = draft.facts.latest
+    if latest is None:
+        return
+    rejection = rejection_of(draft, latest.digest)
+    if rejection is not None:
+        _drop_candidate(draft)
+        if draft.phase == "Pending":
+            draft.move("RevisionFailed", f"{latest.name}: {rejection.message}")
+        return
+    if draft.delivery.candidate != latest.name:
+        _drop_candidate(draft)
+        _keep(draft, latest.name)
+        draft.set_delivery(candidate=latest.name)
+    pods = draft.facts.arm(latest.name)
+    if pods.failure is not None and pods.failure.final and pods.ready == 0:
+        from tidegate.api.rollout import Ending
+
+        ending = Ending(reason=pods.failure.reason, message=pods.failure.message, reject=True)
+        reject(draft, latest.digest, latest.name, ending)
+        release(draft, latest.name, draft.spec.keep_failed)
+        draft.set_delivery(candidate=None)
+        if draft.phase == "Degraded":
+            draft.move("Reset", "another first revision is tried")
+        draft.move("RevisionFailed", f"{latest.name}: {pods.failure.message}")
+        return
+    if not pods.complete or pods.ready < draft.facts.scaling.min_replicas:
+        return
+    draft.set_delivery(stable=latest.name, candidate=None)
+    draft.set_arms(None)
+    draft.move("InitialDeploy", f"{latest.name} is the first revision that serves")
+
+
+def _at_rest(draft: Draft) -> None:
+    """Stable is what the Model asks for."""
+    _drop_candidate(draft)
+    if draft.phase == "Pending":
+        draft.move("InitialDeploy", f"{draft.delivery.stable} serves")
+    elif draft.phase == "Degraded":
+        draft.move("Recovered", f"the Model asks for {draft.delivery.stable} again, which serves")
+    draft.set(hold=None, pauses=[])
+    draft.set_arms(None)
+
+
+def _drop_candidate(draft: Draft) -> None:
+    candidate = draft.delivery.candidate
+    if candidate is not None:
+        release(draft, candidate, DRAIN)
+        draft.set_delivery(candidate=None)
+
+
+def _keep(draft: Draft, revision: str) -> None:
+    """A revision that is used again does not go."""
+    kept = [entry for entry in draft.delivery.draining if entry.revision != revision]
+    draft.set_delivery(draining=kept)
+
+
+def _window_open(draft: Draft) -> bool:
+    ends = draft.status.window_ends_at
+    pods = draft.facts.arm(draft.delivery.previous)
+    return ends is not None and draft.now < moment(ends) and pods.ready > 0
+
+
+def _new_attempt(draft: Draft) -> None:
+    latest = draft.facts.latest
+    assert latest is not None
+    number = draft.status.attempts + 1
+    if draft.delivery.candidate not in (None, latest.name):
+        _drop_candidate(draft)
+    _keep(draft, latest.name)
+    draft.set_delivery(candidate=latest.name)
+    draft.set(
+        attempts=number,
+        attempt=Attempt(
+            number=number,
+            key=key_of(latest.digest, draft.spec),
+            started_at=stamp(draft.now),
+            revision=latest.name,
+            digest=latest.digest,
+        ),
+        step=None,
+        evidence=[],
+        hold=None,
+        pauses=[],
+        candidate_missing_since=None,
+        settling_since=None,
+    )
+    draft.set_arms(latest.name, 0)
+
+
+def _begin(draft: Draft) -> None:
+    _new_attempt(draft)
+    number = draft.status.attempts
+    draft.move("AttemptStarted", f"attempt {number}: {draft.delivery.candidate}")
+    advance(draft)
+
+
+def _fast_rollback(draft: Draft) -> None:
+    """Back to the previous stable inside its window: it is warm and was good, so no steps."""
+    _new_attempt(draft)
+    draft.move(
+        "FastRollback", f"back to {draft.delivery.previous}, which is still warm from before"
+    )
+    draft.within(timedelta(0), "the route is to follow")

@@ -1,0 +1,187 @@
+"""A decision in the making: the statuses as they are about to be written, and what people are told.
+
+Owns the only way to change phase (`move`), to begin and end a hold, and to name a time to look
+again. It decides nothing itself.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tidegate.api.rollout import ArmStatus, Hold, RolloutStatus, Transition
+from tidegate.domain.rollout.facts import Note
+from tidegate.domain.rollout.transitions import ACTIVE, following
+from tidegate.domain.times import moment, stamp
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidegate.api.model import DeliveryStatus
+    from tidegate.api.rollout import RolloutSpec
+    from tidegate.domain.rollout.facts import Declared, Facts, Timing
+
+HISTORY_LIMIT = 20
+_QUIET_REASONS = frozenset({"PodsReady", "WarmedUp", "HoldCleared", "TakenBack", "PodsLost"})
+_WARNINGS = frozenset(
+    {"Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
+     "HoldExpired", "Inconclusive", "RevisionFailed", "RolledBack", "PausedByHold",
+     "PausedByFailure", "PausedByDeadline", "RejectedBefore", "CommonCause"}
+)  # fmt: skip
+
+
+class Draft:
+    """Collects one decision; every part of `decide` works on it in turn."""
+
+    def __init__(self, declared: Declared, facts: Facts, timing: Timing) -> None:
+        self.spec: RolloutSpec = declared.spec
+        self.generation = declared.generation
+        self.facts = facts
+        self.timing = timing
+        self.now: datetime = timing.now
+        self.status: RolloutStatus = declared.status
+        self.delivery: DeliveryStatus = facts.delivery
+        self.notes: list[Note] = []
+        self.target_weight: int | None = None
+        """The weight that the candidate's size is to be made ready for, when above its weight
+        now."""
+        self._next: tuple[timedelta, str] | None = None
+        if self.status.phase is None:
+            self.set(phase="Pending", phase_since=stamp(self.now))
+
+    # -- state -----------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> str:
+        return self.status.phase or "Pending"
+
+    @property
+    def active(self) -> bool:
+        """Whether an attempt goes forward or waits."""
+        return self.phase in ACTIVE
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the Rollout's status."""
+        self.status = self.status.model_copy(update=changes)
+
+    def set_attempt(self, **changes: Any) -> None:
+        """Change fields of the attempt under way."""
+        assert self.status.attempt is not None
+        self.set(attempt=self.status.attempt.model_copy(update=changes))
+
+    def set_step(self, **changes: Any) -> None:
+        """Change fields of the present step."""
+        assert self.status.step is not None
+        self.set(step=self.status.step.model_copy(update=changes))
+
+    def set_delivery(self, **changes: Any) -> None:
+        """Change fields of the Model's `status.delivery`."""
+        self.delivery = self.delivery.model_copy(update=changes)
+
+    # -- arms ------------------------------------------------------------------------------
+
+    def weight(self, arm: str) -> int:
+        """The weight that is intended for an arm, in per cent."""
+        return next((entry.weight for entry in self.status.arms if entry.name == arm), 0)
+
+    def set_candidate_weight(self, weight: int) -> None:
+        """Intend a weight for the candidate; stable gets the rest."""
+        assert self.status.attempt is not None
+        self.set_arms(self.status.attempt.revision, weight)
+
+    def set_arms(self, candidate: str | None, weight: int = 0) -> None:
+        """Intend both arms: stable as delivered, and a candidate with its weight."""
+        arms = []
+        if self.delivery.stable is not None:
+            arms.append(self._arm("stable", self.delivery.stable, 100 - weight))
+        if candidate is not None:
+            arms.append(self._arm("candidate", candidate, weight))
+        self.set(arms=arms)
+
+    def refresh_arms(self) -> None:
+        """Show the arms' ready pods as they are now."""
+        self.set(arms=[self._arm(a.name, a.revision, a.weight) for a in self.status.arms])
+
+    def _arm(self, name: Any, revision: str, weight: int) -> ArmStatus:
+        ready = self.facts.arm(revision).ready
+        return ArmStatus(name=name, revision=revision, weight=weight, ready=ready)
+
+    def weights(self) -> dict[str, int]:
+        """The intended weight of every revision behind the route."""
+        return {arm.revision: arm.weight for arm in self.status.arms}
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the gateway routes exactly as intended."""
+        route = self.facts.route
+        if not self.facts.route_wanted:
+            return True
+        return route.programmed and route.weights == self.weights()
+
+    # -- changes of phase ------------------------------------------------------------------
+
+    def move(self, reason: str, message: str, *, by: str = "") -> None:
+        """Change the phase as the table says, with a line of history and, where it matters, an
+        Event."""
+        before = self.phase
+        after = following(before, reason)
+        if before == after and reason not in ("StepReached",):
+            return
+        entry = Transition(
+            at=stamp(self.now), from_=before, to=after, reason=reason, message=message[:500]
+        )
+        self.set(
+            phase=after,
+            phase_since=stamp(self.now) if before != after else self.status.phase_since,
+            history=[entry, *self.status.history][:HISTORY_LIMIT],
+        )
+        if reason not in _QUIET_REASONS:
+            self.tell(reason, message + (f" (by {by})" if by else ""))
+        self.soon(f"{reason} was just decided")
+
+    def tell(self, reason: str, message: str, *, warning: bool | None = None) -> None:
+        """Tell people, by an Event."""
+        is_warning = reason in _WARNINGS if warning is None else warning
+        self.notes.append(Note("Warning" if is_warning else "Normal", reason, message[:1000]))
+
+    # -- waits -----------------------------------------------------------------------------
+
+    def hold(self, reason: str, message: str) -> None:
+        """Begin a hold, or go on holding: one deadline runs until everything has cleared."""
+        now = self.status.hold
+        if now is not None and now.reason == reason and now.message == message[:500]:
+            return
+        self.set(
+            hold=Hold(
+                reason=reason,
+                message=message[:500],
+                since=now.since if now else stamp(self.now),
+                deadline=now.deadline if now else stamp(self.now + self.spec.holds.deadline),
+            )
+        )
+
+    def clear_hold(self) -> None:
+        """Nothing to wait for any more."""
+        if self.status.hold is not None:
+            self.set(hold=None)
+
+    # -- time ------------------------------------------------------------------------------
+
+    def at(self, when: datetime | str, why: str) -> None:
+        """Look again at a moment, or earlier when something asks for that."""
+        moment_ = moment(when) if isinstance(when, str) else when
+        self.within(max(timedelta(0), moment_ - self.now), why)
+
+    def within(self, after: timedelta, why: str) -> None:
+        """Look again after a while, or earlier when something asks for that."""
+        if self._next is None or after < self._next[0]:
+            self._next = (after, why)
+
+    def soon(self, why: str) -> None:
+        """Look again at once."""
+        self.within(timedelta(0), why)
+
+    @property
+    def next_look(self) -> tuple[timedelta, str] | None:
+        """When to look again, and why."""
+        return self._next

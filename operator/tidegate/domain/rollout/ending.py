@@ -1,0 +1,160 @@
+"""How an attempt ends: promoted, or taken back.
+
+Owns what becomes of stable, previous, candidate and rejected at the end. Weight first, sizes after:
+taking back waits for nothing but a stable that can serve.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.api.model import Draining, Rejection
+from tidegate.api.rollout import Ending
+from tidegate.domain.times import moment, stamp
+
+if TYPE_CHECKING:
+    from tidegate.domain.rollout.draft import Draft
+
+DRAIN = timedelta(seconds=30)
+"""How long pods stay after their last traffic, to finish what they were asked."""
+REJECTED_LIMIT = 20
+
+
+def take_back(
+    draft: Draft,
+    reason: str,
+    message: str,
+    *,
+    reject: bool = True,
+    rejected_for: str = "",
+    by: str = "",
+) -> None:
+    """Decide that the candidate goes: weight 0 now, its pods later."""
+    draft.set_attempt(
+        ending=Ending(reason=rejected_for or reason, message=message[:500], reject=reject)
+    )
+    draft.set(hold=None, pauses=[], settling_since=None)
+    draft.move(reason, message, by=by)
+    _weight_to_stable(draft)
+
+
+def _weight_to_stable(draft: Draft) -> bool:
+    """Intend 100 for stable, if it can serve. Returns whether it could."""
+    if draft.facts.arm(draft.delivery.stable).ready == 0:
+        return False
+    assert draft.status.attempt is not None
+    if draft.weight("candidate") > 0 or not draft.status.arms:
+        draft.set_arms(draft.status.attempt.revision, 0)
+    return True
+
+
+def taking_back(draft: Draft) -> None:
+    """One look at an attempt that is being taken back."""
+    attempt = draft.status.attempt
+    assert attempt is not None
+    assert attempt.ending is not None
+    candidate_has_traffic = draft.weight("candidate") > 0
+    if candidate_has_traffic and not _weight_to_stable(draft):
+        draft.hold(
+            "StableUnavailable",
+            "stable has no ready pod to go back to; the candidate keeps the traffic until it has,"
+            " or until somebody promotes it with force",
+        )
+        draft.within(timedelta(seconds=5), "stable has no ready pod")
+        return
+    draft.clear_hold()
+    if not draft.confirmed:
+        draft.within(timedelta(seconds=5), "the gateway has not confirmed the rollback yet")
+        return
+    stays = draft.spec.keep_failed if attempt.ending.reject else DRAIN
+    release(draft, attempt.revision, stays)
+    if draft.delivery.candidate == attempt.revision:
+        draft.set_delivery(candidate=None)
+    draft.set(candidate_missing_since=None)
+    if not attempt.ending.reject:
+        draft.set_arms(None)
+        draft.move("TakenBack", attempt.ending.message)
+        return
+    reject(draft, attempt.digest, attempt.revision, attempt.ending)
+    draft.move(
+        "RolledBack",
+        f"{attempt.revision} was taken back: {attempt.ending.message}. Change the Model, or send"
+        " the verb retry to try the same revision again",
+    )
+
+
+def finish_promotion(draft: Draft) -> None:
+    """The candidate carries all traffic: it is stable now, and the old stable is the way back."""
+    attempt, old = draft.status.attempt, draft.delivery.stable
+    assert attempt is not None
+    window = draft.spec.rollback_window.duration
+    if draft.delivery.previous is not None and draft.delivery.previous != attempt.revision:
+        release(draft, draft.delivery.previous, DRAIN)
+    draft.set_delivery(stable=attempt.revision, previous=None, candidate=None)
+    if old is not None and old != attempt.revision:
+        if window > timedelta(0):
+            draft.set_delivery(previous=old)
+        else:
+            release(draft, old, DRAIN)
+    draft.set(
+        window_ends_at=stamp(draft.now + window) if window > timedelta(0) else None,
+        settling_since=None,
+        candidate_missing_since=None,
+        step=None,
+    )
+    draft.set_arms(None)
+    draft.move("Promoted", f"{attempt.revision} is stable now")
+
+
+def close_window(draft: Draft) -> None:
+    """Let the previous stable go when its window is over, and the pods whose time has come."""
+    ends, previous = draft.status.window_ends_at, draft.delivery.previous
+    if previous is not None and not draft.active:
+        if ends is None or draft.now >= moment(ends):
+            release(draft, previous, DRAIN)
+            draft.set_delivery(previous=None)
+            draft.set(window_ends_at=None)
+        else:
+            draft.at(ends, "the rollback window ends")
+    drop_drained(draft)
+
+
+def drop_drained(draft: Draft) -> None:
+    """Forget the revisions whose pods have stayed long enough."""
+    kept = [entry for entry in draft.delivery.draining if draft.now < moment(entry.until)]
+    if len(kept) != len(draft.delivery.draining):
+        draft.set_delivery(draining=kept)
+    for entry in kept:
+        draft.at(entry.until, f"pods of {entry.revision} go")
+
+
+def release(draft: Draft, revision: str, stays: timedelta) -> None:
+    """Let a revision without traffic go after a while."""
+    others = [entry for entry in draft.delivery.draining if entry.revision != revision]
+    entry = Draining(revision=revision, until=stamp(draft.now + stays))
+    draft.set_delivery(draining=[*others, entry][-REJECTED_LIMIT:])
+    draft.at(entry.until, f"pods of {revision} go")
+
+
+def reject(draft: Draft, digest: str, revision: str, ending: Ending) -> None:
+    """Remember a digest that is not to be tried again by itself: the last 20, and never forget the
+    one that the Model asks for now."""
+    rejection = Rejection(
+        digest=digest,
+        revision=revision,
+        reason=ending.reason,
+        message=ending.message,
+        at=stamp(draft.now),
+    )
+    others = [entry for entry in draft.delivery.rejected if entry.digest != digest]
+    asked = draft.facts.latest.digest if draft.facts.latest else ""
+    while len(others) >= REJECTED_LIMIT:
+        drop = next((i for i, entry in enumerate(others) if entry.digest != asked), 0)
+        others.pop(drop)
+    draft.set_delivery(rejected=[*others, rejection])
+
+
+def rejection_of(draft: Draft, digest: str) -> Rejection | None:
+    """The rejection of a digest, if it was rejected."""
+    return next((entry for entry in draft.delivery.rejected if entry.digest == digest), None)

@@ -1,0 +1,141 @@
+"""What a delivery decision is made from, and what it consists of.
+
+Frozen data only: the controller gathers facts, `decide` turns them into a decision, the controller
+carries it out. Nothing here looks anything up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidegate.domain.pods import ArmPods
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from tidegate.api.model import DeliveryStatus, Scaling
+    from tidegate.api.rollout import RolloutSpec, RolloutStatus
+    from tidegate.domain.conditions import Said
+    from tidegate.domain.evidence import Baseline, Batch, Unseen
+
+NO_PODS = ArmPods()
+
+
+@dataclass(frozen=True)
+class RevisionFacts:
+    """One revision as the Model controller made it."""
+
+    name: str
+    digest: str
+    number: int = 1
+
+
+@dataclass(frozen=True)
+class RouteFacts:
+    """The live route. `weights` is what it says per revision, None where there is no route;
+    `programmed` whether the gateway reports exactly this generation as effective; `message` why
+    not."""
+
+    weights: Mapping[str, int] | None = None
+    programmed: bool = False
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One verb that a person asked for by annotation."""
+
+    id: str
+    verb: str
+    by: str = ""
+    attempt: int | None = None
+    revision: str | None = None
+    force: bool = False
+    problem: str = ""
+    """Why it cannot be understood; empty when it can."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that one decision looks at.
+
+    `latest` is the Model's newest revision, None while nothing is resolved; `model_current` says
+    whether it was made from the Model's present generation. `blocked` is why this delivery may not
+    move at all (reason, message). `observation` is None when nothing was due; `baseline` likewise;
+    `quiet` says whether the old arm's counters stand still (None: not known). `scrape_lag` is how
+    long a sample may take to be seen.
+    """
+
+    model: str
+    model_generation: int
+    scaling: Scaling
+    delivery: DeliveryStatus
+    latest: RevisionFacts | None = None
+    model_current: bool = True
+    model_problem: Said | None = None
+    pods: Mapping[str, ArmPods] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    route: RouteFacts = RouteFacts()
+    route_wanted: bool = True
+    observation: Batch | Unseen | None = None
+    baseline: Baseline | Unseen | None = None
+    quiet: bool | None = None
+    command: Command | None = None
+    blocked: Said | None = None
+
+    def arm(self, revision: str | None) -> ArmPods:
+        """The pods of a revision; none when it has none."""
+        return self.pods.get(revision or "", NO_PODS)
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing to tell people, as an Event on the Rollout (or Model)."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be written and done.
+
+    The statuses are written first, Model's then Rollout's; then `weights` (None: no route, or leave
+    it) become the route, then `floors` the sizes. `after` is when to look again without being
+    woken.
+    """
+
+    delivery: DeliveryStatus
+    rollout: RolloutStatus | None
+    weights: Mapping[str, int] | None
+    floors: Mapping[str, int]
+    model_said: tuple[Said, ...]
+    notes: tuple[Note, ...] = ()
+    after: timedelta | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How fast evidence can come: the scrape period, and the moment of the decision."""
+
+    now: datetime
+    scrape: timedelta
+
+    @property
+    def lag(self) -> timedelta:
+        """How far behind now a batch ends, so that every pod has been scraped (statistics 0)."""
+        return 2 * self.scrape
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A Rollout as declared: its spec, its status as last written, its generation."""
+
+    name: str
+    generation: int
+    spec: RolloutSpec
+    status: RolloutStatus

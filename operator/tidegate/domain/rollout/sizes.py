@@ -1,0 +1,68 @@
+"""How many pods each arm needs: what a weight takes, and what an arm can carry.
+
+Owns the arithmetic of capacity. It limits only raising the candidate; taking back never waits for
+it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tidegate.domain.rollout.draft import Draft
+
+
+def needed(weight: int, stable_ready: int) -> int:
+    """Ready pods that a weight (per cent) takes: its share of stable's, at least one."""
+    return max(1, math.ceil(weight * max(1, stable_ready) / 100))
+
+
+def carried(ready: int, full: int) -> int:
+    """The largest weight (per cent) that so many ready pods carry, when `full` pods carry 100."""
+    return min(100, (100 * ready) // max(1, full))
+
+
+def full_size(draft: Draft) -> int:
+    """Pods of an arm that is to carry all traffic: as many as stable has, at least minReplicas."""
+    return max(draft.facts.scaling.min_replicas, draft.facts.arm(draft.delivery.stable).desired)
+
+
+def floors(draft: Draft) -> dict[str, int]:
+    """The fewest pods of every revision that is kept; revisions that are not named are left alone.
+
+    The arm that traffic could fall back to (stable in an attempt, previous in its window) never
+    shrinks.
+    """
+    facts, delivery = draft.facts, draft.delivery
+    least = facts.scaling.min_replicas
+    result: dict[str, int] = {}
+    under_way = draft.active or draft.phase == "RollingBack"
+    if delivery.stable is not None:
+        now = facts.arm(delivery.stable).desired if under_way else 0
+        result[delivery.stable] = max(least, now)
+    if delivery.previous is not None:
+        result[delivery.previous] = max(least, facts.arm(delivery.previous).desired)
+    if delivery.candidate is not None:
+        result.setdefault(delivery.candidate, _candidate_floor(draft))
+    return result
+
+
+def _candidate_floor(draft: Draft) -> int:
+    facts = draft.facts
+    if draft.delivery.stable is None:
+        return facts.scaling.min_replicas
+    now = facts.arm(draft.delivery.candidate).desired
+    if draft.phase == "RollingBack":
+        return now
+    if draft.phase == "Promoting":
+        return max(now, full_size(draft))
+    weight = max(draft.weight("candidate"), draft.target_weight or 0, first_weight(draft))
+    return max(now, needed(weight, facts.arm(draft.delivery.stable).ready))
+
+
+def first_weight(draft: Draft) -> int:
+    """The weight of the first step, in per cent."""
+    canary = draft.spec.strategy.canary
+    assert canary is not None, "the schema requires a strategy"
+    return canary.steps[0].weight

@@ -1,0 +1,162 @@
+"""How things stand: the conditions of Rollout and Model that tools read.
+
+`Ready` is False from the moment the latest revision is not stable; `Available` says that stable
+serves. `Reconciling` and `Stalled` are present only while true (kstatus). Reasons are listed in
+docs/conditions.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.domain.conditions import Said, merged
+from tidegate.domain.rollout.ending import rejection_of
+
+if TYPE_CHECKING:
+    from tidegate.api.base import Condition
+    from tidegate.domain.rollout.draft import Draft
+
+ROLLOUT_TYPES = ("Ready", "Reconciling", "Stalled")
+
+
+def rollout_conditions(draft: Draft) -> list[Said]:
+    """What is said about the Rollout."""
+    ready = _rollout_ready(draft)
+    said = [ready]
+    if ready.status == "True":
+        return said
+    if _stalled(draft):
+        said.append(Said("Stalled", "True", ready.reason, ready.message))
+    else:
+        said.append(Said("Reconciling", "True", ready.reason, ready.message))
+    return said
+
+
+def merged_for_rollout(draft: Draft, said: list[Said]) -> list[Condition]:
+    """The Rollout's conditions after this look."""
+    return merged(
+        draft.status.conditions,
+        said,
+        types=ROLLOUT_TYPES,
+        generation=draft.generation,
+        now=draft.now,
+    )
+
+
+def _stalled(draft: Draft) -> bool:
+    """Whether a person has to act."""
+    if draft.facts.blocked is not None or draft.phase == "Degraded":
+        return True
+    return draft.phase == "Paused" and bool(draft.status.pauses)
+
+
+def _rollout_ready(draft: Draft) -> Said:
+    facts = draft.facts
+    if facts.blocked is not None:
+        return Said("Ready", "False", facts.blocked.reason, facts.blocked.message)
+    latest = facts.latest
+    if draft.phase == "Degraded":
+        reason, message = _degraded(draft)
+        return Said("Ready", "False", reason, message)
+    if draft.phase == "Healthy" and latest is not None and latest.name == draft.delivery.stable:
+        if not facts.model_current:
+            return Said("Ready", "False", "ModelChanged", "the Model's change is being resolved")
+        return Said("Ready", "True", "Promoted", f"{draft.delivery.stable} serves")
+    if facts.model_problem is not None and not draft.active:
+        return Said("Ready", "False", facts.model_problem.reason, facts.model_problem.message)
+    return Said("Ready", "False", _reason(draft), _progress_message(draft))
+
+
+def _reason(draft: Draft) -> str:
+    if draft.phase == "Paused":
+        return draft.status.pauses[-1] if draft.status.pauses else "PausedBySpec"
+    hold = draft.status.hold
+    return hold.reason if hold is not None else draft.phase
+
+
+def _progress_message(draft: Draft) -> str:
+    """What happens and what is missing, in one line."""
+    hold, step = draft.status.hold, draft.status.step
+    if hold is not None:
+        return f"waits: {hold.message}"
+    if draft.phase == "Paused" and draft.status.history:
+        return draft.status.history[0].message
+    if step is not None and draft.active:
+        canary = draft.spec.strategy.canary
+        assert canary is not None
+        now = canary.steps[step.index]
+        return (
+            f"step {step.index + 1} of {len(canary.steps)}, weight {draft.weight('candidate')}:"
+            f" at least {now.duration.total_seconds():g} s and {now.min_requests} requests"
+        )
+    if draft.delivery.stable is None:
+        return "the first revision is not ready yet"
+    return f"phase {draft.phase}"
+
+
+def _degraded(draft: Draft) -> tuple[str, str]:
+    """Why the Rollout is degraded, and what to do."""
+    latest = draft.facts.latest
+    rejection = rejection_of(draft, latest.digest) if latest else None
+    reason = "RevisionFailed" if draft.delivery.stable is None else "RolledBack"
+    if rejection is None:
+        return reason, "the last attempt was taken back"
+    return reason, (
+        f"{rejection.revision} was rejected ({rejection.reason}): {rejection.message}."
+        " Change the Model, or send the verb retry to try it again"
+    )
+
+
+# -- Model ---------------------------------------------------------------------------------------
+
+
+def model_conditions(draft: Draft) -> tuple[Said, ...]:
+    """What the delivery says about the Model: Available, Ready, Reconciling, Stalled."""
+    facts = draft.facts
+    available = _available(draft)
+    ready = _model_ready(draft, available)
+    said = [available, ready]
+    if ready.status != "True":
+        stalled = _stalled(draft) or (
+            facts.model_problem is not None and facts.model_problem.status == "False"
+        )
+        said.append(
+            Said("Stalled" if stalled else "Reconciling", "True", ready.reason, ready.message)
+        )
+    return tuple(said)
+
+
+def _available(draft: Draft) -> Said:
+    stable = draft.delivery.stable
+    if stable is None:
+        return Said("Available", "False", "NothingStable", "no revision has served yet")
+    pods = draft.facts.arm(stable)
+    if pods.ready == 0:
+        why = f": {pods.failure.message}" if pods.failure else ""
+        return Said("Available", "False", "StableUnavailable", f"{stable} has no ready pod{why}")
+    return Said("Available", "True", "Serving", f"{stable} serves with {pods.ready} pods")
+
+
+def _model_ready(draft: Draft, available: Said) -> Said:
+    facts = draft.facts
+    if facts.blocked is not None:
+        return Said("Ready", "False", facts.blocked.reason, facts.blocked.message)
+    if facts.model_problem is not None:
+        return Said("Ready", "False", facts.model_problem.reason, facts.model_problem.message)
+    if facts.latest is None or not facts.model_current:
+        return Said("Ready", "False", "Resolving", "the artifact is being resolved")
+    rollout = _rollout_ready(draft)
+    if facts.latest.name != draft.delivery.stable:
+        why = facts.arm(draft.delivery.candidate).failure
+        detail = f" ({why.message})" if why is not None else ""
+        return Said("Ready", "False", rollout.reason, rollout.message + detail)
+    if available.status != "True":
+        return Said("Ready", "False", available.reason, available.message)
+    if facts.route_wanted and not draft.confirmed:
+        return Said(
+            "Ready",
+            "False",
+            "RouteNotProgrammed",
+            facts.route.message or "the gateway has not confirmed the route yet",
+        )
+    return Said("Ready", "True", "Serving", f"{draft.delivery.stable} is stable and serves")

@@ -1,0 +1,68 @@
+"""The state machine of a delivery: one table of (phase, reason) → phase.
+
+Every change of phase goes through `following`; a change that is not in the table is a bug and
+raises. docs/rollout-states.md is drawn from this table.
+"""
+
+from __future__ import annotations
+
+ACTIVE = ("Starting", "WarmingUp", "Progressing", "Holding", "Paused", "Promoting")
+"""Phases of an attempt that goes forward, or waits."""
+
+IDLE = ("Pending", "Healthy", "Degraded")
+"""Phases without an attempt under way."""
+
+_TAKEN_BACK = (
+    "Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
+    "HoldExpired", "Inconclusive", "Superseded",
+)  # fmt: skip
+_HOLDS = (
+    "NoData", "MetricsUnavailable", "CapacityMissing", "CommonCause", "ClockSkew",
+)  # fmt: skip
+_PAUSES = ("PausedBySpec", "PausedByCommand", "PausedByHold", "PausedByFailure", "PausedByDeadline")
+
+TRANSITIONS: dict[tuple[str, str], str] = {
+    ("Pending", "InitialDeploy"): "Healthy",
+    ("Pending", "RevisionFailed"): "Degraded",
+    ("Degraded", "InitialDeploy"): "Healthy",
+    ("Degraded", "Recovered"): "Healthy",
+    ("Degraded", "Reset"): "Pending",
+    ("Starting", "PodsReady"): "WarmingUp",
+    ("WarmingUp", "PodsLost"): "Starting",
+    ("WarmingUp", "WarmedUp"): "Progressing",
+    ("Progressing", "StepReached"): "Progressing",
+    ("Progressing", "PodsLost"): "Starting",
+    ("Holding", "PodsLost"): "Starting",
+    ("Holding", "HoldCleared"): "Progressing",
+    ("Holding", "StepReached"): "Progressing",
+    ("Paused", "Resumed"): "Progressing",
+    ("Paused", "ResumedAtStart"): "Starting",
+    ("Paused", "StepReached"): "Paused",
+    ("Promoting", "Promoted"): "Healthy",
+    ("RollingBack", "RolledBack"): "Degraded",
+    ("RollingBack", "TakenBack"): "Healthy",
+    **{(phase, "RejectedBefore"): "Degraded" for phase in ("Pending", "Healthy")},
+    **{(phase, "AttemptStarted"): "Starting" for phase in IDLE},
+    **{(phase, "FastRollback"): "Promoting" for phase in IDLE},
+    **{(phase, reason): "RollingBack" for phase in ACTIVE for reason in _TAKEN_BACK},
+    **{(phase, hold): "Holding" for phase in ("Progressing", "Holding") for hold in _HOLDS},
+    **{
+        (phase, pause): "Paused"
+        for phase in ("Starting", "WarmingUp", "Progressing", "Holding")
+        for pause in _PAUSES
+    },
+    **{
+        (phase, reason): "Promoting"
+        for phase in ("Starting", "WarmingUp", "Progressing", "Holding", "Paused")
+        for reason in ("EvidencePromotes", "PromotedByCommand", "PromotedByDeadline")
+    },
+}
+
+
+def following(phase: str, reason: str) -> str:
+    """The phase after `phase` for a reason. Raises ValueError for a change that is not in the
+    table."""
+    try:
+        return TRANSITIONS[phase, reason]
+    except KeyError:
+        raise ValueError(f"no transition from {phase} by {reason}") from None

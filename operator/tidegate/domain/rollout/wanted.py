@@ -1,0 +1,72 @@
+"""What to ask the metrics before a decision: which batch, whether a baseline, whether an arm is
+quiet.
+
+Pure, like `decide`: the controller asks exactly this and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.domain import evidence as evidences
+from tidegate.domain.times import moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidegate.api.model import DeliveryStatus
+    from tidegate.domain.rollout.facts import Declared, Timing
+
+BASELINE_WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class WantedBatch:
+    """Count requests of both arms in (start, end], with the latency bounds in milliseconds."""
+
+    stable: str
+    candidate: str
+    start: datetime
+    end: datetime
+    bounds_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to ask. `quiet`: (revision, start, end) of an arm that should have no requests any
+    more."""
+
+    batch: WantedBatch | None = None
+    baseline: str | None = None
+    quiet: tuple[str, datetime, datetime] | None = None
+
+
+def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Wanted:
+    """What this look needs to know of the metrics, by where the attempt stands."""
+    status, stable = declared.status, delivery.stable
+    if stable is None or status.attempt is None:
+        return Wanted()
+    if status.phase == "WarmingUp" and not status.evidence:
+        warm = moment(status.attempt.warm_since or status.attempt.started_at)
+        due = timing.now >= warm + declared.spec.analysis.warmup
+        return Wanted(baseline=stable if due else None)
+    end = timing.now - timing.lag
+    if status.phase == "Promoting" and status.settling_since is not None:
+        since = moment(status.settling_since) + timing.scrape
+        return Wanted(quiet=(stable, since, end) if end > since else None)
+    step = status.step
+    if status.phase not in ("Progressing", "Holding", "Paused", "Promoting") or step is None:
+        return Wanted()
+    if step.started_at is None or step.last_batch_end is None or not status.evidence:
+        return Wanted()
+    if step.next_evaluation_at is not None and timing.now < moment(step.next_evaluation_at):
+        return Wanted()
+    start = moment(step.last_batch_end)
+    if end <= start:
+        return Wanted()
+    bounds = evidences.bounds_ms(status.evidence)
+    return Wanted(
+        batch=WantedBatch(stable, status.attempt.revision, start, end, bounds),
+    )
