@@ -169,7 +169,7 @@ async def test_series_carry_the_whole_cluster_name_and_fine_buckets(edge: Edge) 
     label = 'envoy_cluster_name="default/my.route/b"'
     code = 'envoy_response_code_class="5"'
     assert f"envoy_cluster_upstream_rq_xx{{{code},{label}}} {failed}" in lines
-    buckets = [line for line in lines if "upstream_rq_time_bucket" in line and label in line]
+    buckets = [line for line in lines if "cluster_upstream_rq_time_bucket" in line and label in line]
     assert [line.partition('le="')[2].partition('"')[0] for line in buckets[:6]] == (
         ["0.5", "1", "2", "3", "5", "7.5"]
     )
