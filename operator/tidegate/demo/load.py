@@ -6,7 +6,7 @@
 An open loop: each request has its time, whether or not earlier ones have been answered, so a
 server that slows down is seen as slow instead of being asked less. It runs in a process of its own,
 so that what it measures is not the demo's own drawing. It ends on SIGTERM or SIGINT, after the
-answers that are still out have come, or when `--requests` have been sent.
+answers that are still out have come, or when `--requests` have been sent. Its last line counts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +119,8 @@ class Load:
                     self.timetable.sent += 1
             written.cancel()
         self._flush(out)
+        summary = {"sent": self.timetable.sent, "skipped": self.timetable.skipped}
+        sys.stdout.write(orjson.dumps(summary).decode() + "\n")
 
     async def _write(self, out: BinaryIO) -> None:
         while True:

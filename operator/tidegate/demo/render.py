@@ -1,0 +1,61 @@
+"""The examples with this machine's places in them, written where a person can look at them.
+
+The committed files are valid as they are; two things differ from machine to machine: where the
+artifacts lie, and which port is free for the gateway. Nothing else is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from typing import TYPE_CHECKING
+
+from tidegate.demo.trained import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tidegate.demo.trained import Trained
+
+EXAMPLES = CHECKOUT / "examples"
+ARTIFACTS_URI = "file:///artifacts/"
+GATEWAY_PORT = 8080
+PORT_LINE = f"port: {GATEWAY_PORT}\n"
+
+
+def place_artifacts(trained: Trained, folder: Path) -> None:
+    """Put the trained files where the operator may read `file://` artifacts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for version in trained.versions.values():
+        partial = folder / f"{version.file.name}.partial"
+        shutil.copyfile(version.file, partial)
+        partial.replace(folder / version.file.name)
+
+
+def render(out: Path, *, artifacts: Path, port: int, examples: Path = EXAMPLES) -> list[Path]:
+    """Write every example to `out`; the files that were written, in their order."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for source in sorted(examples.glob("[0-9]*.yaml")):
+        text = source.read_text()
+        text = text.replace(ARTIFACTS_URI, artifacts.resolve().as_uri() + "/")
+        text = text.replace(PORT_LINE, f"port: {port}\n")
+        target = out / source.name
+        target.write_text(text)
+        written.append(target)
+    return written
+
+
+def free_port(wanted: int = GATEWAY_PORT) -> int:
+    """The wanted port of the loopback interface, or another one that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            # As Envoy binds it: a connection that is closing does not make a port busy.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no port is free on 127.0.0.1 (process {os.getpid()})")

@@ -1,0 +1,317 @@
+"""The order of it all: train, start the cluster, apply the examples, replay flights, tell the end.
+
+It acts only as a user can (kubectl, `tidegate local`, requests through the gateway) and judges only
+by what is to be seen from outside. It always cleans up, unless asked to leave the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import orjson
+
+from tidegate.demo.commands import Kubectl, kubectl_path, local
+from tidegate.demo.render import free_port, place_artifacts, render
+from tidegate.demo.scene import Scene
+from tidegate.demo.story import CHAPTERS, failures, outcome_of, row_for
+from tidegate.demo.trained import SOURCE, train
+from tidegate.demo.view import story_table, view_for
+from tidegate.demo.watch import AnswersFile, follow_objects
+from tidegate.errors import Terminal, TidegateError
+from tidegate.kube.client import Client
+from tidegate.kube.transport import HttpTransport
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncGenerator, Callable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from tidegate.demo.story import Chapter, Row
+    from tidegate.demo.trained import Trained
+    from tidegate.demo.view import View
+
+MODEL = "flight-delay"
+NAMESPACE = "default"
+HOSTNAME = "flights.example"
+READY_LIMIT_S = 90.0
+CHAPTER_LIMIT_S = 150.0
+BASELINE_S = 12.0
+"""How long v1 serves alone: a latency can be judged beside 1,000 requests of stable or more."""
+SETTLE_S = 3.0
+"""How long after a decision: the last answers of a version that was taken back come in."""
+SLOW_RATIO = 1.25
+SLOW_QUANTILE = 0.95
+STORY_FAILED = "StoryFailed"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose. `home` is where clusters and files of the demo are kept."""
+
+    home: Path
+    keep: bool = False
+    rate: float = 120.0
+    name: str = "demo"
+    first_flight: int = 0
+
+    @property
+    def state(self) -> Path:
+        """The cluster's folder."""
+        return self.home / self.name
+
+    @property
+    def files(self) -> Path:
+        """The demo's own files."""
+        return self.home / f"{self.name}-files"
+
+
+@dataclass
+class Demo:
+    """One run."""
+
+    options: Options
+    console: Console
+    view: View
+    scene: Scene = field(default_factory=Scene)
+    revisions: dict[str, str] = field(default_factory=dict)
+    slow_ms: dict[str, float] = field(default_factory=dict)
+    trained: Trained | None = None
+    port: int = 0
+    skipped: int = 0
+
+    def __post_init__(self) -> None:
+        self.answers = AnswersFile(self.options.files / "answers.jsonl")
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl against this run's cluster."""
+        return Kubectl(kubectl_path(), self.options.state / "kubeconfig")
+
+    def example(self, name: str) -> Path:
+        """A rendered example."""
+        return self.options.files / "examples" / name
+
+    def prepare(self) -> None:
+        """Train, start an empty cluster, and write the examples with this machine's places."""
+        self.trained = trained = train(self.options.home / "trained", say=self.view.note)
+        for name, version in trained.versions.items():
+            quality = "fails on some" if version.auc is None else f"AUC {version.auc:.3f}"
+            self.view.note(f"{name}: {version.about}; {quality}; {version.milliseconds} ms a row")
+        local("down", "--delete", "--name", self.options.name, quiet=True)
+        shutil.rmtree(self.options.files, ignore_errors=True)
+        self.options.files.mkdir(parents=True)
+        local("up", "--name", self.options.name)
+        self.port = free_port()
+        artifacts = self.options.state / "artifacts"
+        place_artifacts(trained, artifacts)
+        render(self.options.files / "examples", artifacts=artifacts, port=self.port)
+        self.view.note(f"examples, as they are applied: {self.options.files / 'examples'}")
+
+    @property
+    def replay_folder(self) -> Path:
+        """Where the later flights are."""
+        if self.trained is None:
+            raise Terminal(STORY_FAILED, "nothing was trained yet")
+        return self.trained.folder
+
+    async def apply(self, name: str) -> None:
+        """`kubectl apply -f` of one example."""
+        self.view.note(f"kubectl apply -f {name}")
+        await self.kubectl.run("apply", "-f", str(self.example(name)))
+
+    async def serve_first(self) -> None:
+        """The gateway and the first version, until the Model is Ready."""
+        await self.apply("01-gateway.yaml")
+        await self.apply(CHAPTERS[0].example)
+        limit = f"--timeout={READY_LIMIT_S:.0f}s"
+        await self.kubectl.run(
+            "wait", f"models.tidegate.dev/{MODEL}", "--for=condition=Ready", limit,
+            limit_s=READY_LIMIT_S + 10,
+        )  # fmt: skip
+        await self.note_revision(CHAPTERS[0])
+
+    async def note_revision(self, chapter: Chapter) -> str:
+        """Wait until the operator has made this version's revision, and remember its name."""
+        known = set(self.revisions.values())
+
+        def made() -> str | None:
+            return self.scene.latest if self.scene.latest not in known else None
+
+        revision = await until(
+            made, limit_s=READY_LIMIT_S, what=f"a revision for {chapter.version}"
+        )
+        self.revisions[chapter.version] = revision
+        self.scene.versions[revision] = chapter.version
+        return revision
+
+    async def tell(self, chapter: Chapter) -> None:
+        """Bring one version, and wait for what becomes of it."""
+        stable = self.scene.ledger.tally(self.scene.stable or "")
+        self.slow_ms[chapter.version] = SLOW_RATIO * (stable.quantile(SLOW_QUANTILE) or 0.0)
+        self.view.note(f"— {chapter.version}: {chapter.about}; it has to be {chapter.expected}")
+        await self.apply(chapter.example)
+        revision = await self.note_revision(chapter)
+        came = await until(
+            lambda: outcome_of(self.scene, revision),
+            limit_s=CHAPTER_LIMIT_S,
+            what=f"{chapter.version} to be {chapter.expected}",
+        )
+        self.view.note(f"— {chapter.version} was {came}")
+        await asyncio.sleep(SETTLE_S)
+
+    async def replay(self) -> None:
+        """The story, under traffic."""
+        async with self.load():
+            self.view.note(
+                f"replaying flights of July to October at {self.options.rate:.0f} a second"
+            )
+            await asyncio.sleep(BASELINE_S)
+            await self.apply("03-rollout.yaml")
+            await until(
+                lambda: self.scene.phase == "Healthy" or None,
+                limit_s=READY_LIMIT_S,
+                what="the Rollout to be Healthy",
+            )
+            for chapter in CHAPTERS[1:]:
+                await self.tell(chapter)
+
+    async def play(self) -> None:
+        """Everything that needs the cluster, with the scene kept current and shown."""
+        client = Client(HttpTransport.from_kubeconfig(self.options.state / "kubeconfig"))
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(
+                    follow_objects(client, self.scene, namespace=NAMESPACE, name=MODEL)
+                ),
+                group.create_task(self.answers.follow(self.scene)),
+                group.create_task(self.view.run(self.scene)),
+            ]
+            try:
+                await self.serve_first()
+                await self.replay()
+            finally:
+                for task in background:
+                    task.cancel()
+        await client.close()
+
+    def rows(self) -> list[Row]:
+        """The table's lines, from everything that was seen."""
+        self.answers.into(self.scene)
+        return [
+            row_for(
+                chapter,
+                self.scene,
+                self.revisions.get(chapter.version),
+                slow_ms=self.slow_ms.get(chapter.version),
+            )
+            for chapter in CHAPTERS
+        ]
+
+    @contextlib.asynccontextmanager
+    async def load(self) -> AsyncGenerator[None]:
+        """The load client, for as long as the block lasts; then the answers that are still out."""
+        options = self.options
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tidegate.demo.load",
+            "--url", f"http://127.0.0.1:{self.port}", "--host", HOSTNAME, "--model", MODEL,
+            "--replay", str(self.replay_folder), "--out", str(self.answers.path),
+            "--rate", str(options.rate), "--first-flight", str(options.first_flight),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            env={"PYTHONPATH": str(SOURCE)},
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            self.skipped = await ended(process)
+
+
+async def ended(process: Process, *, limit_s: float = 15.0) -> int:
+    """Let the load client finish; how many requests it left out. -1: it had died before."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(limit_s):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return -1
+    lines = output.splitlines()
+    return int(orjson.loads(lines[-1])["skipped"]) if lines else -1
+
+
+async def until[T](found: Callable[[], T | None], *, limit_s: float, what: str) -> T:
+    """What `found` gives as soon as it gives something. :raises Terminal: after `limit_s`."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        result = found()
+        if result is not None:
+            return result
+        await asyncio.sleep(0.1)
+    raise Terminal(STORY_FAILED, f"waited {limit_s:.0f} s for {what}")
+
+
+def run_demo(options: Options, console: Console) -> int:
+    """The whole demo. 0 when the whole story came true, else 1; the cluster is gone afterwards."""
+    demo = Demo(options, console, view_for(console))
+    began = time.monotonic()
+    wrong: list[str] = []
+    try:
+        demo.prepare()
+        asyncio.run(demo.play())
+    except* TidegateError as group:
+        wrong = [str(error) for error in leaves(group)]
+    except* (OSError, subprocess.SubprocessError) as group:
+        wrong = [f"{type(error).__name__}: {error}" for error in leaves(group)]
+    finally:
+        if options.keep:
+            console.print(kept_text(demo), markup=False, highlight=False)
+        else:
+            with contextlib.suppress(TidegateError, subprocess.SubprocessError):
+                local("down", "--delete", "--name", options.name, quiet=True)
+    rows = demo.rows()
+    console.print(story_table(rows))
+    wrong += failures(rows, demo.scene, skipped=demo.skipped)
+    for line in wrong:
+        console.print(f"WRONG: {line}", style="bold red", markup=False, highlight=False)
+    spent = time.monotonic() - began
+    verdict = "the demo failed" if wrong else "all of it happened as it has to"
+    console.print(
+        f"{demo.scene.ledger.total} requests in {spent:.0f} s: {verdict}.", highlight=False
+    )
+    return 1 if wrong else 0
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The errors inside a group of groups."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found.extend(leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return found
+
+
+def kept_text(demo: Demo) -> str:
+    """What to try on a cluster that is left up."""
+    return f"""
+The cluster is still up. Worth trying:
+
+  export KUBECONFIG={demo.options.state / "kubeconfig"}
+  kubectl get models,rollouts.tidegate.dev,pods
+  kubectl describe rollouts.tidegate.dev {MODEL}
+  kubectl get events.events.k8s.io --sort-by=.metadata.creationTimestamp
+  kubectl explain rollouts.tidegate.dev.spec.analysis
+  kubectl apply -f {demo.example("04-better-version.yaml")}
+  curl -s -H 'Host: {HOSTNAME}' http://127.0.0.1:{demo.port}/v2/models/{MODEL}
+  tidegate local logs --name {demo.options.name}
+
+When you are done: tidegate local down --delete --name {demo.options.name}
+"""
