@@ -66,20 +66,22 @@ class Controller:
         """Take no further requests."""
         self.queue.close()
 
-    async def process(self, request: Request) -> None:
+    async def process(self, request: Request) -> Result | Exception:
         """Reconcile a request that was taken from the queue, and settle its outcome."""
         started = time.perf_counter()
         fields = {"kind": request.kind, "ns": request.namespace, "name": request.name}
         instruments.WORKERS_BUSY.labels(self.name).inc()
         try:
             with bound(controller=self.name, **fields, reconcile_id=secrets.token_hex(4)):
-                outcome = self._settle(request, await self._outcome(request))
+                outcome = await self._outcome(request)
+                settled = self._settle(request, outcome)
         finally:
             self.queue.done(request)
             instruments.WORKERS_BUSY.labels(self.name).dec()
-        instruments.RECONCILES.labels(self.name, outcome).inc()
+        instruments.RECONCILES.labels(self.name, settled).inc()
         instruments.RECONCILE_SECONDS.labels(self.name).observe(time.perf_counter() - started)
         instruments.QUEUE_LENGTH.labels(self.name).set(len(self.queue))
+        return outcome
 
     async def _work(self) -> None:
         while (request := await self.queue.get()) is not None:

@@ -1,0 +1,243 @@
+"""Transports for tests: straight into an in-memory API server, and one that breaks on purpose.
+
+transport = FaultyTransport(InProcessTransport(api))
+transport.fail(status=429, retry_after=3, path="/models", times=2)
+transport.kill_after(4)              # the process dies once the 4th write from now was stored
+assert transport.writes[-1].method == "PATCH"
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import orjson
+
+from tidegate.errors import ServerUnavailable
+from tidegate.kube.failures import error_of
+from tidegate.kube.transport import Response, split_lines
+from tidegate.local.apiserver.messages import ADMIN_TOKEN, HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from tidegate.kube.objects import Object
+    from tidegate.kube.transport import Transport
+
+READS = ("GET", "HEAD")
+
+
+class Handler(Protocol):
+    """An API server without its HTTP front."""
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        ...
+
+
+class InProcessTransport:
+    """Calls an API server in the same process; no sockets, no time limits."""
+
+    def __init__(self, api: Handler, *, token: str = ADMIN_TOKEN) -> None:
+        self._api = api
+        self._token = token
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+    ) -> Response:
+        """Answer one request; see `Transport`."""
+        answer = await self._handle(method, path, params, headers, body)
+        if isinstance(answer.body, bytes):
+            return Response(answer.status, _lower(answer.headers), answer.body)
+        parts = [part async for part in answer.body]
+        return Response(answer.status, _lower(answer.headers), b"".join(parts))
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        timeout: float,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a watch; see `Transport`."""
+        answer = await self._handle("GET", path, params, headers, None)
+        if answer.status != 200 or isinstance(answer.body, bytes):
+            body = answer.body if isinstance(answer.body, bytes) else b""
+            raise error_of(
+                answer.status, headers=_lower(answer.headers), body=body, what=f"watch {path}"
+            )
+        async with aclosing(_parts(answer.body)) as parts:
+            yield split_lines(parts)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def _handle(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> HttpResponse:
+        authorized = {**headers, "authorization": f"Bearer {self._token}"}
+        return await self._api.handle(HttpRequest(method, path, params, authorized, body or b""))
+
+
+class Killed(BaseException):
+    """The process died here. Not an Exception: no error handling may survive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that was sent."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    body: Object
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(slots=True)
+class _Fault:
+    method: str | None
+    path: str
+    times: int
+    after: bool
+    answer: Response | None
+
+    def matches(self, method: str, path: str) -> bool:
+        return self.times > 0 and self.method in (None, method) and self.path in path
+
+
+@dataclass(slots=True)
+class _Kill:
+    at: int
+    after: bool
+
+
+@dataclass
+class FaultyTransport:
+    """Another transport that keeps what was sent, and fails or dies as a test says."""
+
+    inner: Transport
+    sent: list[Sent] = field(default_factory=list)
+    _faults: list[_Fault] = field(default_factory=list)
+    _kill: _Kill | None = None
+    _written: int = 0
+
+    @property
+    def writes(self) -> list[Sent]:
+        """The requests sent so far that could change something."""
+        return [sent for sent in self.sent if sent.method not in READS]
+
+    def kill_before(self, nth: int) -> None:
+        """Die instead of sending the `nth` write from now (1 is the next)."""
+        self._kill = _Kill(self._written + nth, after=False)
+
+    def kill_after(self, nth: int) -> None:
+        """Die when the `nth` write from now was stored, before its answer is seen."""
+        self._kill = _Kill(self._written + nth, after=True)
+
+    def fail(
+        self,
+        *,
+        status: int,
+        reason: str = "",
+        retry_after: float | None = None,
+        method: str | None = None,
+        path: str = "",
+        times: int = 1,
+    ) -> None:
+        """Answer matching requests (`path` is a part of it) with `status`, unseen by the server."""
+        document = {"kind": "Status", "code": status, "reason": reason, "message": "made to fail"}
+        headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+        answer = Response(status, headers, orjson.dumps(document))
+        self._faults.append(_Fault(method, path, times, after=False, answer=answer))
+
+    def lose(
+        self,
+        *,
+        method: str | None = None,
+        path: str = "",
+        times: int = 1,
+        stored: bool = False,
+    ) -> None:
+        """Let matching requests time out; with `stored` the server acts and its answer is lost."""
+        self._faults.append(_Fault(method, path, times, after=stored, answer=None))
+
+    def heal(self) -> None:
+        """Forget all faults and kills that were ordered."""
+        self._faults.clear()
+        self._kill = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+    ) -> Response:
+        """Send one request, or break; see `Transport`."""
+        self.sent.append(Sent(method, path, dict(params), orjson.loads(body) if body else {}))
+        is_write = method not in READS
+        self._written += is_write
+        killed = is_write and self._kill is not None and self._kill.at == self._written
+        if killed and self._kill is not None and not self._kill.after:
+            raise Killed
+        fault = next((one for one in self._faults if one.matches(method, path)), None)
+        if fault is not None:
+            fault.times -= 1
+            if fault.answer is not None:
+                return fault.answer
+        if fault is None or fault.after:
+            answer = await self.inner.request(
+                method, path, params=params, headers=headers, body=body, timeout=timeout
+            )
+        if killed:
+            raise Killed
+        if fault is not None:
+            raise ServerUnavailable(f"{method} {path}: made to time out", reason="Timeout")
+        return answer
+
+    def stream(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        timeout: float,
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open a watch; see `Transport`."""
+        self.sent.append(Sent("GET", path, dict(params), {}))
+        return self.inner.stream(path, params=params, headers=headers, timeout=timeout)
+
+    async def close(self) -> None:
+        """Close the other transport."""
+        await self.inner.close()
+
+
+async def _parts(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async for part in body:
+        yield part
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {key.lower(): value for key, value in headers.items()}

@@ -1,0 +1,153 @@
+"""Plays the parts of a cluster that a controller test does not start: Deployments, the gateway.
+
+`step` brings every Deployment and HTTPRoute to where real controllers would bring them, at once,
+unless a test said that one of them fails. It never touches Tidegate's own kinds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidegate.kube.objects import name_of, namespace_of, owner_reference
+from tidegate.kube.resources import DEPLOYMENTS, HTTPROUTES, PODS
+
+if TYPE_CHECKING:
+    from tidegate.kube.objects import Object
+    from tidegate.testing.kube import FakeKube
+
+_GATEWAY = "tidegate.dev/fake-gateway"
+
+
+@dataclass
+class World:
+    """Everything that runs beside the operator."""
+
+    kube: FakeKube
+    ready: dict[str, int] = field(default_factory=dict)
+    """Deployments (by name) of which at most so many replicas get ready."""
+    pod_status: dict[str, Object] = field(default_factory=dict)
+    """Deployments (by name) with one Pod in that status: a crash, a failed init container."""
+    unprogrammed: set[str] = field(default_factory=set)
+    """HTTPRoutes (by name) that the gateway does not take up."""
+
+    def fail(
+        self, deployment: str, *, message: str, container: str = "fetch", init: bool = True
+    ) -> None:
+        """Let a Deployment's Pod crash in `container` with a termination message."""
+        state = {"terminated": {"exitCode": 1, "reason": "Error", "message": message}}
+        waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
+        status = {
+            "name": container,
+            "image": "image",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 3,
+            "state": waiting,
+            "lastState": state,
+        }
+        which = "initContainerStatuses" if init else "containerStatuses"
+        self.pod_status[deployment] = {"phase": "Pending" if init else "Running", which: [status]}
+        self.ready[deployment] = 0
+
+    def recover(self, deployment: str) -> None:
+        """Let a Deployment get ready again."""
+        self.ready.pop(deployment, None)
+        self.pod_status.pop(deployment, None)
+
+    async def step(self) -> bool:
+        """Bring everything up to date; tell whether anything changed."""
+        changed = False
+        for deployment in (await self.kube.user.list(DEPLOYMENTS)).items:
+            changed |= await self._deploy(deployment)
+            changed |= await self._pod(deployment)
+        for route in (await self.kube.user.list(HTTPROUTES)).items:
+            changed |= await self._program(route)
+        return changed
+
+    async def _deploy(self, deployment: Object) -> bool:
+        wanted = int(deployment["spec"].get("replicas", 1))
+        ready = min(wanted, self.ready.get(name_of(deployment), wanted))
+        status = {
+            "observedGeneration": deployment["metadata"].get("generation", 1),
+            "replicas": wanted,
+            "updatedReplicas": wanted,
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+            "unavailableReplicas": wanted - ready,
+        }
+        before = deployment.get("status", {})
+        if {key: before.get(key, 0) for key in status} == status:
+            return False
+        stamp = self.kube.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        available = "True" if ready == wanted else "False"
+        reason = "MinimumReplicasAvailable" if ready == wanted else "MinimumReplicasUnavailable"
+        condition = {
+            "type": "Available",
+            "status": available,
+            "reason": reason,
+            "message": "",
+            "lastUpdateTime": stamp,
+            "lastTransitionTime": stamp,
+        }
+        await self.kube.set_status(deployment, {**status, "conditions": [condition]})
+        return True
+
+    async def _pod(self, deployment: Object) -> bool:
+        """Keep one Pod beside a Deployment that fails, and none beside one that does not."""
+        wanted = self.pod_status.get(name_of(deployment))
+        namespace, name = namespace_of(deployment), f"{name_of(deployment)}-pod"
+        listed = await self.kube.user.list(
+            PODS, namespace=namespace, field_selector=f"metadata.name={name}"
+        )
+        if wanted is None or listed.items:
+            if wanted is None and listed.items:
+                await self.kube.user.delete(PODS, name, namespace=namespace, grace_period_seconds=0)
+            return wanted is None and bool(listed.items)
+        template = deployment["spec"]["template"]
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                **template.get("metadata", {}),
+                "name": name,
+                "namespace": namespace,
+                "ownerReferences": [owner_reference(deployment)],
+            },
+            "spec": template["spec"],
+        }
+        created = await self.kube.user.create(PODS, pod, manager="world")
+        await self.kube.set_status(created, wanted)
+        return True
+
+    async def _program(self, route: Object) -> bool:
+        generation = route["metadata"].get("generation", 1)
+        if name_of(route) in self.unprogrammed:
+            return False
+        parents = [
+            self._parent(reference, generation)
+            for reference in route["spec"].get("parentRefs") or []
+        ]
+        seen = [
+            (parent["parentRef"], parent["conditions"][0].get("observedGeneration"))
+            for parent in route.get("status", {}).get("parents") or []
+        ]
+        if seen == [(parent["parentRef"], generation) for parent in parents]:
+            return False
+        await self.kube.set_status(route, {"parents": parents})
+        return True
+
+    def _parent(self, reference: Object, generation: int) -> Object:
+        stamp = self.kube.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        conditions = [
+            {
+                "type": type_,
+                "status": "True",
+                "reason": type_,
+                "message": "",
+                "observedGeneration": generation,
+                "lastTransitionTime": stamp,
+            }
+            for type_ in ("Accepted", "ResolvedRefs", "Programmed")
+        ]
+        return {"parentRef": reference, "controllerName": _GATEWAY, "conditions": conditions}
