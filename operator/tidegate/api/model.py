@@ -37,8 +37,10 @@ class Artifact(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "self.uri.startsWith('file://') || self.uri.startsWith('http://')"
-                " || self.uri.startsWith('https://')",
+                (
+                    "self.uri.startsWith('file://') || self.uri.startsWith('http://')"
+                    " || self.uri.startsWith('https://')"
+                ),
                 "uri must begin with file://, http:// or https://",
             ),
         )
@@ -238,8 +240,10 @@ class ModelSpec(ApiModel):
         json_schema_extra=rules(
             (
                 "self.delivery != 'Rollout' || has(self.traffic)",
-                "delivery: Rollout moves traffic by weights, so it needs spec.traffic;"
-                " add it, or use delivery: Direct",
+                (
+                    "delivery: Rollout moves traffic by weights, so it needs spec.traffic;"
+                    " add it, or use delivery: Direct"
+                ),
             ),
         )
     )

@@ -105,16 +105,20 @@ class Metric(ApiModel):
             ),
             (
                 "self.type != 'ErrorRate' || !has(self.margin) || self.margin.ratio >= 1.0",
-                "margin.ratio must be at least 1: it is the factor by which the candidate may"
-                " be worse",
+                (
+                    "margin.ratio must be at least 1: it is the factor by which the candidate may"
+                    " be worse"
+                ),
             ),
             (
                 (
                     "self.type != 'Latency' || (has(self.margin) && self.margin.ratio > 1.0"
                     " && !has(self.margin.absolute))"
                 ),
-                "Latency needs margin.ratio above 1 (a factor on the quantile) and takes no"
-                " other margin",
+                (
+                    "Latency needs margin.ratio above 1 (a factor on the quantile) and takes no"
+                    " other margin"
+                ),
             ),
             (
                 "self.type == 'Latency' || !has(self.quantiles)",
@@ -224,8 +228,10 @@ class RolloutSpec(ApiModel):
         json_schema_extra=rules(
             (
                 "self.modelRef.name == oldSelf.modelRef.name",
-                "modelRef cannot be changed: delete this Rollout and create one for the other"
-                " Model",
+                (
+                    "modelRef cannot be changed: delete this Rollout and create one for the other"
+                    " Model"
+                ),
             )
         )
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tidegate.api.rollout import Attempt
+from tidegate.api.rollout import Attempt, Ending
 from tidegate.domain.revision import attempt_key
 from tidegate.domain.rollout import commands, sizes, standing
 from tidegate.domain.rollout.attempt import advance
@@ -29,8 +29,6 @@ from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
     from tidegate.api.rollout import RolloutSpec
-
-ENDING_PASSES = 2
 
 
 def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
@@ -148,8 +146,6 @@ def _initial(draft: Draft) -> None:
         draft.set_delivery(candidate=latest.name)
     pods = draft.facts.arm(latest.name)
     if pods.failure is not None and pods.failure.final and pods.ready == 0:
-        from tidegate.api.rollout import Ending
-
         ending = Ending(reason=pods.failure.reason, message=pods.failure.message, reject=True)
         reject(draft, latest.digest, latest.name, ending)
         release(draft, latest.name, draft.spec.keep_failed)

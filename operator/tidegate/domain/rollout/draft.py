@@ -30,22 +30,57 @@ _WARNINGS = frozenset(
 )  # fmt: skip
 
 
-class Draft:
-    """Collects one decision; every part of `decide` works on it in turn."""
+class DeliveryDraft:
+    """A delivery decision in the making: the Model's `status.delivery`, and what people are
+    told."""
 
-    def __init__(self, declared: Declared, facts: Facts, timing: Timing) -> None:
-        self.spec: RolloutSpec = declared.spec
-        self.generation = declared.generation
+    def __init__(self, facts: Facts, timing: Timing) -> None:
         self.facts = facts
         self.timing = timing
         self.now: datetime = timing.now
-        self.status: RolloutStatus = declared.status
         self.delivery: DeliveryStatus = facts.delivery
         self.notes: list[Note] = []
-        self.target_weight: int | None = None
-        """The weight that the candidate's size is to be made ready for, when above its weight
-        now."""
         self._next: tuple[timedelta, str] | None = None
+
+    def set_delivery(self, **changes: Any) -> None:
+        """Change fields of the Model's `status.delivery`."""
+        self.delivery = self.delivery.model_copy(update=changes)
+
+    def tell(self, reason: str, message: str, *, warning: bool | None = None) -> None:
+        """Tell people, by an Event."""
+        is_warning = reason in _WARNINGS if warning is None else warning
+        self.notes.append(Note("Warning" if is_warning else "Normal", reason, message[:1000]))
+
+    def at(self, when: datetime | str, why: str) -> None:
+        """Look again at a moment, or earlier when something asks for that."""
+        moment_ = moment(when) if isinstance(when, str) else when
+        self.within(max(timedelta(0), moment_ - self.now), why)
+
+    def within(self, after: timedelta, why: str) -> None:
+        """Look again after a while, or earlier when something asks for that."""
+        if self._next is None or after < self._next[0]:
+            self._next = (after, why)
+
+    def soon(self, why: str) -> None:
+        """Look again at once."""
+        self.within(timedelta(0), why)
+
+    @property
+    def next_look(self) -> tuple[timedelta, str] | None:
+        """When to look again, and why."""
+        return self._next
+
+
+class Draft(DeliveryDraft):
+    """The same for a Rollout: its status too; every part of `decide` works on it in turn."""
+
+    def __init__(self, declared: Declared, facts: Facts, timing: Timing) -> None:
+        super().__init__(facts, timing)
+        self.spec: RolloutSpec = declared.spec
+        self.generation = declared.generation
+        self.status: RolloutStatus = declared.status
+        self.target_weight: int | None = None
+        """The weight that the candidate's size is made ready for, when above its weight now."""
         if self.status.phase is None:
             self.set(phase="Pending", phase_since=stamp(self.now))
 
@@ -73,10 +108,6 @@ class Draft:
         """Change fields of the present step."""
         assert self.status.step is not None
         self.set(step=self.status.step.model_copy(update=changes))
-
-    def set_delivery(self, **changes: Any) -> None:
-        """Change fields of the Model's `status.delivery`."""
-        self.delivery = self.delivery.model_copy(update=changes)
 
     # -- arms ------------------------------------------------------------------------------
 
@@ -139,11 +170,6 @@ class Draft:
             self.tell(reason, message + (f" (by {by})" if by else ""))
         self.soon(f"{reason} was just decided")
 
-    def tell(self, reason: str, message: str, *, warning: bool | None = None) -> None:
-        """Tell people, by an Event."""
-        is_warning = reason in _WARNINGS if warning is None else warning
-        self.notes.append(Note("Warning" if is_warning else "Normal", reason, message[:1000]))
-
     # -- waits -----------------------------------------------------------------------------
 
     def hold(self, reason: str, message: str) -> None:
@@ -164,24 +190,3 @@ class Draft:
         """Nothing to wait for any more."""
         if self.status.hold is not None:
             self.set(hold=None)
-
-    # -- time ------------------------------------------------------------------------------
-
-    def at(self, when: datetime | str, why: str) -> None:
-        """Look again at a moment, or earlier when something asks for that."""
-        moment_ = moment(when) if isinstance(when, str) else when
-        self.within(max(timedelta(0), moment_ - self.now), why)
-
-    def within(self, after: timedelta, why: str) -> None:
-        """Look again after a while, or earlier when something asks for that."""
-        if self._next is None or after < self._next[0]:
-            self._next = (after, why)
-
-    def soon(self, why: str) -> None:
-        """Look again at once."""
-        self.within(timedelta(0), why)
-
-    @property
-    def next_look(self) -> tuple[timedelta, str] | None:
-        """When to look again, and why."""
-        return self._next

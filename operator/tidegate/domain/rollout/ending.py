@@ -14,7 +14,7 @@ from tidegate.api.rollout import Ending
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
-    from tidegate.domain.rollout.draft import Draft
+    from tidegate.domain.rollout.draft import DeliveryDraft, Draft
 
 DRAIN = timedelta(seconds=30)
 """How long pods stay after their last traffic, to finish what they were asked."""
@@ -120,7 +120,7 @@ def close_window(draft: Draft) -> None:
     drop_drained(draft)
 
 
-def drop_drained(draft: Draft) -> None:
+def drop_drained(draft: DeliveryDraft) -> None:
     """Forget the revisions whose pods have stayed long enough."""
     kept = [entry for entry in draft.delivery.draining if draft.now < moment(entry.until)]
     if len(kept) != len(draft.delivery.draining):
@@ -129,7 +129,7 @@ def drop_drained(draft: Draft) -> None:
         draft.at(entry.until, f"pods of {entry.revision} go")
 
 
-def release(draft: Draft, revision: str, stays: timedelta) -> None:
+def release(draft: DeliveryDraft, revision: str, stays: timedelta) -> None:
     """Let a revision without traffic go after a while."""
     others = [entry for entry in draft.delivery.draining if entry.revision != revision]
     entry = Draining(revision=revision, until=stamp(draft.now + stays))
@@ -137,7 +137,7 @@ def release(draft: Draft, revision: str, stays: timedelta) -> None:
     draft.at(entry.until, f"pods of {revision} go")
 
 
-def reject(draft: Draft, digest: str, revision: str, ending: Ending) -> None:
+def reject(draft: DeliveryDraft, digest: str, revision: str, ending: Ending) -> None:
     """Remember a digest that is not to be tried again by itself: the last 20, and never forget the
     one that the Model asks for now."""
     rejection = Rejection(
@@ -155,6 +155,6 @@ def reject(draft: Draft, digest: str, revision: str, ending: Ending) -> None:
     draft.set_delivery(rejected=[*others, rejection])
 
 
-def rejection_of(draft: Draft, digest: str) -> Rejection | None:
+def rejection_of(draft: DeliveryDraft, digest: str) -> Rejection | None:
     """The rejection of a digest, if it was rejected."""
     return next((entry for entry in draft.delivery.rejected if entry.digest == digest), None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.domain.conditions import Said, merged
+from tidegate.domain.rollout.availability import stable_available
 from tidegate.domain.rollout.ending import rejection_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _degraded(draft: Draft) -> tuple[str, str]:
 def model_conditions(draft: Draft) -> tuple[Said, ...]:
     """What the delivery says about the Model: Available, Ready, Reconciling, Stalled."""
     facts = draft.facts
-    available = _available(draft)
+    available = stable_available(draft)
     ready = _model_ready(draft, available)
     said = [available, ready]
     if ready.status != "True":
@@ -124,17 +125,6 @@ def model_conditions(draft: Draft) -> tuple[Said, ...]:
             Said("Stalled" if stalled else "Reconciling", "True", ready.reason, ready.message)
         )
     return tuple(said)
-
-
-def _available(draft: Draft) -> Said:
-    stable = draft.delivery.stable
-    if stable is None:
-        return Said("Available", "False", "NothingStable", "no revision has served yet")
-    pods = draft.facts.arm(stable)
-    if pods.ready == 0:
-        why = f": {pods.failure.message}" if pods.failure else ""
-        return Said("Available", "False", "StableUnavailable", f"{stable} has no ready pod{why}")
-    return Said("Available", "True", "Serving", f"{stable} serves with {pods.ready} pods")
 
 
 def _model_ready(draft: Draft, available: Said) -> Said:

@@ -1,0 +1,186 @@
+"""Delivery without a Rollout: `delivery: Direct` switches when ready, `Rollout` without one stays
+put.
+
+Pure, like the rollout engine, and with the same facts and decision. It never compares versions.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.api.rollout import Ending
+from tidegate.domain.conditions import Said
+from tidegate.domain.rollout.availability import stable_available
+from tidegate.domain.rollout.draft import DeliveryDraft
+from tidegate.domain.rollout.ending import DRAIN, drop_drained, reject, rejection_of, release
+from tidegate.domain.rollout.facts import Decision
+
+if TYPE_CHECKING:
+    from tidegate.domain.rollout.facts import Facts, Timing
+
+KEEP_FAILED = timedelta(minutes=10)
+"""How long the pods of a revision that failed stay, for a look at them."""
+
+
+def decide_direct(facts: Facts, timing: Timing) -> Decision:
+    """One look at a Model with `delivery: Direct`: the newest revision that is ready takes over."""
+    draft = DeliveryDraft(facts, timing)
+    if facts.blocked is None:
+        _follow_latest(draft)
+        _drop_previous(draft)
+    drop_drained(draft)
+    return _decision(draft, _direct_ready(draft))
+
+
+def decide_without_rollout(facts: Facts, timing: Timing) -> Decision:
+    """One look at a Model with `delivery: Rollout` that no Rollout names: stable stays stable.
+
+    A candidate that was under way is aborted, as if somebody had sent the verb: its digest is
+    rejected.
+    """
+    draft = DeliveryDraft(facts, timing)
+    candidate = draft.delivery.candidate
+    if candidate is not None:
+        digest = facts.digests.get(candidate)
+        if draft.delivery.stable is not None and digest is not None:
+            message = "the Rollout was deleted while it was being tried"
+            ending = Ending(reason="Aborted", message=message, reject=True)
+            reject(draft, digest, candidate, ending)
+            draft.tell("Aborted", f"{candidate}: {message}", warning=True)
+        release(draft, candidate, DRAIN)
+        draft.set_delivery(candidate=None)
+    _drop_previous(draft)
+    drop_drained(draft)
+    message = (
+        "delivery is Rollout and no Rollout names this Model, so nothing moves; create a Rollout"
+        " with spec.modelRef.name set to it, or use delivery: Direct"
+    )
+    ready = _common_problem(draft) or _serving(draft)
+    if ready is None or (facts.latest and facts.latest.name != draft.delivery.stable):
+        ready = Said("Ready", "False", "RolloutMissing", message)
+    return _decision(draft, ready, extra=(Said("RolloutMissing", "True", "NoRollout", message),))
+
+
+def _follow_latest(draft: DeliveryDraft) -> None:
+    latest, delivery = draft.facts.latest, draft.delivery
+    if latest is None or not draft.facts.model_current or latest.name == delivery.stable:
+        if latest is not None and delivery.candidate is not None and draft.facts.model_current:
+            release(draft, delivery.candidate, DRAIN)
+            draft.set_delivery(candidate=None)
+        return
+    if rejection_of(draft, latest.digest) is not None:
+        return
+    if delivery.candidate != latest.name:
+        if delivery.candidate is not None:
+            release(draft, delivery.candidate, DRAIN)
+        kept = [entry for entry in draft.delivery.draining if entry.revision != latest.name]
+        draft.set_delivery(candidate=latest.name, draining=kept)
+    pods = draft.facts.arm(latest.name)
+    if pods.failure is not None and pods.failure.final and pods.ready == 0:
+        ending = Ending(reason=pods.failure.reason, message=pods.failure.message, reject=True)
+        reject(draft, latest.digest, latest.name, ending)
+        release(draft, latest.name, KEEP_FAILED)
+        draft.set_delivery(candidate=None)
+        draft.tell("RevisionFailed", f"{latest.name}: {pods.failure.message}", warning=True)
+        return
+    if pods.complete and pods.ready >= _size(draft):
+        _switch(draft, latest.name)
+
+
+def _switch(draft: DeliveryDraft, revision: str) -> None:
+    old = draft.delivery.stable
+    if old is not None:
+        release(draft, old, DRAIN)
+    draft.set_delivery(stable=revision, candidate=None)
+    draft.tell("Switched", f"{revision} serves now")
+    draft.soon("a revision took over")
+
+
+def _drop_previous(draft: DeliveryDraft) -> None:
+    """Without a Rollout there is no rollback window."""
+    if draft.delivery.previous is not None:
+        release(draft, draft.delivery.previous, DRAIN)
+        draft.set_delivery(previous=None)
+
+
+def _size(draft: DeliveryDraft) -> int:
+    """Pods of a revision that is to carry all traffic."""
+    stable = draft.facts.arm(draft.delivery.stable)
+    return max(draft.facts.scaling.min_replicas, stable.ready)
+
+
+def _decision(draft: DeliveryDraft, ready: Said, *, extra: tuple[Said, ...] = ()) -> Decision:
+    stable, candidate = draft.delivery.stable, draft.delivery.candidate
+    floors = {}
+    if stable is not None:
+        floors[stable] = draft.facts.scaling.min_replicas
+    if candidate is not None and draft.facts.blocked is None:
+        floors[candidate] = _size(draft)
+    said = [stable_available(draft), ready, *extra]
+    if ready.status != "True":
+        kind = "Stalled" if _stalled(draft, ready) else "Reconciling"
+        said.append(Said(kind, "True", ready.reason, ready.message))
+    look = draft.next_look
+    return Decision(
+        delivery=draft.delivery,
+        rollout=None,
+        weights={stable: 100} if stable is not None else None,
+        floors=floors,
+        model_said=tuple(said),
+        notes=tuple(draft.notes),
+        after=look[0] if look else None,
+        why=look[1] if look else "nothing is under way",
+    )
+
+
+def _stalled(draft: DeliveryDraft, ready: Said) -> bool:
+    if draft.facts.blocked is not None or ready.reason in ("RevisionFailed", "RolloutMissing"):
+        return True
+    problem = draft.facts.model_problem
+    return problem is not None and problem.status == "False"
+
+
+def _direct_ready(draft: DeliveryDraft) -> Said:
+    latest = draft.facts.latest
+    problem = _common_problem(draft)
+    if problem is not None:
+        return problem
+    assert latest is not None
+    rejection = rejection_of(draft, latest.digest)
+    if latest.name != draft.delivery.stable:
+        if rejection is not None:
+            message = f"{latest.name} failed ({rejection.reason}): {rejection.message}"
+            return Said("Ready", "False", "RevisionFailed", f"{message}. Change the Model")
+        pods = draft.facts.arm(latest.name)
+        why = f": {pods.failure.message}" if pods.failure else ""
+        message = f"{latest.name} has {pods.ready} of {_size(draft)} ready pods{why}"
+        return Said("Ready", "False", "Starting", message)
+    return _serving(draft) or stable_available(draft)
+
+
+def _common_problem(draft: DeliveryDraft) -> Said | None:
+    """Why Ready is False before anything is delivered."""
+    facts = draft.facts
+    if facts.blocked is not None:
+        return Said("Ready", "False", facts.blocked.reason, facts.blocked.message)
+    if facts.model_problem is not None:
+        return Said("Ready", "False", facts.model_problem.reason, facts.model_problem.message)
+    if facts.latest is None or not facts.model_current:
+        return Said("Ready", "False", "Resolving", "the artifact is being resolved")
+    return None
+
+
+def _serving(draft: DeliveryDraft) -> Said | None:
+    """Ready for a Model whose latest revision is stable; None while nothing is."""
+    facts, stable = draft.facts, draft.delivery.stable
+    if stable is None:
+        return None
+    if facts.arm(stable).ready == 0:
+        available = stable_available(draft)
+        return Said("Ready", "False", available.reason, available.message)
+    right = facts.route.programmed and facts.route.weights == {stable: 100}
+    if facts.route_wanted and not right:
+        message = facts.route.message or "the gateway has not confirmed the route yet"
+        return Said("Ready", "False", "RouteNotProgrammed", message)
+    return Said("Ready", "True", "Serving", f"{stable} serves")

@@ -1,0 +1,32 @@
+"""The ControllerRevision of a revision: what is frozen, and nothing that may change later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidegate.specs.metadata import child
+
+if TYPE_CHECKING:
+    from tidegate.specs.metadata import Object, Parent
+
+DIGEST_ANNOTATION = "tidegate.dev/digest"
+
+
+def controller_revision(
+    parent: Parent,
+    *,
+    name: str,
+    number: int,
+    digest: str,
+    identity: dict[str, Any],
+    artifact: dict[str, Any],
+    pod_template: Object,
+) -> Object:
+    """An immutable revision: its identity, the resolved artifact, the rendered pod template."""
+    obj = child(parent, api_version="apps/v1", kind="ControllerRevision", name=name, revision=name)
+    obj["metadata"]["annotations"] = {DIGEST_ANNOTATION: digest}
+    return {
+        **obj,
+        "revision": number,
+        "data": {"identity": identity, "artifact": artifact, "podTemplate": pod_template},
+    }
