@@ -23,6 +23,8 @@ and the weather of the hour at the airport of departure (°F, %, degrees, mph, i
 miles).
 """
 PRESSURE = COLUMNS.index("pressure")
+WEATHER = range(COLUMNS.index("temp"), len(COLUMNS))
+"""The columns that are missing where an airport reported nothing for the hour."""
 LATE_MINUTES = 15
 """A flight is late when it arrives more than this many minutes after its schedule."""
 
