@@ -1,0 +1,42 @@
+"""Which artifact sources there are, by scheme. An unknown scheme is an error, never a default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.artifacts.base import SCHEME_UNSUPPORTED, ArtifactSource, Limits, Resolved
+from tidegate.artifacts.file import FileSource
+from tidegate.artifacts.http import HttpSource
+from tidegate.artifacts.uri import scheme_of, shown
+from tidegate.errors import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_DEFAULT_LIMITS = Limits()
+
+
+class Sources:
+    """All sources together, itself an `ArtifactSource`: it asks the one for the URI's scheme."""
+
+    def __init__(self, by_scheme: Mapping[str, ArtifactSource]) -> None:
+        self._by_scheme = dict(by_scheme)
+
+    async def resolve(self, uri: str, *, sha256: str | None, previous: Resolved | None) -> Resolved:
+        """As `ArtifactSource.resolve`; also raises Terminal(SchemeUnsupported)."""
+        source = self._by_scheme.get(scheme_of(uri))
+        if source is None:
+            known = ", ".join(f"{scheme}://" for scheme in sorted(self._by_scheme))
+            raise Terminal(SCHEME_UNSUPPORTED, f"no source for {shown(uri)!r}: use one of {known}")
+        return await source.resolve(uri, sha256=sha256, previous=previous)
+
+    async def close(self) -> None:
+        for source in dict.fromkeys(self._by_scheme.values()):
+            await source.close()
+
+
+def default_sources(*, file_root: Path | None, limits: Limits = _DEFAULT_LIMITS) -> Sources:
+    """The sources that an operator has. `file_root` None: file:// is refused."""
+    http = HttpSource(limits=limits)
+    return Sources({"file": FileSource(root=file_root, limits=limits), "http": http, "https": http})
