@@ -161,5 +161,3 @@ def _pruned(schema: Schema, merged: Any, owners: Managed, last: Entry | None) ->
     # What was not the manager's own comes back, even below something that was.
     left = typed.named_members(schema, typed.field_set(schema, pruned))
     return typed.without(schema, merged, (everything - left) & dropped)
-
-

@@ -21,10 +21,17 @@ NOBODYS: Fields = frozenset(
         ("f:metadata",),
         *(
             ("f:metadata", f"f:{name}")
-            for name in (
-                "name namespace creationTimestamp selfLink uid clusterName generation "
-                "managedFields resourceVersion"
-            ).split()
+            for name in [
+                "name",
+                "namespace",
+                "creationTimestamp",
+                "selfLink",
+                "uid",
+                "clusterName",
+                "generation",
+                "managedFields",
+                "resourceVersion",
+            ]
         ),
     ]
 )
@@ -131,9 +138,7 @@ def written(obj: dict[str, Any], managed: Managed) -> dict[str, Any]:
 
 def encoded(managed: Managed) -> list[dict[str, Any]]:
     """The list as the API server sorts it: appliers first, then by time and name."""
-    rows = [
-        _row(owner, entry) for owner, entry in _capped(managed).entries.items() if entry.fields
-    ]
+    rows = [_row(owner, entry) for owner, entry in _capped(managed).entries.items() if entry.fields]
     rows.sort(
         key=lambda row: (
             row["operation"],

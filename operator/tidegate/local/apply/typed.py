@@ -281,9 +281,8 @@ def _compare(schema: Schema, old: Any, new: Any, path: Path, found: Differences)
         found.added.add(path)
     elif new is ABSENT:
         found.removed.add(path)
-    elif whole:
-        if old != new or _kind(old) != _kind(new):
-            found.modified.add(path)
+    elif whole and (old != new or _kind(old) != _kind(new)):
+        found.modified.add(path)
     if whole:
         return
     steps = _list_steps if isinstance(_shape(old, new), list) else _map_steps

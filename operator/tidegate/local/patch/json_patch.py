@@ -27,8 +27,7 @@ def json_patch(obj: dict[str, Any], ops: Any) -> Any:
         )
     if len(ops) > _MOST_OPERATIONS:
         text = (
-            f"The allowed maximum operations in a JSON patch is {_MOST_OPERATIONS}, "
-            f"got {len(ops)}"
+            f"The allowed maximum operations in a JSON patch is {_MOST_OPERATIONS}, got {len(ops)}"
         )
         raise PatchProblem(text, status=413, reason="RequestEntityTooLarge")
     document: Any = copy.deepcopy(obj)

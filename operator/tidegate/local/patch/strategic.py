@@ -121,9 +121,7 @@ def _list(
     return _ordered(merged, order, key, current)
 
 
-def _merge_item(
-    merged: list[Any], one: dict[str, Any], key: str, items: dict[str, Any]
-) -> None:
+def _merge_item(merged: list[Any], one: dict[str, Any], key: str, items: dict[str, Any]) -> None:
     at = next((index for index, item in enumerate(merged) if _key_of(item, key) == one[key]), None)
     directive = one.get(_DIRECTIVE)
     if directive == "delete":
@@ -143,9 +141,7 @@ def _primitives(current: list[Any], patch: list[Any], order: list[Any] | None) -
     return _ordered(merged, patch if order is None else order, None, current)
 
 
-def _ordered(
-    merged: list[Any], order: list[Any], key: str | None, current: list[Any]
-) -> list[Any]:
+def _ordered(merged: list[Any], order: list[Any], key: str | None, current: list[Any]) -> list[Any]:
     """The items in the order that the patch asks for, the others where the server had them.
 
     An item that the server alone knows stays before the first ordered item that followed it.

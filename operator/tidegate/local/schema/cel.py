@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import cel as engine
-
 from tidegate.local.schema import causes
 from tidegate.local.schema.cel_functions import base_context
 from tidegate.local.schema.cel_values import to_cel
+from tidegate.local.schema.engine import engine
 from tidegate.local.schema.listing import correlated
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def program(expression: str) -> Any:
 
     :raises ValueError: it is no CEL expression; the text says where.
     """
-    return engine.compile(expression)
+    return engine().compile(expression)
 
 
 _known: OrderedDict[int, tuple[dict[str, Any], bool]] = OrderedDict()
@@ -167,7 +166,7 @@ def _run(
     rule = compile_rule(source)
     if rule.transition:
         if rule.optional_old:
-            optional = engine.OptionalValue
+            optional = engine().OptionalValue
             context.add_variable(
                 "oldSelf", optional.none() if before is None else optional.of(before)
             )

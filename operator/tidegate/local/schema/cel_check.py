@@ -11,26 +11,83 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cel.stdlib import STDLIB_FUNCTIONS
-
 from tidegate.local.schema import cel
 from tidegate.local.schema.causes import Problem, compact, invalid_unshown, required
-from tidegate.local.schema.cel_functions import FUNCTION_NAMES
+from tidegate.local.schema.cel_functions import function_names
 from tidegate.local.schema.cel_values import properties_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BUILT_IN = frozenset(
-    "size has all exists exists_one map filter contains startsWith endsWith matches string int "
-    "uint double bytes bool duration timestamp type dyn getFullYear getMonth getDate getDayOfMonth "
-    "getDayOfWeek getDayOfYear getHours getMinutes getSeconds getMilliseconds optional.of "
-    "optional.none optional.ofNonZeroValue hasValue value or orValue optMap optFlatMap "
-    "list map null_type".split()
+    [
+        "size",
+        "has",
+        "all",
+        "exists",
+        "exists_one",
+        "map",
+        "filter",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "matches",
+        "string",
+        "int",
+        "uint",
+        "double",
+        "bytes",
+        "bool",
+        "duration",
+        "timestamp",
+        "type",
+        "dyn",
+        "getFullYear",
+        "getMonth",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getHours",
+        "getMinutes",
+        "getSeconds",
+        "getMilliseconds",
+        "optional.of",
+        "optional.none",
+        "optional.ofNonZeroValue",
+        "hasValue",
+        "value",
+        "or",
+        "orValue",
+        "optMap",
+        "optFlatMap",
+        "list",
+        "map",
+        "null_type",
+    ]
 )
 _TYPE_NAMES = frozenset(
-    "int uint double bool string bytes list map null_type type optional math sets strings base64 "
-    "lists cel ip cidr".split()
+    [
+        "int",
+        "uint",
+        "double",
+        "bool",
+        "string",
+        "bytes",
+        "list",
+        "map",
+        "null_type",
+        "type",
+        "optional",
+        "math",
+        "sets",
+        "strings",
+        "base64",
+        "lists",
+        "cel",
+        "ip",
+        "cidr",
+    ]
 )
 _MACROS = frozenset(("all", "exists", "exists_one", "map", "filter"))
 _TOKEN = re.compile(
@@ -85,7 +142,9 @@ def _check_rule(
         text = f'Unsupported value: "{reason}": supported values: {listed}'
         found.append(Problem(f"{where}.reason", "FieldValueNotSupported", text))
     if not fixed and "oldSelf" in cel.program(rule).variables():
-        text = f"{compact(rule)}: oldSelf cannot be used on the uncorrelatable portion of the schema"
+        text = (
+            f"{compact(rule)}: oldSelf cannot be used on the uncorrelatable portion of the schema"
+        )
         found.append(invalid_unshown(f"{where}.rule", text))
     message = str(source.get("message") or "")
     if "\n" in message.strip():
@@ -140,7 +199,7 @@ def compile_error(expression: str, schema: dict[str, Any], *, root: bool = False
             return _located(expression, _first(tokens, name), _undeclared(name))
     for name in program.functions():
         plain = name[0].isalpha() or (name[0] == "_" and name.isidentifier() and name[-1] != "_")
-        known = _BUILT_IN | FUNCTION_NAMES | STDLIB_FUNCTIONS.keys()
+        known = _BUILT_IN | function_names()
         if plain and name not in known:
             return _located(expression, _first(tokens, name), _undeclared(name))
     return _undefined_field(expression, tokens, schema, root=root)
@@ -258,5 +317,3 @@ def _closing(tokens: list[_Token], index: int) -> int:
             if depth == 0:
                 return position
     return len(tokens)
-
-

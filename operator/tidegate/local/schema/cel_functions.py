@@ -12,8 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import cel
-from cel.stdlib import add_stdlib_to_context
+from tidegate.local.schema.engine import engine, standard_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,7 +166,7 @@ def _format(template: str, values: Sequence[Any]) -> str:
             return str(value)
         if isinstance(value, bool):
             return str(value).lower()
-        return found.group(0) % value
+        return str(found.group(0) % value)
 
     return re.sub(r"%%|%(\.\d+)?([sdfexXob])", fill, template)
 
@@ -209,13 +208,16 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "containsCIDR": _contains_cidr,
     "prefixLength": lambda text: _cidr(text).prefixlen,
 }
-FUNCTION_NAMES = frozenset(_FUNCTIONS)
+
+
+def function_names() -> frozenset[str]:
+    """The names of every function that is not part of the engine itself."""
+    return frozenset(_FUNCTIONS) | standard_functions().keys()
 
 
 def base_context() -> Any:
     """A fresh context with every function that a rule may call and no variable."""
-    context = cel.Context()
-    add_stdlib_to_context(context)
-    for name, function in _FUNCTIONS.items():
+    context = engine().Context()
+    for name, function in {**standard_functions(), **_FUNCTIONS}.items():
         context.add_function(name, function)
     return context

@@ -138,9 +138,7 @@ def _list(schema: dict[str, Any], path: str) -> Iterator[Problem]:
     kind = schema.get("x-kubernetes-list-type")
     keys = schema.get("x-kubernetes-list-map-keys") or []
     if kind is not None and kind not in {"atomic", "set", "map"}:
-        yield causes.not_supported(
-            f"{path}.x-kubernetes-list-type", kind, ("atomic", "map", "set")
-        )
+        yield causes.not_supported(f"{path}.x-kubernetes-list-type", kind, ("atomic", "map", "set"))
     if kind and schema.get("type") != "array":
         text = "must be array if x-kubernetes-list-type is specified"
         yield causes.invalid(f"{path}.type", schema.get("type") or "", text)

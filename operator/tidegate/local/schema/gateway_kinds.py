@@ -27,13 +27,21 @@ def _object(required: str = "", **properties: Any) -> dict[str, Any]:
 
 
 def _list(items: dict[str, Any], most: int = 16, **more: Any) -> dict[str, Any]:
-    kind = {} if "x-kubernetes-list-type" in more else {"x-kubernetes-list-type": "atomic"}
-    return {"type": "array", "maxItems": most, "items": items, **kind, **more}
+    found = {"type": "array", "maxItems": most, "items": items}
+    return {**found, "x-kubernetes-list-type": "atomic", **more}
+
+
+def _set(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "maxItems": 16, "items": items, "x-kubernetes-list-type": "set"}
 
 
 def _map(items: dict[str, Any], *keys: str, most: int = 16) -> dict[str, Any]:
-    more = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
-    return _list(items, most, **more)
+    found = {"type": "array", "maxItems": most, "items": items}
+    return {
+        **found,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": list(keys),
+    }
 
 
 _PORT: dict[str, Any] = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535}
@@ -45,7 +53,9 @@ _WEIGHT: dict[str, Any] = {
     "default": 1,
 }
 _DURATION = _text(64, pattern=r"^([0-9]{1,5}(h|m|s|ms)){1,4}$")
-_HOSTNAME = _text(pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+_HOSTNAME = _text(
+    pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+)
 _HEADER_NAME = _text(256, pattern=r"^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$")
 _CONDITION = _object(
     "type status lastTransitionTime reason message",
@@ -74,9 +84,7 @@ _PARENT = _reference("Gateway", GROUP, "name", sectionName=_text(), port=_PORT)
 _SERVICE = _reference("Service", "", "name", port=_PORT)
 _NAME_VALUE = _object("name value", name=_HEADER_NAME, value=_text(4096))
 _HEADERS = _map(_NAME_VALUE, "name")
-_HEADER_FILTER = _object(
-    set=_HEADERS, add=_HEADERS, remove=_list(_STRING, **{"x-kubernetes-list-type": "set"})
-)
+_HEADER_FILTER = _object(set=_HEADERS, add=_HEADERS, remove=_set(_STRING))
 _PATH_MODIFIER = _object(
     "type",
     type=_choice("ReplaceFullPath", "ReplacePrefixMatch"),
@@ -135,9 +143,7 @@ _MATCH = _object(
     },
     headers=_map(_VALUE_MATCH, "name"),
     queryParams=_map(_VALUE_MATCH, "name"),
-    method=_choice(
-        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"
-    ),
+    method=_choice("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"),
 )
 _RULE = _object(
     name=_text(),
@@ -172,6 +178,18 @@ _HTTP_ROUTE = _object(
         ),
     ),
 )
+_ALLOWED_NAMESPACES: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "from": _choice("All", "Selector", "Same", "None", default="Same"),
+        "selector": {
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": True,
+            "x-kubernetes-map-type": "atomic",
+        },
+    },
+    "default": {"from": "Same"},
+}
 _LISTENER = _object(
     "name port protocol",
     name=_text(),
@@ -185,17 +203,7 @@ _LISTENER = _object(
     ),
     allowedRoutes={
         **_object(
-            namespaces={
-                **_object(
-                    **{"from": _choice("All", "Selector", "Same", "None", default="Same")},
-                    selector={
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                        "x-kubernetes-map-type": "atomic",
-                    },
-                ),
-                "default": {"from": "Same"},
-            },
+            namespaces=_ALLOWED_NAMESPACES,
             kinds=_list(_object("kind", group={**_STRING, "default": GROUP}, kind=_text(63)), 8),
         ),
         "default": {"namespaces": {"from": "Same"}},

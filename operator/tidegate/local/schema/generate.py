@@ -26,20 +26,47 @@ _SCALARS: dict[str, dict[str, Any]] = {
     "bytes": {"type": "string", "format": "byte"},
     "object": {"x-kubernetes-preserve-unknown-fields": True},
 }
-_INT_OR_STRING = frozenset(
-    "port maxUnavailable minAvailable maxSurge targetPort".split()
-)
-_QUANTITIES = frozenset("averageValue value sizeLimit divisor".split())
+_INT_OR_STRING = frozenset(["port", "maxUnavailable", "minAvailable", "maxSurge", "targetPort"])
+_QUANTITIES = frozenset(["averageValue", "value", "sizeLimit", "divisor"])
 _QUANTITY_MAPS = frozenset(
-    "limits requests capacity allocatable hard used overhead min max default defaultRequest "
-    "maxLimitRequestRatio allocatedResources".split()
+    [
+        "limits",
+        "requests",
+        "capacity",
+        "allocatable",
+        "hard",
+        "used",
+        "overhead",
+        "min",
+        "max",
+        "default",
+        "defaultRequest",
+        "maxLimitRequestRatio",
+        "allocatedResources",
+    ]
 )
 _MICRO_TIMES = frozenset(("acquireTime", "renewTime", "eventTime", "lastObservedTime"))
 _INT64 = frozenset(
-    "activeDeadlineSeconds deletionGracePeriodSeconds expirationSeconds fsGroup generation "
-    "observedGeneration revision runAsGroup runAsUser startingDeadlineSeconds "
-    "terminationGracePeriodSeconds tolerationSeconds maxLength minLength maxItems minItems "
-    "maxProperties minProperties".split()
+    [
+        "activeDeadlineSeconds",
+        "deletionGracePeriodSeconds",
+        "expirationSeconds",
+        "fsGroup",
+        "generation",
+        "observedGeneration",
+        "revision",
+        "runAsGroup",
+        "runAsUser",
+        "startingDeadlineSeconds",
+        "terminationGracePeriodSeconds",
+        "tolerationSeconds",
+        "maxLength",
+        "minLength",
+        "maxItems",
+        "minItems",
+        "maxProperties",
+        "minProperties",
+    ]
 )
 _QUANTITY: dict[str, Any] = {"x-kubernetes-int-or-string": True, "format": "quantity"}
 

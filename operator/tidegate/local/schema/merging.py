@@ -75,10 +75,29 @@ RETAIN_KEYS: dict[str, tuple[str, ...]] = {
     "DeploymentSpec": ("strategy",),
 }
 ATOMIC_MODELS = frozenset(
-    "ConfigMapKeySelector CoreV1EndpointPort DiscoveryV1EndpointPort EndpointAddress LabelSelector "
-    "LocalObjectReference NodeSelector NodeSelectorTerm ObjectFieldSelector ObjectReference "
-    "OwnerReference RbacV1Subject ResourceFieldSelector RoleRef ScopeSelector SecretKeySelector "
-    "SecretReference TopologySelectorTerm TypedLocalObjectReference FileKeySelector".split()
+    [
+        "ConfigMapKeySelector",
+        "CoreV1EndpointPort",
+        "DiscoveryV1EndpointPort",
+        "EndpointAddress",
+        "LabelSelector",
+        "LocalObjectReference",
+        "NodeSelector",
+        "NodeSelectorTerm",
+        "ObjectFieldSelector",
+        "ObjectReference",
+        "OwnerReference",
+        "RbacV1Subject",
+        "ResourceFieldSelector",
+        "RoleRef",
+        "ScopeSelector",
+        "SecretKeySelector",
+        "SecretReference",
+        "TopologySelectorTerm",
+        "TypedLocalObjectReference",
+        "FileKeySelector",
+        "MatchResources",
+    ]
 )
 DEFAULTS: dict[str, dict[str, Any]] = {
     # Only what a key of a list map needs to be complete.
@@ -127,5 +146,18 @@ EMPTY: dict[str, dict[str, Any]] = {
     "ClusterRoleBinding": {"roleRef": {}},
     "Role": {"rules": None},
     "ClusterRole": {"rules": None},
-    "Event": {"involvedObject": {}, "source": {}, "regarding": {}},
+    "Event": {
+        "action": "",
+        "deprecatedFirstTimestamp": None,
+        "deprecatedLastTimestamp": None,
+        "deprecatedSource": {},
+        "eventTime": None,
+        "firstTimestamp": None,
+        "involvedObject": {},
+        "lastTimestamp": None,
+        "regarding": {},
+        "reportingComponent": "",
+        "reportingInstance": "",
+        "source": {},
+    },
 }  # fmt: skip

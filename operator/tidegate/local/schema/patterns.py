@@ -6,11 +6,11 @@ Python's `re` accepts look-around and may take exponential time, so the engine o
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
-import cel
+from tidegate.local.schema.engine import engine
 
-_MATCHES = cel.compile("text.matches(pattern)")
 _GO_REASONS = (
     ("look-around", "invalid or unsupported Perl syntax"),
     ("backreference", "invalid escape sequence"),
@@ -21,11 +21,16 @@ _GO_REASONS = (
 )
 
 
+@cache
+def _matcher() -> Any:
+    return engine().compile("text.matches(pattern)")
+
+
 @lru_cache(maxsize=1024)
 def pattern_problem(pattern: str) -> str | None:
     """Why the pattern is no RE2 expression, or None when it is one."""
     try:
-        _MATCHES.execute({"text": "", "pattern": pattern})
+        _matcher().execute({"text": "", "pattern": pattern})
     except RuntimeError as error:
         text = str(error)
         for known, reason in _GO_REASONS:
@@ -40,4 +45,4 @@ def matches(pattern: str, text: str) -> bool:
     """Whether the pattern is found in the text; a pattern that is none matches everything."""
     if pattern_problem(pattern) is not None:
         return True
-    return bool(_MATCHES.execute({"text": text, "pattern": pattern}))
+    return bool(_matcher().execute({"text": text, "pattern": pattern}))

@@ -82,9 +82,9 @@ def _value(schema: dict[str, Any], value: Any, old: Any, path: str) -> Iterator[
 def _type_cause(schema: dict[str, Any], value: Any, path: str) -> list[Cause]:
     actual = type_name(value)
     if schema.get("x-kubernetes-int-or-string"):
-        expected = ("integer", "string")
+        expected = ["integer", "string"]
     elif schema.get("type"):
-        expected = (schema["type"],)
+        expected = [schema["type"]]
     else:
         return []
     if actual in expected or (actual == "integer" and "number" in expected):
