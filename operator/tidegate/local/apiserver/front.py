@@ -1,0 +1,124 @@
+"""The HTTPS front: aiohttp requests in, `ApiServer.handle`, aiohttp responses out. No decisions."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import aclosing
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from tidegate.local.apiserver import answering
+from tidegate.local.apiserver.decoding import MAX_BODY, too_large
+from tidegate.local.apiserver.messages import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+
+    from tidegate.local.apiserver.core import ApiServer
+
+_SHUTDOWN_S = 2.0
+_BODY_TIMEOUT_S = 60.0
+_KEEPALIVE_S = 75.0
+
+
+@dataclass
+class RunningServer:
+    """A server that listens; `port` is the one it got."""
+
+    host: str
+    port: int
+    _runner: web.ServerRunner
+
+    async def close(self) -> None:
+        """Stop to listen and cut every connection."""
+        await self._runner.cleanup()
+
+
+async def serve(
+    api: ApiServer,
+    *,
+    host: str,
+    port: int,
+    cert: Path | None = None,
+    key: Path | None = None,
+) -> RunningServer:
+    """Listen for the API server. `port` 0 takes a free one; without `cert` it is plain HTTP.
+
+    :raises OSError: when the port is taken.
+    """
+    server = web.Server(_handler(api), keepalive_timeout=_KEEPALIVE_S, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
+    await runner.setup()
+    context = None
+    if cert is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(cert, key)
+    site = web.TCPSite(runner, host, port, ssl_context=context)
+    await site.start()
+    taken = runner.addresses[0][1]
+    return RunningServer(host, taken, runner)
+
+
+def _handler(api: ApiServer) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
+        headers = {k.lower(): v for k, v in incoming.headers.items()}
+        request = HttpRequest(incoming.method, incoming.path, dict(incoming.query), headers)
+        try:
+            request.body = await _body(incoming)
+        except web.HTTPRequestEntityTooLarge:
+            return _whole(answering.refusal(too_large(), request), head=False)
+        answer = await api.handle(request)
+        if isinstance(answer.body, bytes):
+            return _whole(answer, head=incoming.method == "HEAD")
+        return await _streamed(incoming, answer)
+
+    return handler
+
+
+async def _body(incoming: web.BaseRequest) -> bytes:
+    """The whole body, if it is not too large and arrives in time."""
+    if not incoming.can_read_body:
+        return b""
+    if (incoming.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY, incoming.content_length or 0)
+    pieces = bytearray()
+    async with asyncio.timeout(_BODY_TIMEOUT_S):
+        async for piece in incoming.content.iter_any():
+            pieces += piece
+            if len(pieces) > MAX_BODY:
+                raise web.HTTPRequestEntityTooLarge(MAX_BODY, len(pieces))
+    return bytes(pieces)
+
+
+def _headers(answer: HttpResponse) -> list[tuple[str, str]]:
+    found = [("Date", formatdate(usegmt=True))]
+    for name, value in answer.headers.items():
+        found += [(name, part) for part in value.split("\n")]
+    return found
+
+
+def _whole(answer: HttpResponse, *, head: bool) -> web.Response:
+
+    assert isinstance(answer.body, bytes)
+    return web.Response(
+        status=answer.status, body=answer.body, headers=CIMultiDict(_headers(answer))
+    )
+
+
+async def _streamed(incoming: web.BaseRequest, answer: HttpResponse) -> web.StreamResponse:
+
+    response = web.StreamResponse(status=answer.status, headers=CIMultiDict(_headers(answer)))
+    await response.prepare(incoming)
+    pieces = cast("AsyncGenerator[bytes]", answer.body)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            await response.write(piece)
+    await response.write_eof()
+    return response

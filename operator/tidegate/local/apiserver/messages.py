@@ -1,0 +1,81 @@
+"""What goes into the API server and what comes out: requests, answers, users, pod logs.
+
+These types know nothing of HTTP libraries, so the server can be driven by a test, by an in-process
+client or by the aiohttp front alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+# Every Kubernetes object is a plain JSON object here.
+Obj = dict[str, Any]
+
+ADMIN_TOKEN = "tidegate-admin"
+MASTERS = "system:masters"
+
+
+@dataclass(frozen=True)
+class User:
+    """Who asks. Members of `system:masters` may do everything."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+
+    def all_groups(self) -> list[str]:
+        """The groups with the one that everybody who is known belongs to."""
+        return [*self.groups, "system:authenticated"]
+
+
+ADMIN = User(name="admin", groups=(MASTERS,))
+
+
+@dataclass
+class HttpRequest:
+    """One request. `path` is decoded, `query` holds the last value of a repeated key.
+
+    `headers` has lower-case names; `body` is complete (the front bounds its size).
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass
+class HttpResponse:
+    """One answer. A watch or a followed log has an iterator as its body, anything else bytes."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes | AsyncIterator[bytes]
+
+
+class LogProvider(Protocol):
+    """Where the logs of pods come from: the node."""
+
+    def read(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        tail: int | None,
+        previous: bool,
+        timestamps: bool,
+        since: float | None,
+    ) -> AsyncIterator[bytes]:
+        """Yield the log of a container in pieces, oldest first.
+
+        `tail` counts lines from the end (None = all), `since` is in seconds before now. With
+        `follow` it goes on until the container ends.
+
+        :raises KubeError: when there is no such log (its status and message reach the client).
+        """
+        ...

@@ -1,0 +1,254 @@
+"""Requests for resources: which kind a path names, which verb is meant, and who does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from tidegate.local.apiserver import answering, reading, subresources, writing
+from tidegate.local.apiserver.deletion import delete
+from tidegate.local.apiserver.errors import (
+    PlainNotFound,
+    expired,
+    method_not_allowed,
+    no_such_resource,
+)
+from tidegate.local.apiserver.messages import HttpRequest, HttpResponse
+from tidegate.local.apiserver.options import delete_options, is_true
+from tidegate.local.apiserver.routes import ResourcePath, verb_of
+from tidegate.local.apiserver.tables import table
+from tidegate.local.apiserver.watching import Scope, bookmark_line, line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tidegate.local.apiserver.answering import Form
+    from tidegate.local.apiserver.cluster import Cluster
+    from tidegate.local.apiserver.core import ApiServer
+    from tidegate.local.apiserver.kinds import Kind
+    from tidegate.local.apiserver.messages import Obj, User
+    from tidegate.local.apiserver.store import Record
+
+
+async def handle(
+    server: ApiServer, request: HttpRequest, path: ResourcePath, user: User
+) -> HttpResponse:
+    """Answer a request for a resource.
+
+    :raises ApiError: when it is refused.
+    :raises PlainNotFound: when no API has that path.
+    """
+    cluster = server.cluster
+    kind = _kind(cluster, path)
+    verb = verb_of(request.method, path, watch=_wants_watch(request))
+    if path.subresource:
+        return await subresources.handle(server, kind, request, path, verb, user)
+    if verb == "create" and kind.verbs == ("create",):
+        return subresources.review(server, kind, request, user)
+    _check_verb(kind, verb, path, request)
+    if verb in ("get", "list", "watch"):
+        return _read(cluster, kind, request, path, verb)
+    response = _write(cluster, kind, request, path, verb)
+    await cluster.store.flush()
+    return response
+
+
+def _wants_watch(request: HttpRequest) -> bool:
+    return "watch" in request.query and is_true(request.query["watch"])
+
+
+def _kind(cluster: Cluster, path: ResourcePath) -> Kind:
+    kind = cluster.registry.find(path.group, path.version, path.plural)
+    registry = cluster.registry
+    if kind is None or (kind.custom and path.namespace is not None and not kind.namespaced):
+        if path.group in registry.builtin_groups:
+            raise no_such_resource()
+        raise PlainNotFound
+    if path.namespace is not None and not kind.namespaced:
+        raise no_such_resource()
+    if path.namespace is None and kind.namespaced and path.name and not path.watch:
+        if kind.custom:
+            raise PlainNotFound
+        raise no_such_resource()
+    return kind
+
+
+def _check_verb(kind: Kind, verb: str, path: ResourcePath, request: HttpRequest) -> None:
+    if not verb:
+        name = request.method.lower()
+        known = name in ("get", "post", "put", "patch", "delete", "head")
+        raise method_not_allowed(kind, name if known else "")
+    if verb not in kind.verbs:
+        raise method_not_allowed(kind, verb)
+    if verb == "create" and kind.namespaced and path.namespace is None:
+        raise method_not_allowed(kind, "create")
+    if verb == "patch" and not path.name:
+        raise method_not_allowed(kind, "patch")
+
+
+def _read(
+    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, verb: str
+) -> HttpResponse:
+    if verb == "watch":
+        return watch(cluster, kind, request, path)
+    form = answering.form_of(request)
+    if verb == "get":
+        record = cluster.find(kind, path.namespace or "", path.name)
+        response = answering.object_answer(cluster, kind, form, record=record)
+    else:
+        page = reading.list_page(cluster, kind, path.namespace, request.query)
+        response = answering.list_answer(cluster, kind, form, page)
+    if request.method == "HEAD":
+        response.body = b""
+    return response
+
+
+def _write(
+    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, verb: str
+) -> HttpResponse:
+    form = answering.form_of(request)
+    namespace = path.namespace or ""
+    if verb == "create":
+        if path.name:
+            # A real server takes POST to a named path for a creation of what is there.
+            return _create_named(cluster, kind, request, path, form)
+        written = writing.create(cluster, kind, request, namespace)
+    elif verb == "update":
+        written = writing.update(cluster, kind, request, namespace, path.name, "")
+    elif verb == "patch":
+        written = writing.patch(cluster, kind, request, namespace, path.name, "")
+    elif verb == "delete":
+        return _delete(cluster, kind, request, path, form)
+    else:
+        return _delete_all(cluster, kind, request, path, form)
+    return answering.object_answer(
+        cluster,
+        kind,
+        form,
+        status=written.status,
+        record=written.record,
+        obj=written.obj,
+        warnings=written.warnings,
+    )
+
+
+def _create_named(
+    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, form: Form
+) -> HttpResponse:
+    raise method_not_allowed(kind, "create")
+
+
+def _delete(
+    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, form: Form
+) -> HttpResponse:
+    options = delete_options(request)
+    record = cluster.find(kind, path.namespace or "", path.name)
+    stored = cluster.registry.for_collection(kind.collection) or kind
+    deleted = delete(cluster, stored, record, options)
+    obj = kind.decode(deleted.obj) if kind.decode else deleted.obj
+    if not kind.decode and kind.is_view:
+        obj["apiVersion"] = kind.api_version
+    if not deleted.gone or kind.returns_deleted:
+        return answering.object_answer(cluster, kind, form, obj=obj)
+    details: Obj = {"name": record.name}
+    if kind.group:
+        details["group"] = kind.group
+    details |= {"kind": kind.plural, "uid": record.uid}
+    return answering.json_answer(
+        200,
+        {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": details,
+        },
+    )
+
+
+def _delete_all(
+    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, form: Form
+) -> HttpResponse:
+    options = delete_options(request)
+    selection = {k: v for k, v in request.query.items() if k in ("labelSelector", "fieldSelector")}
+    page = reading.list_page(cluster, kind, path.namespace, selection)
+    stored = cluster.registry.for_collection(kind.collection) or kind
+    for record in page.records:
+        delete(cluster, stored, record, options)
+    return answering.list_answer(cluster, kind, form, page)
+
+
+def watch(
+    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath
+) -> HttpResponse:
+    """A stream of changes."""
+    form = answering.form_of(request, watch=True)
+    query = dict(request.query)
+    if path.name:
+        terms = [query.get("fieldSelector", ""), f"metadata.name={path.name}"]
+        query["fieldSelector"] = ",".join(t for t in terms if t)
+    plan = reading.plan_watch(cluster, kind, query)
+    headers = answering.headers(warnings=[kind.deprecation] if kind.deprecation else [])
+    if plan.expired:
+        body = line("ERROR", orjson.dumps(expired(plan.expired).body()))
+        return HttpResponse(200, headers, _once(body))
+    scope = Scope(
+        collection=kind.collection,
+        namespace=path.namespace,
+        matches=plan.wanted.matches,
+        encode=_encoder(cluster, kind, form),
+        bookmark=_bookmarks(kind, form),
+    )
+    stream = cluster.hub.stream(
+        scope,
+        since=plan.since,
+        initial=plan.initial,
+        bookmarks=plan.bookmarks,
+        end_of_initial=plan.end_of_initial,
+        timeout=plan.timeout,
+    )
+    return HttpResponse(200, headers, stream)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _bookmarks(kind: Kind, form: Form) -> Callable[[int, bool], bytes]:
+    def bookmark(revision: int, initial_end: bool) -> bytes:
+        if form.shape == "partial":
+            return bookmark_line(
+                "PartialObjectMetadata", "meta.k8s.io/v1", revision, initial_end=initial_end
+            )
+        return bookmark_line(kind.kind, kind.api_version, revision, initial_end=initial_end)
+
+    return bookmark
+
+
+def _encoder(cluster: Cluster, kind: Kind, form: Form) -> Callable[[str, Record], bytes]:
+    """How this watch shows a record."""
+    if form.shape == "object" and not kind.is_view:
+        return lambda event, record: line(event, record.body)
+    if form.shape == "object":
+        return lambda event, record: line(event, orjson.dumps(cluster.shown(kind, record)))
+    if form.shape == "partial":
+
+        def encode_partial(event: str, record: Record) -> bytes:
+            return line(event, orjson.dumps(answering.partial(record.decode())))
+
+        return encode_partial
+    described = False
+
+    def encode_row(event: str, record: Record) -> bytes:
+        nonlocal described
+        obj = cluster.shown(kind, record)
+        meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        shown = table(kind, [obj], meta, form.include, cluster.clock(), form.table_version)
+        if described:
+            # Only the first row of a stream carries the columns.
+            shown["columnDefinitions"] = None
+        described = True
+        return line(event, orjson.dumps(shown))
+
+    return encode_row

@@ -1,0 +1,229 @@
+"""What single built-in kinds demand beyond their schema, and what they get on the way in.
+
+The counterpart of a real server's registry strategies, for the kinds that are served here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tidegate.local.apiserver import crdrules
+from tidegate.local.apiserver.errors import cause, invalid_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidegate.local.apiserver.kinds import Kind
+    from tidegate.local.apiserver.messages import Obj
+
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_CONFIG_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
+    "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+
+
+def on_create(kind: Kind, obj: Obj) -> None:
+    """Set what a kind starts with, in place."""
+    if kind.collection == "/pods":
+        obj["status"] = {"phase": "Pending", "qosClass": _qos(obj["spec"])}
+    elif kind.collection == "/namespaces":
+        obj["status"] = {"phase": "Active"}
+    elif kind.collection == "/services":
+        obj["status"] = {"loadBalancer": {}}
+    elif kind.collection == "/persistentvolumeclaims":
+        obj["status"] = {"phase": "Pending"}
+    elif kind.collection in ("apps/deployments", "batch/jobs"):
+        obj["status"] = {}
+    elif kind.collection == "apps/replicasets":
+        obj["status"] = {"replicas": 0}
+    elif kind.collection == crdrules.COLLECTION:
+        crdrules.on_create(obj)
+    elif kind.group == "gateway.networking.k8s.io":
+        _gateway_status(kind, obj)
+
+
+def _gateway_status(kind: Kind, obj: Obj) -> None:
+    if kind.plural == "httproutes":
+        return
+    pending = {
+        "type": "Accepted",
+        "status": "Unknown",
+        "reason": "Pending",
+        "message": "Waiting for controller",
+        "lastTransitionTime": "1970-01-01T00:00:00Z",
+    }
+    conditions = [pending]
+    if kind.plural == "gateways":
+        conditions.append({**pending, "type": "Programmed"})
+    obj["status"] = {"conditions": conditions}
+
+
+def _qos(spec: Obj) -> str:
+    resources = [c.get("resources") or {} for c in spec.get("containers") or ()]
+    if not any(r.get("requests") or r.get("limits") for r in resources):
+        return "BestEffort"
+    for one in resources:
+        limits = one.get("limits") or {}
+        requests = one.get("requests") or limits
+        if not {"cpu", "memory"} <= set(limits) or requests != limits:
+            return "Burstable"
+    return "Guaranteed"
+
+
+def on_update(kind: Kind, obj: Obj, old: Obj, subresource: str) -> None:
+    """Keep what a kind does not let a writer change, in place."""
+    if kind.collection == "/namespaces" and subresource != "finalize":
+        obj["spec"] = old.get("spec", {})
+    elif kind.collection == "/services":
+        spec, before = obj.get("spec") or {}, old.get("spec") or {}
+        if spec.get("type") != "ExternalName":
+            for name in ("clusterIP", "clusterIPs"):
+                if not spec.get(name) and before.get(name):
+                    spec[name] = before[name]
+    elif kind.collection == crdrules.COLLECTION:
+        crdrules.on_update(obj, old, subresource)
+
+
+def problems(kind: Kind, obj: Obj, old: Obj | None) -> list[Obj]:
+    """Causes for which the kind refuses the object."""
+    rules = _RULES.get(kind.collection)
+    return rules(obj, old) if rules else []
+
+
+def _config_map(obj: Obj, old: Obj | None) -> list[Obj]:
+    found = [
+        cause(f"data[{key}]", "FieldValueInvalid", invalid_value(key, _CONFIG_KEY_TEXT))
+        for field in ("data", "binaryData")
+        for key in obj.get(field) or {}
+        if not _CONFIG_KEY.fullmatch(key)
+    ]
+    return found + _immutable_contents(obj, old)
+
+
+def _immutable_contents(obj: Obj, old: Obj | None) -> list[Obj]:
+    if old is None or not old.get("immutable"):
+        return []
+    message = "Forbidden: field is immutable when `immutable` is set"
+    return [
+        cause(field, "FieldValueForbidden", message)
+        for field in ("immutable", "data", "binaryData")
+        if (obj.get(field) or None) != (old.get(field) or None)
+    ]
+
+
+def _secret(obj: Obj, old: Obj | None) -> list[Obj]:
+    found: list[Obj] = []
+    if obj.get("type") == "kubernetes.io/tls":
+        data = obj.get("data") or {}
+        found += [
+            cause(f"data[{key}]", "FieldValueRequired", "Required value")
+            for key in ("tls.crt", "tls.key")
+            if key not in data
+        ]
+    if old is not None and obj.get("type") != old.get("type"):
+        found.append(_fixed("type", obj.get("type")))
+    return found + _immutable_contents(obj, old)
+
+
+def _fixed(field: str, value: object) -> Obj:
+    return cause(field, "FieldValueInvalid", invalid_value(value, "field is immutable"))
+
+
+def _service(obj: Obj, old: Obj | None) -> list[Obj]:
+    spec = obj.get("spec") or {}
+    found: list[Obj] = []
+    headless = spec.get("clusterIP") == "None"
+    if not spec.get("ports") and not headless and spec.get("type") != "ExternalName":
+        found.append(cause("spec.ports", "FieldValueRequired", "Required value"))
+    before = ((old or {}).get("spec") or {}).get("clusterIPs")
+    if before and spec.get("clusterIP") and spec["clusterIP"] != before[0]:
+        message = invalid_value([spec["clusterIP"]], "may not change once set")
+        found.append(cause("spec.clusterIPs[0]", "FieldValueInvalid", message))
+    return found
+
+
+def _selector_fits(obj: Obj, old: Obj | None) -> list[Obj]:
+    spec = obj.get("spec") or {}
+    selector = spec.get("selector") or {}
+    wanted = selector.get("matchLabels") or {}
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    found: list[Obj] = []
+    if not wanted and not selector.get("matchExpressions"):
+        found.append(cause("spec.selector", "FieldValueRequired", "Required value"))
+    elif any(labels.get(k) != v for k, v in wanted.items()):
+        message = invalid_value(labels, "`selector` does not match template `labels`")
+        found.append(cause("spec.template.metadata.labels", "FieldValueInvalid", message))
+    if old is not None and old["spec"].get("selector") != selector:
+        found.append(_fixed("spec.selector", selector))
+    return found
+
+
+def _lease(obj: Obj, old: Obj | None) -> list[Obj]:
+    spec = obj.get("spec") or {}
+    found: list[Obj] = []
+    seconds = spec.get("leaseDurationSeconds")
+    if isinstance(seconds, int) and seconds <= 0:
+        message = invalid_value(seconds, "must be greater than 0")
+        found.append(cause("spec.leaseDurationSeconds", "FieldValueInvalid", message))
+    return found
+
+
+def _event(obj: Obj, old: Obj | None) -> list[Obj]:
+    found: list[Obj] = []
+    if obj.get("reportingComponent") and not obj.get("eventTime"):
+        found.append(cause("eventTime", "FieldValueRequired", "Required value"))
+    if obj.get("eventTime"):
+        if len(obj.get("message") or "") > 1024:
+            why = "can have at most 1024 characters"
+            found.append(cause("message", "FieldValueInvalid", invalid_value("", why)))
+        if old is not None:
+            fields = ("involvedObject", "reason", "message", "action", "type", "eventTime")
+            found += [_fixed(f, obj.get(f)) for f in fields if obj.get(f) != old.get(f)]
+    return found
+
+
+def _controller_revision(obj: Obj, old: Obj | None) -> list[Obj]:
+    if old is not None and obj.get("data") != old.get("data"):
+        return [_fixed("data", obj.get("data"))]
+    return []
+
+
+_POD_MUTABLE = ("activeDeadlineSeconds", "tolerations", "nodeName", "terminationGracePeriodSeconds")
+_POD_FORBIDDEN = (
+    "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
+    "to 1 if it was previously negative)"
+)
+
+
+def _pod(obj: Obj, old: Obj | None) -> list[Obj]:
+    if old is None:
+        return []
+    if _pod_fixed(obj["spec"]) == _pod_fixed(old["spec"]):
+        return []
+    return [cause("spec", "FieldValueForbidden", _POD_FORBIDDEN)]
+
+
+def _pod_fixed(spec: Obj) -> Obj:
+    kept = {k: v for k, v in spec.items() if k not in _POD_MUTABLE}
+    for field in ("containers", "initContainers"):
+        if field in kept:
+            kept[field] = [{k: v for k, v in c.items() if k != "image"} for c in kept[field]]
+    return kept
+
+
+_RULES: dict[str, Callable[[Obj, Obj | None], list[Obj]]] = {
+    "/configmaps": _config_map,
+    "/secrets": _secret,
+    "/services": _service,
+    "/pods": _pod,
+    "/events": _event,
+    "apps/deployments": _selector_fits,
+    "apps/replicasets": _selector_fits,
+    "apps/controllerrevisions": _controller_revision,
+    "coordination.k8s.io/leases": _lease,
+    crdrules.COLLECTION: crdrules.problems,
+}
