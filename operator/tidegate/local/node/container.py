@@ -80,6 +80,7 @@ class Container:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._kill_at = 0.0
+        self._ran_s = 0.0
 
     def snapshot(self) -> Snapshot:
         """Return what stands in the pod's status."""
@@ -168,6 +169,7 @@ class Container:
         if problem is not None:
             await self._tell(reason="Failed", note=f"Error: {problem}", warning=True)
             now = self._clock.now()
+            self._ran_s = 0.0
             return Terminated(_START_FAILED, refusals.START_ERROR, problem, now, now)
         log = self._place.log(self._restarts)
         process = await Process.start(
@@ -177,8 +179,10 @@ class Container:
             self._records.add(process.identity, what=self._what)
             return await self._attend(process, launch)
         finally:
-            # Reached with the process alive only when this task is cancelled.
-            process.kill_group()
+            if not process.has_ended:
+                # Only when this task is cancelled: nothing may be left behind.
+                process.kill_group()
+                await process.wait()
             self._records.remove(process.identity)
 
     async def _prepared(self) -> Launch | None:
@@ -306,8 +310,6 @@ class Container:
         note = f"Back-off restarting failed container {self.name}"
         await self._tell(reason="BackOff", note=note, warning=True)
         await self._pause(pause)
-
-    _ran_s = 0.0
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless the container is stopped meanwhile."""

@@ -47,16 +47,14 @@ class Sources:
 def content_of(obj: Object, kind: str) -> dict[str, bytes]:
     """Return what a ConfigMap or a Secret holds, decoded."""
     if kind == SECRET:
-        held = {name: base64.b64decode(text) for name, text in (obj.get("data") or {}).items()}
-        plain = {name: text.encode() for name, text in (obj.get("stringData") or {}).items()}
-        return held | plain
-    texts = {name: text.encode() for name, text in (obj.get("data") or {}).items()}
+        texts, encoded = {}, obj.get("data") or {}
+    else:
+        texts = {name: text.encode() for name, text in (obj.get("data") or {}).items()}
+        encoded = obj.get("binaryData") or {}
     try:
-        binary = {
-            name: base64.b64decode(text) for name, text in (obj.get("binaryData") or {}).items()
-        }
+        binary = {name: base64.b64decode(text) for name, text in encoded.items()}
     except binascii.Error as error:
-        raise ConfigProblem(f"binaryData is not base64: {error}") from error
+        raise ConfigProblem(f"{_WORDS[kind]} holds what is not base64: {error}") from error
     return texts | binary
 
 

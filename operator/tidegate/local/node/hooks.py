@@ -35,7 +35,9 @@ def run_in_container(launch: Launch, *, place: ContainerPlace) -> RunCommand:
                 code = await process.wait()
             return code, await asyncio.to_thread(_head, output)
         finally:
-            process.kill_group()
+            if not process.has_ended:
+                process.kill_group()
+                await process.wait()
             output.unlink(missing_ok=True)
 
     return run

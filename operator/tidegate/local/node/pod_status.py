@@ -42,7 +42,7 @@ class PodFacts:
 
 def initialized(facts: PodFacts) -> bool:
     """Tell whether every init container has done its work."""
-    return all(_succeeded(found) for found in facts.init)
+    return all(succeeded(found) for found in facts.init)
 
 
 def phase(facts: PodFacts) -> str:
@@ -65,7 +65,8 @@ def phase(facts: PodFacts) -> str:
     return "Running"
 
 
-def _succeeded(found: Snapshot) -> bool:
+def succeeded(found: Snapshot) -> bool:
+    """Tell whether the container has done its work."""
     return isinstance(found.state, Terminated) and found.state.exit_code == 0
 
 
@@ -102,7 +103,7 @@ def status(facts: PodFacts, *, previous: Mapping[str, Any], now: datetime) -> Ob
 def _init_json(snapshot: Snapshot) -> Object:
     """An init container is ready once it has succeeded, and was started while it runs."""
     running = isinstance(snapshot.state, Running)
-    return snapshot.as_json() | {"ready": _succeeded(snapshot), "started": running}
+    return snapshot.as_json() | {"ready": succeeded(snapshot), "started": running}
 
 
 def _conditions(
@@ -127,7 +128,7 @@ type _What = tuple[bool, str, str]
 
 
 def _initialized(facts: PodFacts) -> _What:
-    unfinished = [found.name for found in facts.init if not _succeeded(found)]
+    unfinished = [found.name for found in facts.init if not succeeded(found)]
     if not unfinished:
         done = phase(facts) == "Succeeded"
         return True, "PodCompleted" if done else "", ""

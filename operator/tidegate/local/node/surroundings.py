@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.local.node.backoff import BackOff
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Tell(Protocol):

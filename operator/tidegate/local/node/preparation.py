@@ -1,0 +1,128 @@
+"""Works out how to start a pod's containers: reads what they refer to, makes folders and variables.
+
+The rules are in `environment.py`, `volumes.py` and `paths.py`; here they meet the API server, the
+image table and the disk. It starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tidegate.errors import NotFound
+from tidegate.kube.objects import namespace_of
+from tidegate.kube.resources import CONFIGMAPS, PVCS, SECRETS, SERVICES
+from tidegate.local.node import environment, volumes
+from tidegate.local.node.paths import Mount, PathRewriter
+from tidegate.local.node.refusals import ConfigProblem, ImageProblem
+from tidegate.local.node.surroundings import Launch, PodPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from tidegate.kube.client import Client
+    from tidegate.kube.objects import Object
+    from tidegate.local.node.environment import SourceKey, Sources
+    from tidegate.local.node.images import ImageEnvironment, Images
+
+type KubeconfigFor = Callable[[str, str], Path]
+"""Returns the kubeconfig file of a service account: namespace and name."""
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TERMINATION_LOG = "/dev/termination-log"
+
+
+@dataclass(slots=True)
+class Preparation:
+    """Prepares the containers of one pod. `claims` is where its namespace's claims lie."""
+
+    client: Client
+    images: Images
+    pod: Object
+    place: PodPlace
+    claims: Path
+    address: str
+    machine: Mapping[str, float]
+    kubeconfig_for: KubeconfigFor | None = None
+    folders: dict[str, Path] = field(default_factory=dict)
+
+    async def make_volumes(self) -> None:
+        """Make the pod's volumes. Raises ConfigProblem when something is missing, KubeError."""
+        namespace = namespace_of(self.pod)
+        for claim in volumes.needed_claims(self.pod):
+            try:
+                await self.client.get(PVCS, claim, namespace=namespace)
+            except NotFound as error:
+                raise ConfigProblem(f'persistentvolumeclaim "{claim}" not found') from error
+        sources = await self._sources(volumes.needed_sources(self.pod))
+        self.folders = await asyncio.to_thread(
+            volumes.make,
+            self.pod,
+            places=volumes.Places(pod=self.place.folder, claims=self.claims),
+            sources=sources,
+            address=self.address,
+        )
+
+    async def container(self, spec: Mapping[str, Any]) -> Launch:
+        """Return how to start a container. Raises ImageProblem, ConfigProblem, KubeError."""
+        image = self._image(spec)
+        sources = await self._sources(environment.needed_sources(spec))
+        base = await self._base(spec, image)
+        declared = environment.declared(
+            spec, self.pod, base=base, sources=sources, address=self.address
+        )
+        command = environment.command_line(spec, {**base, **declared})
+        mounts = volumes.mounts_of(spec, self.folders, variables={**base, **declared})
+        rewriter = PathRewriter([*mounts, self._termination_log(spec)])
+        env = base | {name: rewriter.rewrite(value) for name, value in declared.items()}
+        folder = self.place.container(spec["name"]).folder
+        working = rewriter.rewrite(str(spec.get("workingDir") or folder))
+        return Launch(
+            command=[rewriter.rewrite(word) for word in command],
+            env=env,
+            directory=folder / working,
+        )
+
+    def _image(self, spec: Mapping[str, Any]) -> ImageEnvironment:
+        image = str(spec.get("image") or "")
+        found = self.images.lookup(image)
+        if found is None:
+            table = self.images.describe()
+            raise ImageProblem(f'image "{image}" is not in the image table: {table}')
+        return found
+
+    def _termination_log(self, spec: Mapping[str, Any]) -> Mount:
+        path = str(spec.get("terminationMessagePath") or _TERMINATION_LOG)
+        return Mount(path, str(self.place.container(spec["name"]).termination_message))
+
+    async def _base(self, spec: Mapping[str, Any], image: ImageEnvironment) -> dict[str, str]:
+        """What a container gets unasked. Nothing of this process's own environment is passed on."""
+        place = self.place.container(spec["name"])
+        found = {
+            "PATH": ":".join([*image.path, _SYSTEM_PATH]),
+            "HOME": str(place.folder),
+            "TMPDIR": str(place.temporary),
+            "LANG": "C.UTF-8",
+            "HOSTNAME": self.pod["spec"].get("hostname") or self.pod["metadata"]["name"],
+            "POD_IP": self.address,
+        }
+        if self.pod["spec"].get("enableServiceLinks", True):
+            services = await self.client.list(SERVICES, namespace=namespace_of(self.pod))
+            found |= environment.service_variables(services.items)
+        if image.api_access and self.kubeconfig_for is not None:
+            account = self.pod["spec"].get("serviceAccountName") or "default"
+            found["KUBECONFIG"] = str(self.kubeconfig_for(namespace_of(self.pod) or "", account))
+        return {**found, **image.env}
+
+    async def _sources(self, needed: Iterable[SourceKey]) -> Sources:
+        found: dict[SourceKey, dict[str, bytes]] = {}
+        for kind, name in needed:
+            res = CONFIGMAPS if kind == environment.CONFIG_MAP else SECRETS
+            try:
+                obj = await self.client.get(res, name, namespace=namespace_of(self.pod))
+            except NotFound:
+                continue
+            found[kind, name] = environment.content_of(obj, kind)
+        return environment.Sources(found=found, machine=self.machine)
