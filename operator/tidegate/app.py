@@ -1,0 +1,123 @@
+"""The operator put together: settings, sources, metrics, controllers. The only place that knows
+them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidegate.artifacts.base import Limits
+from tidegate.artifacts.registry import default_sources
+from tidegate.controllers.delivery import DeliveryReconciler
+from tidegate.controllers.model import ModelReconciler
+from tidegate.kube.resources import (
+    CONTROLLERREVISIONS,
+    DEPLOYMENTS,
+    HORIZONTALPODAUTOSCALERS,
+    HTTPROUTES,
+    MODELS,
+    PODDISRUPTIONBUDGETS,
+    PODS,
+    ROLLOUTS,
+    SERVICES,
+)
+from tidegate.metrics.envoy import EnvoyMetrics
+from tidegate.metrics.prometheus import Prometheus
+from tidegate.runtime.controller import Controller
+from tidegate.runtime.owners import Watched, itself, named_by, owner
+from tidegate.runtime.request import Request
+from tidegate.specs.metadata import MODEL_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidegate.controllers.model import Resolver
+    from tidegate.kube.objects import Object
+    from tidegate.metrics.base import TrafficMetrics
+    from tidegate.runtime.cache import Cache
+    from tidegate.runtime.process import Build, Context
+
+CHILDREN = (
+    DEPLOYMENTS, SERVICES, CONTROLLERREVISIONS, HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS,
+)  # fmt: skip
+
+
+def build(context: Context) -> list[Controller]:
+    """The controllers of a real operator."""
+    settings = context.settings
+    root = Path(settings.file_root) if settings.file_root else None
+    limits = Limits(max_bytes=settings.artifact_limit_bytes)
+    artifacts = default_sources(file_root=root, limits=limits)
+    context.exit_stack.push_async_callback(artifacts.close)
+    metrics: TrafficMetrics | None = None
+    if settings.prometheus_url is not None:
+        prometheus = Prometheus(settings.prometheus_url, timeout=settings.prometheus_timeout)
+        context.exit_stack.push_async_callback(prometheus.close)
+        metrics = EnvoyMetrics(prometheus, scrape_interval=settings.scrape_interval)
+    return controllers(context, resolver=artifacts, metrics=metrics)
+
+
+def with_sources(*, resolver: Resolver, metrics: TrafficMetrics | None) -> Build:
+    """The same operator with other sources; how tests run it."""
+
+    def build_with(context: Context) -> list[Controller]:
+        return controllers(context, resolver=resolver, metrics=metrics)
+
+    return build_with
+
+
+def controllers(
+    context: Context, *, resolver: Resolver, metrics: TrafficMetrics | None
+) -> list[Controller]:
+    """The Model controller and the delivery controller, both keyed by Model."""
+    client, cache, clock, settings = (
+        context.client, context.cache, context.clock, context.settings,
+    )  # fmt: skip
+    model = ModelReconciler(client, cache, clock, settings, resolver)
+    delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
+    children = [Watched(res, owner("Model"), managed_only=True) for res in CHILDREN]
+    pods = Watched(PODS, _labelled_model, managed_only=True)
+    return [
+        Controller(
+            "model",
+            model,
+            watched=[Watched(MODELS, itself("Model")), *children, pods],
+            clock=clock,
+            workers=settings.workers,
+        ),
+        Controller(
+            "delivery",
+            delivery,
+            watched=[
+                Watched(MODELS, _claimants),
+                Watched(ROLLOUTS, named_by("Model", "spec", "modelRef", "name")),
+                Watched(HTTPROUTES, owner("Model"), managed_only=True),
+                *children,
+                pods,
+            ],
+            clock=clock,
+            workers=settings.workers,
+        ),
+    ]
+
+
+def _labelled_model(obj: Object, cache: Cache) -> Iterable[Request]:
+    """The Model that a pod's label names: pods belong to ReplicaSets, not to Models."""
+    model = obj["metadata"].get("labels", {}).get(MODEL_LABEL)
+    if model:
+        yield Request("Model", obj["metadata"].get("namespace", ""), model)
+
+
+def _claimants(obj: Object, cache: Cache) -> Iterable[Request]:
+    """The Model itself, and every other that has traffic: a claim that goes frees a hostname."""
+    own = Request("Model", obj["metadata"]["namespace"], obj["metadata"]["name"])
+    yield own
+    if "traffic" not in obj.get("spec", {}):
+        return
+    for other in cache.list(MODELS):
+        conflicted = any(
+            condition.get("type") == "Conflicted"
+            for condition in other.get("status", {}).get("conditions", ())
+        )
+        if conflicted:
+            yield Request("Model", other["metadata"]["namespace"], other["metadata"]["name"])

@@ -1,0 +1,2 @@
+"""Controllers: gather, decide, apply, report. What is decided stands in `domain/`, what is built in
+`specs/`."""

@@ -1,0 +1,99 @@
+"""Carrying out a delivery decision: route first, then what selects stable, then sizes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.controllers.children import MANAGER, Children
+from tidegate.errors import NotFound
+from tidegate.kube.objects import owner_reference
+from tidegate.kube.resources import (
+    DEPLOYMENTS,
+    HORIZONTALPODAUTOSCALERS,
+    HTTPROUTES,
+    SERVICES,
+)
+from tidegate.specs.autoscaler import autoscaler
+from tidegate.specs.metadata import Parent
+from tidegate.specs.route import http_route
+from tidegate.specs.service import model_service
+
+if TYPE_CHECKING:
+    from tidegate.controllers.gathering import Gathered
+    from tidegate.domain.rollout.facts import Decision
+    from tidegate.kube.client import Client
+    from tidegate.runtime.cache import Cache
+
+
+class Carrier:
+    """Makes the cluster as a decision wants it."""
+
+    def __init__(self, client: Client, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+        self._children = Children(client, cache)
+
+    async def carry_out(self, gathered: Gathered, decision: Decision) -> None:
+        """Route, Services, sizes, in that order: traffic moves before pods do."""
+        parent = Parent(gathered.name, gathered.namespace, owner_reference(gathered.obj))
+        await self._route(gathered, decision, parent)
+        await self._children.ensure(
+            SERVICES, model_service(parent, stable=decision.delivery.stable)
+        )
+        for revision, floor in decision.floors.items():
+            await self._size(gathered, parent, revision, floor)
+
+    async def _route(self, gathered: Gathered, decision: Decision, parent: Parent) -> None:
+        traffic = gathered.model.spec.traffic
+        gateway = traffic.gateway_api if traffic else None
+        if gateway is None or gathered.conflict is not None:
+            await self.drop_route(gathered.namespace, gathered.name)
+            return
+        weights = decision.weights
+        if not weights or decision.delivery.stable is None:
+            return  # nothing may get traffic yet; a route without backends would answer 500
+        attempt = decision.rollout.attempts if decision.rollout else 0
+        await self._children.ensure(
+            HTTPROUTES, http_route(parent, traffic=gateway, weights=weights, attempt=attempt)
+        )
+
+    async def drop_route(self, namespace: str, name: str) -> None:
+        """Delete the Model's route, if it has one: it goes before anything behind it."""
+        route = self._cache.get(HTTPROUTES, namespace, name)
+        if route is not None:
+            await self._children.drop(HTTPROUTES, route)
+
+    async def _size(self, gathered: Gathered, parent: Parent, revision: str, floor: int) -> None:
+        """An autoscaler with that floor, or exactly that many pods where there is none."""
+        deployment = self._cache.get(DEPLOYMENTS, gathered.namespace, revision)
+        if deployment is None:
+            return  # the Model controller has still to create it
+        now = int(deployment["spec"].get("replicas", 1))
+        scaling = gathered.model.spec.scaling
+        elastic = scaling.max_replicas > scaling.min_replicas
+        if elastic:
+            await self._children.ensure(
+                HORIZONTALPODAUTOSCALERS,
+                autoscaler(parent, revision=revision, floor=floor, scaling=scaling),
+            )
+        else:
+            await self._drop_autoscaler(gathered, revision)
+        if now < floor or (now > floor and not elastic):
+            await self._scale(gathered, revision, floor)
+
+    async def _drop_autoscaler(self, gathered: Gathered, revision: str) -> None:
+        found = self._cache.get(HORIZONTALPODAUTOSCALERS, gathered.namespace, revision)
+        if found is not None:
+            await self._children.drop(HORIZONTALPODAUTOSCALERS, found)
+
+    async def _scale(self, gathered: Gathered, revision: str, replicas: int) -> None:
+        try:
+            await self._client.scale(
+                DEPLOYMENTS,
+                revision,
+                namespace=gathered.namespace,
+                replicas=replicas,
+                manager=MANAGER,
+            )
+        except NotFound:
+            return  # deleted meanwhile; the Model controller re-creates it and wakes us

@@ -1,0 +1,89 @@
+"""The delivery controller: the one writer that moves traffic, keyed by Model.
+
+Gathers the Model, its Rollout, pods, route and metrics; asks `domain` for a decision; writes the
+intent to status, then the route, then sizes. Everything needed to go on after a crash stands in
+status.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.controllers.carrying import Carrier
+from tidegate.controllers.gathering import Gatherer
+from tidegate.controllers.reporting import Reporter
+from tidegate.domain.direct import decide_direct, decide_without_rollout
+from tidegate.domain.rollout import Timing, decide, wanted
+from tidegate.errors import Terminal
+from tidegate.kube.objects import is_being_deleted
+from tidegate.kube.resources import MODELS
+from tidegate.runtime.request import Request, Result
+
+if TYPE_CHECKING:
+    from tidegate.controllers.gathering import Gathered
+    from tidegate.domain.rollout.facts import Decision
+    from tidegate.kube.client import Client
+    from tidegate.kube.clock import Clock
+    from tidegate.kube.events import Recorder
+    from tidegate.metrics.base import TrafficMetrics
+    from tidegate.runtime.cache import Cache
+    from tidegate.settings import Settings
+
+
+class DeliveryReconciler:
+    """Moves the traffic of one Model."""
+
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        recorder: Recorder,
+        clock: Clock,
+        settings: Settings,
+        metrics: TrafficMetrics | None,
+    ) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._settings = settings
+        self._gatherer = Gatherer(cache, clock, settings, metrics)
+        self._carrier = Carrier(client, cache)
+        self._reporter = Reporter(client, cache, recorder)
+
+    async def reconcile(self, request: Request) -> Result:
+        """One look at the delivery of one Model."""
+        obj = self._cache.get(MODELS, request.namespace, request.name)
+        if obj is None or is_being_deleted(obj):
+            await self._carrier.drop_route(request.namespace, request.name)
+            rollouts = self._gatherer.rollouts(request.namespace, request.name)
+            await self._reporter.model_missing(rollouts, self._clock.now())
+            return Result.done()
+        gathered = self._gatherer.gather(obj)
+        timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
+        gathered = await self._gatherer.observe(gathered, timing)
+        decision = _decide(gathered, timing)
+        await self._reporter.write(gathered, decision, timing.now)
+        try:
+            await self._carrier.carry_out(gathered, decision)
+        except Terminal as error:
+            await self._reporter.refused(gathered, error, timing.now)
+        await self._reporter.tell(gathered, decision)
+        return _result(decision)
+
+
+def _decide(gathered: Gathered, timing: Timing) -> Decision:
+    if gathered.declared is not None:
+        return decide(gathered.declared, gathered.facts, timing)
+    if gathered.model.spec.delivery == "Direct":
+        return decide_direct(gathered.facts, timing)
+    return decide_without_rollout(gathered.facts, timing)
+
+
+def _result(decision: Decision) -> Result:
+    if decision.after is None:
+        return Result.done()
+    least = timedelta(milliseconds=20)  # a status write of ours wakes us anyway
+    return Result.after(max(least, decision.after).total_seconds(), decision.why)
+
+
+__all__ = ["DeliveryReconciler", "wanted"]

@@ -1,0 +1,425 @@
+"""The Model controller: resolves the artifact, makes revisions, keeps the pods of the live ones.
+
+Reads which revisions are live from `status.delivery`, which the delivery controller alone writes;
+moves no traffic and never changes the size of anything. A revision's pod template is rendered once
+and frozen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tidegate.api.model import Model, Resolved, RevisionStatus
+from tidegate.controllers.children import Children, same_status
+from tidegate.domain.conditions import Said, merged
+from tidegate.domain.pods import ArmPods, arm_pods
+from tidegate.domain.revision import digest, identity, revision_name
+from tidegate.domain.times import stamp
+from tidegate.errors import Retryable, Terminal
+from tidegate.kube.objects import (
+    is_being_deleted,
+    labels_of,
+    name_of,
+    owner_reference,
+    resource_version_of,
+    uid_of,
+)
+from tidegate.kube.resources import (
+    CONTROLLERREVISIONS,
+    DEPLOYMENTS,
+    HORIZONTALPODAUTOSCALERS,
+    MODELS,
+    PODDISRUPTIONBUDGETS,
+    PODS,
+    SERVICES,
+)
+from tidegate.runtime.request import Request, Result
+from tidegate.specs.autoscaler import disruption_budget
+from tidegate.specs.deployment import deployment, first_deployment
+from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL, Parent
+from tidegate.specs.pod import PodFacts, pod_template
+from tidegate.specs.revision import DIGEST_ANNOTATION, controller_revision
+from tidegate.specs.service import revision_service
+
+if TYPE_CHECKING:
+    from tidegate.api.base import Condition
+    from tidegate.artifacts.base import Resolved as Found
+    from tidegate.kube.client import Client
+    from tidegate.kube.clock import Clock
+    from tidegate.kube.objects import Object
+    from tidegate.runtime.cache import Cache
+    from tidegate.settings import Settings
+
+STATUS_MANAGER = "tidegate-model"
+CONDITION_TYPES = ("Resolved", "Verified")
+STATUS_FIELDS = {"resolvedGeneration", "resolved", "latestRevision", "revisions"}
+RETRY_S = 10.0
+SERVED_KINDS = (
+    HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS, SERVICES, DEPLOYMENTS,
+)  # fmt: skip
+"""What a live revision has; in the order in which it goes."""
+
+
+class Resolver(Protocol):
+    """Turns an artifact's URI into an immutable version of it."""
+
+    async def resolve(self, uri: str, *, sha256: str | None, previous: Found | None) -> Found:
+        """The version behind a URI. `previous` is what was found last, so that an unchanged one is
+        cheap.
+
+        :raises Terminal: it will not work until somebody changes something.
+        :raises Retryable: the source did not answer.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was asked of an artifact's source last, and when."""
+
+    asked: tuple[str, str | None]
+    at: float
+    found: Found
+
+
+@dataclass(frozen=True)
+class _Latest:
+    """The revision of the current spec, or why there is none."""
+
+    resolved: Resolved | None = None
+    revision: Object | None = None
+    problem: Said | None = None
+    again_s: float | None = None
+    why: str = ""
+
+
+class ModelReconciler:
+    """Brings one Model from its artifact to the pods of its live revisions."""
+
+    def __init__(
+        self, client: Client, cache: Cache, clock: Clock, settings: Settings, resolver: Resolver
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._clock = clock
+        self._settings = settings
+        self._resolver = resolver
+        self._children = Children(client, cache)
+        self._seen: dict[str, _Seen] = {}
+
+    async def reconcile(self, request: Request) -> Result:
+        """One look at one Model. Children of a deleted one go by their owner references."""
+        obj = self._cache.get(MODELS, request.namespace, request.name)
+        if obj is None or is_being_deleted(obj):
+            return Result.done()
+        model = Model.model_validate(obj)
+        parent = Parent(request.name, request.namespace, owner_reference(obj))
+        latest = await self._latest(obj, model, parent)
+        problem = latest.problem
+        try:
+            await self._keep_live(obj, model, parent)
+        except Terminal as error:
+            problem = Said("Resolved", "False", error.reason, error.message)
+        await self._prune(obj, model, latest)
+        await self._report(obj, model, replace(latest, problem=problem))
+        if latest.again_s is None:
+            return Result.done()
+        return Result.after(latest.again_s, latest.why)
+
+    # -- artifact and revision -----------------------------------------------------------------
+
+    async def _latest(self, obj: Object, model: Model, parent: Parent) -> _Latest:
+        """Resolve the artifact and make its revision, unless both are there already."""
+        poll = model.spec.artifact.poll_interval.total_seconds()
+        try:
+            found = await self._resolve(obj, model)
+            revision = await self._revision(model, parent, found)
+        except Retryable as error:
+            said = Said("Resolved", "Unknown", error.reason, error.message)
+            return _Latest(problem=said, again_s=RETRY_S, why="the artifact's source")
+        except Terminal as error:
+            said = Said("Resolved", "False", error.reason, error.message)
+            return _Latest(problem=said, again_s=max(RETRY_S, poll), why="the artifact may appear")
+        resolved = self._resolved(model, found)
+        if model.spec.artifact.sha256 is not None:
+            return _Latest(resolved, revision)
+        return _Latest(resolved, revision, again_s=poll, why="the artifact is polled")
+
+    async def _resolve(self, obj: Object, model: Model) -> Found:
+        """What stands behind the URI; a pinned artifact is asked for once, others by their
+        interval."""
+        artifact = model.spec.artifact
+        asked = (artifact.uri, artifact.sha256)
+        seen = self._seen.get(uid_of(obj))
+        now = self._clock.monotonic()
+        previous = None
+        if seen is not None and seen.asked == asked:
+            young = now - seen.at < artifact.poll_interval.total_seconds()
+            if artifact.sha256 is not None or young:
+                return seen.found
+            previous = seen.found
+        found = await self._resolver.resolve(
+            artifact.uri, sha256=artifact.sha256, previous=previous
+        )
+        self._seen[uid_of(obj)] = _Seen(asked, now, found)
+        return found
+
+    def _resolved(self, model: Model, found: Found) -> Resolved:
+        """The status entry; the time stays while nothing changed, so that nothing is written."""
+        before = model.status.resolved
+        same = before is not None and (before.sha256, before.location) == (
+            found.sha256,
+            found.location,
+        )
+        return Resolved(
+            version=found.version,
+            location=found.location,
+            sha256=found.sha256,
+            format=model.spec.artifact.format,
+            size=found.size,
+            at=before.at if same and before else stamp(self._clock.now()),
+        )
+
+    async def _revision(self, model: Model, parent: Parent, found: Found) -> Object:
+        """The ControllerRevision of what is declared now. A digest that comes back reuses its
+        object."""
+        made_of = identity(model.spec, sha256=found.sha256, image=self._settings.runtime_v2_image)
+        of = digest(made_of)
+        name = revision_name(parent.name, of)
+        existing = self._cache.get(CONTROLLERREVISIONS, parent.namespace, name)
+        number = self._next_number(parent, existing)
+        if existing is not None:
+            if existing["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION) != of:
+                raise Terminal(
+                    "RevisionCollision",
+                    f"revision {name} stands for another digest; change the Model's env to get"
+                    f" another",
+                )
+            if name != model.status.latest_revision and existing.get("revision") != number:
+                existing = await self._client.patch(
+                    CONTROLLERREVISIONS,
+                    name,
+                    {"revision": number},
+                    namespace=parent.namespace,
+                    manager="tidegate",
+                )
+                self._cache.note(CONTROLLERREVISIONS, existing)
+            return existing
+        facts = PodFacts(
+            model=parent.name,
+            namespace=parent.namespace,
+            revision=name,
+            image=self._settings.runtime_v2_image,
+            location=found.location,
+            sha256=found.sha256,
+            size_limit_bytes=self._settings.artifact_limit_bytes,
+            cache_claim=self._settings.cache_claim,
+        )
+        return await self._children.create(
+            CONTROLLERREVISIONS,
+            controller_revision(
+                parent,
+                name=name,
+                number=number,
+                digest=of,
+                identity=made_of,
+                artifact={"version": found.version, "location": found.location,
+                          "sha256": found.sha256, "size": found.size},
+                pod_template=pod_template(model.spec, facts),
+            ),
+        )  # fmt: skip
+
+    def _next_number(self, parent: Parent, existing: Object | None) -> int:
+        numbers = {
+            name_of(revision): int(revision.get("revision", 0))
+            for revision in self._revisions(parent)
+        }
+        newest = max(numbers.values(), default=0)
+        if existing is not None and numbers.get(name_of(existing)) == newest:
+            return newest
+        return newest + 1
+
+    def _revisions(self, parent: Parent) -> list[Object]:
+        """The Model's ControllerRevisions, newest first."""
+        found = self._cache.list(
+            CONTROLLERREVISIONS, parent.namespace, labels={MODEL_LABEL: parent.name}
+        )
+        return sorted(found, key=lambda revision: -int(revision.get("revision", 0)))
+
+    # -- pods of live revisions ----------------------------------------------------------------
+
+    async def _keep_live(self, obj: Object, model: Model, parent: Parent) -> None:
+        """Live revisions have a Deployment, a Service and a budget; the others have nothing."""
+        live = live_revisions(model)
+        for revision in self._revisions(parent):
+            name = name_of(revision)
+            if name in live:
+                await self._serve(parent, revision)
+        for res in SERVED_KINDS:
+            for child in self._cache.list(res, parent.namespace, labels={MODEL_LABEL: parent.name}):
+                of = labels_of(child).get(REVISION_LABEL)
+                if of is not None and of not in live and not is_being_deleted(child):
+                    await self._children.drop(res, child)
+
+    async def _serve(self, parent: Parent, revision: Object) -> None:
+        name, template = name_of(revision), revision["data"]["podTemplate"]
+        if self._cache.get(DEPLOYMENTS, parent.namespace, name) is None:
+            first = first_deployment(parent, revision=name, pod_template=template)
+            await self._children.create(DEPLOYMENTS, first)
+        await self._children.ensure(
+            DEPLOYMENTS, deployment(parent, revision=name, pod_template=template)
+        )
+        await self._children.ensure(SERVICES, revision_service(parent, revision=name))
+        await self._children.ensure(PODDISRUPTIONBUDGETS, disruption_budget(parent, revision=name))
+
+    async def _prune(self, obj: Object, model: Model, latest: _Latest) -> None:
+        """Drop the oldest revisions that serve nothing, beyond the limit."""
+        parent = Parent(name_of(obj), obj["metadata"]["namespace"], {})
+        used = live_revisions(model) | {model.status.latest_revision}
+        if latest.revision is not None:
+            used.add(name_of(latest.revision))
+        spare = [r for r in self._revisions(parent) if name_of(r) not in used]
+        for revision in spare[model.spec.revision_history_limit :]:
+            await self._children.drop(CONTROLLERREVISIONS, revision)
+
+    # -- status --------------------------------------------------------------------------------
+
+    async def _report(self, obj: Object, model: Model, latest: _Latest) -> None:
+        """Write what was found, when it differs from what stands there."""
+        namespace, name = obj["metadata"]["namespace"], name_of(obj)
+        revision = latest.revision
+        latest_name = name_of(revision) if revision else model.status.latest_revision
+        resolved = latest.resolved or model.status.resolved
+        generation = int(obj["metadata"].get("generation", 0))
+        revisions = [
+            self._revision_status(model, namespace, r, latest_name)
+            for r in self._revisions(Parent(name, namespace, {}))
+        ]
+        status: dict[str, Any] = {
+            "resolvedGeneration": generation if revision else model.status.resolved_generation,
+            "resolved": resolved.wire() if resolved else None,
+            "latestRevision": latest_name,
+            "revisions": [entry.wire() for entry in revisions],
+        }
+        conditions = self._conditions(model, latest, latest_name, revisions, generation)
+        live = obj.get("status", {})
+        before = [c for c in live.get("conditions", ()) if c["type"] in CONDITION_TYPES]
+        said = [condition.wire() for condition in conditions]
+        if same_status(live, status, STATUS_FIELDS) and before == said:
+            return
+        body = {key: value for key, value in status.items() if value is not None}
+        written = await self._client.apply_status(
+            MODELS,
+            {
+                "apiVersion": MODELS.api_version,
+                "kind": MODELS.kind,
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "uid": uid_of(obj),
+                    "resourceVersion": resource_version_of(obj),
+                },
+                "status": {**body, "conditions": said},
+            },
+            manager=STATUS_MANAGER,
+        )
+        self._cache.note(MODELS, written)
+
+    def _conditions(
+        self,
+        model: Model,
+        latest: _Latest,
+        name: str | None,
+        revisions: list[RevisionStatus],
+        generation: int,
+    ) -> list[Condition]:
+        said = []
+        if latest.problem is not None:
+            said.append(latest.problem)
+        elif latest.resolved is not None:
+            short = latest.resolved.sha256[:12]
+            said.append(
+                Said(
+                    "Resolved", "True", "Resolved", f"{latest.resolved.location} is sha256 {short}…"
+                )
+            )
+        said.append(_verified(latest, name, revisions))
+        return merged(
+            model.status.conditions,
+            said,
+            types=CONDITION_TYPES,
+            generation=generation,
+            now=self._clock.now(),
+        )
+
+    def _revision_status(
+        self, model: Model, namespace: str, revision: Object, latest: str | None
+    ) -> RevisionStatus:
+        name = name_of(revision)
+        of = revision["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "")
+        pods = self._pods(namespace, name)
+        phase, reason, message = _phase(model, name, of, pods, latest)
+        before = next((entry for entry in model.status.revisions if entry.name == name), None)
+        same = before is not None and before.phase == phase
+        return RevisionStatus(
+            name=name,
+            number=max(1, int(revision.get("revision", 1))),
+            digest=of,
+            phase=phase,  # type: ignore[arg-type]  # one of RevisionPhase's members
+            reason=reason,
+            message=message,
+            at=before.at if same and before else stamp(self._clock.now()),
+        )
+
+    def _pods(self, namespace: str, revision: str) -> ArmPods:
+        return arm_pods(
+            self._cache.get(DEPLOYMENTS, namespace, revision),
+            self._cache.list(PODS, namespace, labels={REVISION_LABEL: revision}),
+        )
+
+
+def live_revisions(model: Model) -> set[str]:
+    """The revisions that have pods: stable, previous, candidate, and those that drain."""
+    delivery = model.status.delivery
+    if delivery is None:
+        return set()
+    named = {delivery.stable, delivery.previous, delivery.candidate}
+    return {name for name in named if name} | {entry.revision for entry in delivery.draining}
+
+
+def _phase(
+    model: Model, name: str, of: str, pods: ArmPods, latest: str | None
+) -> tuple[str, str | None, str | None]:
+    """Phase, reason and message of a revision."""
+    delivery = model.status.delivery
+    for rejection in delivery.rejected if delivery else ():
+        if rejection.digest == of:
+            return "Failed", rejection.reason, rejection.message
+    if name in live_revisions(model):
+        if pods.ready > 0:
+            return "Ready", None, None
+        if pods.failure is not None:
+            return "Starting", pods.failure.reason, pods.failure.message
+        return "Starting", None, None
+    return ("Pending" if name == latest else "Retired"), None, None
+
+
+_PROBLEMS_OF_ARTIFACTS = frozenset(
+    {"DigestMismatch", "SignatureMismatch", "LoadFailed", "FormatUnsupported", "UnsafeArtifact",
+     "TooLarge", "ArtifactNotFound"}
+)  # fmt: skip
+
+
+def _verified(latest: _Latest, name: str | None, revisions: list[RevisionStatus]) -> Said:
+    """Whether the latest revision's artifact was verified and loaded."""
+    if latest.problem is not None and latest.problem.reason in _PROBLEMS_OF_ARTIFACTS:
+        return replace(latest.problem, type="Verified", status="False")
+    entry = next((entry for entry in revisions if entry.name == name), None)
+    if entry is not None and entry.reason in _PROBLEMS_OF_ARTIFACTS:
+        return Said("Verified", "False", entry.reason or "", entry.message or "")
+    if entry is not None and entry.phase in ("Ready", "Retired"):
+        return Said("Verified", "True", "Loaded", "digest and signature fit; it is loaded")
+    if entry is not None and entry.phase == "Failed":
+        return Said("Verified", "True", "Loaded", "it was loaded, and rejected for another reason")
+    return Said("Verified", "Unknown", "NotLoaded", "no pod has loaded it yet")

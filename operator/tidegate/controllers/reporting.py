@@ -1,0 +1,183 @@
+"""Reporting a delivery: the statuses, written before anything is done, and Events for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidegate.api.base import Condition
+from tidegate.controllers.children import same_status
+from tidegate.domain.conditions import Said, merged
+from tidegate.kube.objects import name_of, namespace_of, resource_version_of, uid_of
+from tidegate.kube.resources import MODELS, ROLLOUTS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidegate.controllers.gathering import Gathered
+    from tidegate.domain.rollout.facts import Decision
+    from tidegate.errors import Terminal
+    from tidegate.kube.client import Client
+    from tidegate.kube.events import Recorder
+    from tidegate.kube.objects import Object
+    from tidegate.kube.resources import Resource
+    from tidegate.runtime.cache import Cache
+
+STATUS_MANAGER = "tidegate-delivery"
+MODEL_TYPES = ("Available", "Ready", "Reconciling", "Stalled", "Conflicted", "RolloutMissing")
+MODEL_FIELDS = {"observedGeneration", "phase", "delivery", "endpoint"}
+ROLLOUT_TYPES = ("Ready", "Reconciling", "Stalled")
+
+
+class Reporter:
+    """Writes the delivery's part of Model.status, and Rollout.status whole."""
+
+    def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
+        self._client = client
+        self._cache = cache
+        self._recorder = recorder
+
+    async def write(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
+        """The Model's status first: it says what serves, also when the Rollout is gone."""
+        said = list(decision.model_said)
+        if gathered.conflict is not None:
+            said.append(Said("Conflicted", "True", "RouteTaken", gathered.conflict))
+        await self._model(gathered, decision, said, now)
+        if gathered.rollout is not None and decision.rollout is not None:
+            await self._status(ROLLOUTS, gathered.rollout, decision.rollout.wire())
+        for other in gathered.others:
+            await self._idle_rollout(gathered, other, now)
+
+    async def tell(self, gathered: Gathered, decision: Decision) -> None:
+        """Events on the Rollout, or on the Model where there is none."""
+        regarding = gathered.rollout or gathered.obj
+        for note in decision.notes:
+            kind: Any = note.type
+            await self._recorder.emit(
+                regarding, type=kind, reason=note.reason, note=note.message, action="Deliver"
+            )
+
+    async def refused(self, gathered: Gathered, error: Terminal, now: datetime) -> None:
+        """Something of ours cannot be written: said on the Model, Ready False and Stalled."""
+        said = [
+            Said(type_, status, error.reason, error.message)  # type: ignore[arg-type]
+            for type_, status in (("Ready", "False"), ("Stalled", "True"))
+        ]
+        latest = self._cache.get(MODELS, gathered.namespace, gathered.name) or gathered.obj
+        status = dict(latest.get("status", {}))
+        kept = [c for c in status.get("conditions", ()) if c["type"] == "Available"]
+        merged_now = self._merged(latest, said, MODEL_TYPES, now)
+        body = {field: status[field] for field in MODEL_FIELDS if field in status}
+        await self._status(MODELS, latest, {**body, "conditions": [*kept, *merged_now]})
+
+    async def model_missing(self, rollouts: list[Object], now: datetime) -> None:
+        """Rollouts whose Model does not exist: Stalled, with what to do."""
+        for rollout in rollouts:
+            name = rollout["spec"]["modelRef"]["name"]
+            message = (
+                f"Model {name} does not exist in this namespace; create it, or correct"
+                " spec.modelRef.name in a new Rollout"
+            )
+            await self._stall(rollout, "ModelMissing", message, now)
+
+    # -- one status each -----------------------------------------------------------------------
+
+    async def _model(
+        self, gathered: Gathered, decision: Decision, said: list[Said], now: datetime
+    ) -> None:
+        obj = gathered.obj
+        status: dict[str, Any] = {
+            "observedGeneration": int(obj["metadata"].get("generation", 0)),
+            "phase": _phase(decision, said),
+            "delivery": decision.delivery.wire(),
+            "endpoint": _endpoint(gathered, decision),
+            "conditions": self._merged(obj, said, MODEL_TYPES, now),
+        }
+        live = obj.get("status", {})
+        before = [c for c in live.get("conditions", ()) if c["type"] in MODEL_TYPES]
+        if same_status(live, status, MODEL_FIELDS) and _by_type(before) == _by_type(
+            status["conditions"]
+        ):
+            return
+        await self._status(MODELS, obj, status)
+
+    def _merged(
+        self, obj: Object, said: list[Said], types: tuple[str, ...], now: datetime
+    ) -> list[dict[str, Any]]:
+        before = [Condition.model_validate(c) for c in obj.get("status", {}).get("conditions", ())]
+        generation = int(obj["metadata"].get("generation", 0))
+        conditions = merged(before, said, types=types, generation=generation, now=now)
+        return [condition.wire() for condition in conditions]
+
+    async def _idle_rollout(self, gathered: Gathered, rollout: Object, now: datetime) -> None:
+        """A Rollout that does not act says why."""
+        if gathered.rollout is None:
+            message = (
+                f"Model {gathered.name} has delivery: Direct, so this Rollout does nothing; set"
+                " spec.delivery to Rollout there, or delete this"
+            )
+            await self._stall(rollout, "DeliveryDirect", message, now)
+            return
+        message = (
+            f"Rollout {name_of(gathered.rollout)} is older and acts for Model {gathered.name};"
+            " delete one of them"
+        )
+        await self._stall(rollout, "DuplicateRollout", message, now)
+
+    async def _stall(self, rollout: Object, reason: str, message: str, now: datetime) -> None:
+        said = [
+            Said("Ready", "False", reason, message),
+            Said("Stalled", "True", reason, message),
+        ]
+        status = {k: v for k, v in rollout.get("status", {}).items() if k != "conditions"}
+        status["observedGeneration"] = int(rollout["metadata"].get("generation", 0))
+        status["conditions"] = self._merged(rollout, said, ROLLOUT_TYPES, now)
+        await self._status(ROLLOUTS, rollout, status)
+
+    async def _status(self, res: Resource, obj: Object, status: dict[str, Any]) -> None:
+        """Apply a status, unless it stands there already.
+
+        With the resourceVersion that the decision was made from: a leader that woke up late, or a
+        decision on stale facts, is refused and made again.
+        """
+        clean = {key: value for key, value in status.items() if value is not None}
+        if res is ROLLOUTS and clean == obj.get("status", {}):
+            return
+        written = await self._client.apply_status(
+            res,
+            {
+                "apiVersion": res.api_version,
+                "kind": res.kind,
+                "metadata": {
+                    "name": name_of(obj),
+                    "namespace": namespace_of(obj),
+                    "uid": uid_of(obj),
+                    "resourceVersion": resource_version_of(obj),
+                },
+                "status": clean,
+            },
+            manager=STATUS_MANAGER,
+        )
+        self._cache.note(res, written)
+
+
+def _by_type(conditions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {condition["type"]: condition for condition in conditions}
+
+
+def _phase(decision: Decision, said: list[Said]) -> str:
+    """One word for people."""
+    if decision.rollout is not None and decision.rollout.phase is not None:
+        return decision.rollout.phase
+    ready = next((entry for entry in said if entry.type == "Ready"), None)
+    return "Unknown" if ready is None else ready.reason
+
+
+def _endpoint(gathered: Gathered, decision: Decision) -> str | None:
+    """Where requests from outside go, or from inside where there is no traffic section."""
+    if decision.delivery.stable is None or gathered.conflict is not None:
+        return None
+    traffic = gathered.model.spec.traffic
+    gateway = traffic.gateway_api if traffic else None
+    if gateway is None:
+        return f"http://{gathered.name}.{gathered.namespace}.svc"
+    return f"http://{gateway.hostnames[0]}{gateway.path.rstrip('/')}/v2/models/{gathered.name}"
