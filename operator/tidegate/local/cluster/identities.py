@@ -1,0 +1,65 @@
+"""Who talks to the API server: the administrator, the parts, and service accounts of pods.
+
+Each has a token of its own, derived from the administrator's, so that a restart changes none.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from tidegate.kube.client import Client
+from tidegate.kube.credentials import Credentials
+from tidegate.kube.transport import HttpTransport
+from tidegate.local.apiserver import User
+from tidegate.local.cluster.kubeconfig import kubeconfig, write_kubeconfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tidegate.local.cluster.state import Plan
+
+MASTERS = "system:masters"
+
+
+class Identities:
+    """Users of one cluster by token, and ways to act as one of them."""
+
+    def __init__(self, plan: Plan, *, authority: bytes, folder: Path) -> None:
+        """`folder` keeps the kubeconfigs of service accounts."""
+        self._plan = plan
+        self._authority = authority
+        self._folder = folder
+        self.users: dict[str, User] = {plan.token: User("admin", (MASTERS,))}
+
+    def token(self, user: str) -> str:
+        """The token of a user; only who knows the administrator's can make it."""
+        return hmac.new(self._plan.token.encode(), user.encode(), "sha256").hexdigest()
+
+    def client(self, user: str) -> Client:
+        """A client of a part, which may do everything. Its writes are counted under its name."""
+        token = self.token(user)
+        self.users.setdefault(token, User(user, (MASTERS,)))
+        credentials = Credentials(
+            server=self._plan.server, ca_pem=self._authority.decode(), token=token
+        )
+        return Client(HttpTransport(credentials, user_agent=user))
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """A kubeconfig for a pod that runs as this service account."""
+        user = f"system:serviceaccount:{namespace}:{name}"
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+        token = self.token(user)
+        self.users.setdefault(token, User(user, groups))
+        path = self._folder / f"{namespace}.{name}.kubeconfig"
+        document = kubeconfig(
+            server=self._plan.server,
+            authority=self._authority,
+            token=token,
+            context="in-cluster",
+            namespace=namespace,
+        )
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_kubeconfig(path, document)
+        return path
