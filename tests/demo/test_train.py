@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tidegate.demo.trained import SOURCE, environments
+from tidegate.local.cluster.images import SOURCE_ROOT, environments_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +26,10 @@ train.train_all(pathlib.Path(sys.argv[1]), say=lambda text: None)
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("trained")
-    python = environments() / "train" / "bin" / "python"
+    python = environments_folder() / "train" / "bin" / "python"
     subprocess.run(
         [str(python), "-W", "ignore", "-c", QUICK, str(out)],
-        env={"PYTHONPATH": str(SOURCE)},
+        env={"PYTHONPATH": str(SOURCE_ROOT)},
         check=True,
         timeout=55,
     )

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+demo = typer.Typer(help="The whole story on real data, in minutes.", no_args_is_help=False)
 
-def demo(
+Rate = Annotated[float, typer.Option(min=1, max=1000, help="Requests a second.")]
+
+
+@demo.callback(invoke_without_command=True)
+def story(
+    context: typer.Context,
+    *,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the cluster up, and say what to try on it.")
     ] = False,
-    rate: Annotated[float, typer.Option(min=100, max=1000, help="Requests a second.")] = 120,
+    rate: Rate = 120,
     first_flight: Annotated[
         int, typer.Option(min=0, help="Where in the flights of July to October to begin.")
     ] = 0,
-    prepare: Annotated[
-        Path | None,
-        typer.Option(
-            help="Only train the versions, and write the examples to this folder with the places"
-            " they have on this machine."
-        ),
-    ] = None,
 ) -> None:
-    """Replay later flights through four versions of one model, and watch Tidegate judge them."""
-    # Imported here: everything else that the command line can do starts quicker without it.
+    """Replay later flights through four versions of one model, and watch each being judged."""
+    if context.invoked_subcommand is not None:
+        return
+    # Imported here, as everywhere in this file: the overview of commands needs none of it.
     from tidegate.demo.run import Options, run_demo
+    from tidegate.local.cluster.state import home
 
-    home = Path(os.environ.get("TIDEGATE_HOME") or Path.home() / ".tidegate")
-    options = Options(home=home, keep=keep, rate=rate, first_flight=first_flight)
+    options = Options(home=home(), keep=keep, rate=rate, first_flight=first_flight)
     raise typer.Exit(run_demo(options, Console()))
+
+
+@demo.command()
+def prepare(
+    folder: Annotated[Path, typer.Argument(help="Folder that is made, below the file root.")],
+) -> None:
+    """Train the versions, and write the examples with the places they have on this machine."""
+    from tidegate.demo.render import write_examples
+    from tidegate.demo.trained import train
+    from tidegate.local.cluster.state import home
+
+    trained = train(home() / "trained", say=typer.echo)
+    port = write_examples(trained, folder)
+    typer.echo(f"written: {folder}; its gateway listens on port {port}")
+
+
+@demo.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Folder that `prepare` made.")],
+    *,
+    rate: Rate = 120,
+    seconds: Annotated[float | None, typer.Option(min=1, help="How long; else until ^C.")] = None,
+) -> None:
+    """Replay flights through the gateway of a folder's examples, and count who answers."""
+    from tidegate.demo.traffic import replay_for
+
+    replay_for(folder, rate=rate, seconds=seconds, say=typer.echo)

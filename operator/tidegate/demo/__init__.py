@@ -8,7 +8,10 @@ into the operator.
     trained.py  what was trained, kept by content
     load.py     replays later flights at a fixed rate (a process of its own)
     answers.py  counts answers by who gave them
+    traffic.py  the load client as a process
     render.py   the examples with this machine's places in them
+    scene.py    what is known at a moment
+    commands.py kubectl and `tidegate local`
     watch.py    follows the Model, its Rollout and the answers
     view.py     shows them while they happen
     story.py    what has to happen, and the table at the end

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidegate.demo.trained import CHECKOUT, SOURCE
 from tidegate.errors import Terminal
+from tidegate.local.cluster.images import CHECKOUT, SOURCE_ROOT
+from tidegate.local.cluster.kubectl import kubectl_binary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +23,7 @@ LOCAL_LIMIT_S = 180.0
 
 def kubectl_path() -> str:
     """kubectl from PATH, or the one that the set-up fetched. :raises Terminal: there is none."""
-    ours = CHECKOUT / ".tidegate" / "bin" / "kubectl"
-    found = shutil.which("kubectl") or (str(ours) if ours.exists() else None)
-    if found is None:
-        raise Terminal(COMMAND_FAILED, "there is no kubectl; run `make setup`")
-    return found
+    return str(kubectl_binary(beside=CHECKOUT / ".tidegate" / "bin"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def local(*arguments: str, quiet: bool = False) -> None:
     command = [sys.executable, "-m", "tidegate", "local", *arguments]
     done = subprocess.run(
         command,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if quiet else None,
         stderr=subprocess.STDOUT if quiet else None,

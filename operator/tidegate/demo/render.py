@@ -11,7 +11,8 @@ import shutil
 import socket
 from typing import TYPE_CHECKING
 
-from tidegate.demo.trained import CHECKOUT
+from tidegate.demo.replay import Replay
+from tidegate.local.cluster.images import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,18 @@ EXAMPLES = CHECKOUT / "examples"
 ARTIFACTS_URI = "file:///artifacts/"
 GATEWAY_PORT = 8080
 PORT_LINE = f"port: {GATEWAY_PORT}\n"
+
+
+def write_examples(trained: Trained, folder: Path) -> int:
+    """Everything that a person needs to follow the README, in one folder; the gateway's port.
+
+    The artifacts lie in `artifacts/`, the examples beside it, and one flight in `request.json`.
+    """
+    port = free_port()
+    place_artifacts(trained, folder / "artifacts")
+    render(folder, artifacts=folder / "artifacts", port=port)
+    (folder / "request.json").write_bytes(Replay.open(trained.folder).body(0))
+    return port
 
 
 def place_artifacts(trained: Trained, folder: Path) -> None:

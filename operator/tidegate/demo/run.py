@@ -10,18 +10,16 @@ import asyncio
 import contextlib
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import orjson
-
 from tidegate.demo.commands import Kubectl, kubectl_path, local
-from tidegate.demo.render import free_port, place_artifacts, render
+from tidegate.demo.render import write_examples
 from tidegate.demo.scene import Scene
 from tidegate.demo.story import CHAPTERS, failures, outcome_of, row_for
-from tidegate.demo.trained import SOURCE, train
+from tidegate.demo.traffic import HOSTNAME, MODEL, Traffic
+from tidegate.demo.trained import train
 from tidegate.demo.view import story_table, view_for
 from tidegate.demo.watch import AnswersFile, follow_objects
 from tidegate.errors import Terminal, TidegateError
@@ -29,8 +27,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.transport import HttpTransport
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console
@@ -39,9 +36,7 @@ if TYPE_CHECKING:
     from tidegate.demo.trained import Trained
     from tidegate.demo.view import View
 
-MODEL = "flight-delay"
 NAMESPACE = "default"
-HOSTNAME = "flights.example"
 READY_LIMIT_S = 90.0
 CHAPTER_LIMIT_S = 150.0
 BASELINE_S = 12.0
@@ -98,10 +93,10 @@ class Demo:
 
     def example(self, name: str) -> Path:
         """A rendered example."""
-        return self.options.files / "examples" / name
+        return self.options.files / name
 
     def prepare(self) -> None:
-        """Train, start an empty cluster, and write the examples with this machine's places."""
+        """Train, write the examples with this machine's places, and start an empty cluster."""
         self.trained = trained = train(self.options.home / "trained", say=self.view.note)
         for name, version in trained.versions.items():
             quality = "fails on some" if version.auc is None else f"AUC {version.auc:.3f}"
@@ -109,12 +104,9 @@ class Demo:
         local("down", "--delete", "--name", self.options.name, quiet=True)
         shutil.rmtree(self.options.files, ignore_errors=True)
         self.options.files.mkdir(parents=True)
-        local("up", "--name", self.options.name)
-        self.port = free_port()
-        artifacts = self.options.state / "artifacts"
-        place_artifacts(trained, artifacts)
-        render(self.options.files / "examples", artifacts=artifacts, port=self.port)
-        self.view.note(f"examples, as they are applied: {self.options.files / 'examples'}")
+        self.port = write_examples(trained, self.options.files)
+        local("up", "--name", self.options.name, "--file-root", str(self.options.files))
+        self.view.note(f"examples, as they are applied: {self.options.files}")
 
     @property
     def replay_folder(self) -> Path:
@@ -170,7 +162,14 @@ class Demo:
 
     async def replay(self) -> None:
         """The story, under traffic."""
-        async with self.load():
+        traffic = Traffic(
+            port=self.port,
+            rate=self.options.rate,
+            replay=self.replay_folder,
+            out=self.answers.path,
+            first_flight=self.options.first_flight,
+        )
+        async with traffic.flowing():
             self.view.note(
                 f"replaying flights of July to October at {self.options.rate:.0f} a second"
             )
@@ -183,6 +182,7 @@ class Demo:
             )
             for chapter in CHAPTERS[1:]:
                 await self.tell(chapter)
+        self.skipped = traffic.skipped
 
     async def play(self) -> None:
         """Everything that needs the cluster, with the scene kept current and shown."""
@@ -215,38 +215,6 @@ class Demo:
             )
             for chapter in CHAPTERS
         ]
-
-    @contextlib.asynccontextmanager
-    async def load(self) -> AsyncGenerator[None]:
-        """The load client, for as long as the block lasts; then the answers that are still out."""
-        options = self.options
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tidegate.demo.load",
-            "--url", f"http://127.0.0.1:{self.port}", "--host", HOSTNAME, "--model", MODEL,
-            "--replay", str(self.replay_folder), "--out", str(self.answers.path),
-            "--rate", str(options.rate), "--first-flight", str(options.first_flight),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            env={"PYTHONPATH": str(SOURCE)},
-        )  # fmt: skip
-        try:
-            yield
-        finally:
-            self.skipped = await ended(process)
-
-
-async def ended(process: Process, *, limit_s: float = 15.0) -> int:
-    """Let the load client finish; how many requests it left out. -1: it had died before."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        async with asyncio.timeout(limit_s):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return -1
-    lines = output.splitlines()
-    return int(orjson.loads(lines[-1])["skipped"]) if lines else -1
 
 
 async def until[T](found: Callable[[], T | None], *, limit_s: float, what: str) -> T:

@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tidegate
 from tidegate.errors import Terminal
+from tidegate.local.cluster.images import CHECKOUT, SOURCE_ROOT, environments_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SOURCE = Path(tidegate.__file__).resolve().parents[1]
-CHECKOUT = SOURCE.parent
 TRAINING_LIMIT_S = 600
 
 
@@ -71,12 +69,6 @@ def content_key() -> str:
     return together.hexdigest()[:16]
 
 
-def environments() -> Path:
-    """Where the Python environments are: `TIDEGATE_ENVS`, or beside the checkout."""
-    told = os.environ.get("TIDEGATE_ENVS")
-    return Path(told) if told else CHECKOUT / ".tidegate" / "env"
-
-
 def train(cache: Path, *, say: Callable[[str], object]) -> Trained:
     """The trained versions from `cache`, trained first when they are not there (about 20 s).
 
@@ -85,7 +77,7 @@ def train(cache: Path, *, say: Callable[[str], object]) -> Trained:
     folder = cache / content_key()
     if (folder / "trained.json").exists():
         return Trained.open(folder)
-    python = environments() / "train" / "bin" / "python"
+    python = environments_folder() / "train" / "bin" / "python"
     if not python.exists():
         raise Terminal("TrainingFailed", f"there is no {python}; run `make setup` first")
     cache.mkdir(parents=True, exist_ok=True)
@@ -100,7 +92,7 @@ def train(cache: Path, *, say: Callable[[str], object]) -> Trained:
 
 def _run_training(python: Path, out: Path, *, say: Callable[[str], object]) -> None:
     command = [str(python), "-m", "tidegate.demo.train", "--out", str(out)]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT), "PYTHONWARNINGS": "ignore"}
     with subprocess.Popen(
         command,
         env=environment,
