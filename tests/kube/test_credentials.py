@@ -1,4 +1,4 @@
-"""Kubeconfigs and service accounts are read as kubectl reads them; what is not understood is said."""
+"""Kubeconfigs and service accounts are read as kubectl reads them; the rest is refused in words."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import base64
 import json
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tidegate.errors import Terminal
 from tidegate.kube import credentials
 from tidegate.kube.credentials import Credentials, TokenSource
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG = """
 apiVersion: v1

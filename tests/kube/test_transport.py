@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
@@ -20,6 +19,10 @@ from tidegate.errors import Forbidden, ServerUnavailable
 from tidegate.kube.credentials import Credentials
 from tidegate.kube.transport import HttpTransport, split_lines
 from tidegate.testing.http import answering
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
 
 async def ask(transport: HttpTransport, *, timeout: float = 5.0) -> int:

@@ -54,12 +54,12 @@ def itself(kind: str) -> ToRequests:
 
 
 def owner(kind: str, *, group: str = TIDEGATE_GROUP) -> ToRequests:
-    """The owners of that kind, whether or not they are the controlling one."""
+    """The owners of that kind, controlling or not. The core group is the empty string."""
 
     def requests(obj: Object, cache: Cache) -> Iterable[Request]:
         for reference in owners_of(obj):
-            of_group = str(reference.get("apiVersion", "")).startswith(f"{group}/")
-            if of_group and reference.get("kind") == kind:
+            of_group, _, _ = str(reference.get("apiVersion", "")).rpartition("/")
+            if of_group == group and reference.get("kind") == kind:
                 yield Request(kind, namespace_of(obj) or "", str(reference.get("name", "")))
 
     return requests

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
+    from tidegate.kube.objects import Object
     from tidegate.runtime.controller import Controller
     from tidegate.testing.kube import FakeKube
 
@@ -108,6 +109,7 @@ class Harness:
         ran = 0
         while True:
             moved = await self.world.step()
+            await self.kube.clock.rest()
             await self._deliver()
             found = self._next()
             if found is None:
@@ -155,16 +157,16 @@ class Harness:
             self.cache.replace(watched.res, listing)
 
     async def _process(self, controller: Controller, request: Request) -> None:
-        before = self._digest()
+        held = self._held()
+        before = orjson.dumps(held)
         outcome = await controller.process(request)
         self.outcomes.append((request, outcome))
         if isinstance(outcome, Exception) and not isinstance(outcome, _EXPECTED):
             detail = f" {outcome.details}" if isinstance(outcome, KubeError) else ""
             raise AssertionError(f"{request} failed: {outcome!r}{detail}") from outcome
-        if self._digest() != before:
+        if orjson.dumps(held) != before:
             raise AssertionError(f"{request} changed an object of the shared cache")
 
-    def _digest(self) -> bytes:
-        """What the cache holds; nothing may change it while a reconciler runs alone."""
-        held = [self.cache.list(watched.res) for watched in self._watched]
-        return orjson.dumps(held)
+    def _held(self) -> list[Object]:
+        """The objects that the cache shares now: they may be replaced, never changed."""
+        return [obj for watched in self._watched for obj in self.cache.list(watched.res)]
