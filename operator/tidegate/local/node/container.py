@@ -167,10 +167,12 @@ class Container:
             return None
         problem = missing_command(launch)
         if problem is not None:
-            await self._tell(reason="Failed", note=f"Error: {problem}", warning=True)
+            self._tell(reason="Failed", note=f"Error: {problem}", warning=True)
             now = self._clock.now()
             self._ran_s = 0.0
             return Terminated(_START_FAILED, refusals.START_ERROR, problem, now, now)
+        image = self._spec.get("image", "")
+        self._tell(reason="Pulled", note=f'Container image "{image}" is in the image table')
         log = self._place.log(self._restarts)
         process = await Process.start(
             launch.command, env=launch.env, directory=launch.directory, log=log
@@ -204,7 +206,7 @@ class Container:
             self._enter(Waiting(reason, message))
             if told != message and reason != CONTAINER_CREATING:
                 told = message
-                await self._tell(reason="Failed", note=f"Error: {message}", warning=True)
+                self._tell(reason="Failed", note=f"Error: {message}", warning=True)
             await self._pause(pause)
             pause = min(pause * 2, self._timing.back_off.longest_s)
         return None
@@ -214,7 +216,8 @@ class Container:
         self._id = f"local://{process.identity.pid}-{process.identity.started}"
         self._health = Health()
         self._enter(Running(started_at, self._id))
-        await self._tell(reason="Started", note=f"Started container {self.name}")
+        self._tell(reason="Created", note=f"Created container: {self.name}")
+        self._tell(reason="Started", note=f"Started container {self.name}")
         exit_task = asyncio.create_task(process.wait())
         try:
             await self._until_end(process, exit_task, launch)
@@ -270,7 +273,7 @@ class Container:
                     await task
 
     async def _end(self, process: Process, exit_task: asyncio.Task[int], launch: Launch) -> None:
-        await self._tell(reason="Killing", note=f"Stopping container {self.name}")
+        self._tell(reason="Killing", note=f"Stopping container {self.name}")
         hook = asyncio.create_task(
             run_pre_stop(
                 self._spec,
@@ -308,7 +311,7 @@ class Container:
             Waiting(CRASH_LOOP, f"back-off {pause:g}s restarting failed container={self.name}")
         )
         note = f"Back-off restarting failed container {self.name}"
-        await self._tell(reason="BackOff", note=note, warning=True)
+        self._tell(reason="BackOff", note=note, warning=True)
         await self._pause(pause)
 
     async def _pause(self, seconds: float) -> None:

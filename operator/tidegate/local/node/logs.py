@@ -45,7 +45,7 @@ class NodeLogs:
     def __init__(self, find: Callable[[str, str], LoggedPod | None]) -> None:
         self._find = find
 
-    async def read(
+    def read(
         self,
         namespace: str,
         pod: str,
@@ -57,7 +57,10 @@ class NodeLogs:
         timestamps: bool,
         since: float | None,
     ) -> AsyncIterator[bytes]:
-        """Yield a container's log in pieces. Raises NotFound, Invalid before the first piece."""
+        """Return a container's log in pieces; with `follow`, until the container ends.
+
+        Raises NotFound, Invalid at once, before the first piece is asked for.
+        """
         if timestamps or since is not None:
             raise _bad_request(
                 "the local node does not record when a line was written: "
@@ -77,9 +80,7 @@ class NodeLogs:
             return now.restarts == attempt and isinstance(now.state, Running)
 
         path = found.place.container(name).log(attempt)
-        position = await asyncio.to_thread(_start, path, tail)
-        async for piece in _pieces(path, position, running if follow else lambda: False):
-            yield piece
+        return _pieces(path, tail, running if follow else lambda: False)
 
 
 def _bad_request(message: str) -> Invalid:
@@ -140,7 +141,10 @@ def _start(path: Path, tail: int | None) -> int:
         return 0
 
 
-async def _pieces(path: Path, position: int, running: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def _pieces(
+    path: Path, tail: int | None, running: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    position = await asyncio.to_thread(_start, path, tail)
     while True:
         # Asked before reading: what is written before the end is then always read.
         goes_on = running()

@@ -27,6 +27,7 @@ from tidegate.local.node.preparation import KubeconfigFor, Preparation
 from tidegate.local.node.records import Records
 from tidegate.local.node.rotation import Rotation
 from tidegate.local.node.surroundings import PodPlace, Timing
+from tidegate.local.node.telling import Teller
 from tidegate.local.workloads.mirror import Mirror
 from tidegate.local.workloads.run import NODE_NAME
 
@@ -80,10 +81,11 @@ class Node:
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0)
         ) as session:
+            teller = Teller(Recorder(self._client, "kubelet"))
             self._means = Means(
                 client=self._client,
                 mirror=self._mirror,
-                events=Recorder(self._client, "kubelet"),
+                teller=teller,
                 session=session,
                 records=records,
                 timing=self._timing,
@@ -92,6 +94,7 @@ class Node:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._mirror.run(), name="node: mirror")
+                    tasks.create_task(teller.run(), name="node: events")
                     await self._register()
                     await self._mirror.synced()
                     await self._take_over()

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tidegate.kube.client import Client
-    from tidegate.kube.events import Recorder
     from tidegate.kube.objects import Object
     from tidegate.local.node.preparation import Preparation
     from tidegate.local.node.records import Records
     from tidegate.local.node.states import Snapshot
     from tidegate.local.node.surroundings import PodPlace, Timing
+    from tidegate.local.node.telling import Teller
     from tidegate.local.workloads.mirror import Mirror
 
 MANAGER = "kubelet"
@@ -50,7 +50,7 @@ class Means:
 
     client: Client
     mirror: Mirror
-    events: Recorder
+    teller: Teller
     session: aiohttp.ClientSession
     records: Records
     timing: Timing
@@ -182,7 +182,7 @@ class PodRunner:
         if refused is not None:
             self._refusal = refused
             self._dirty_now()
-            await self._tell(reason="Refused", note=refused, warning=True)
+            self._tell(reason="Refused", note=refused, warning=True)
             return
         if not any(container.will_run() for container in self._mains):
             self._dirty_now()
@@ -206,7 +206,7 @@ class PodRunner:
                 if str(problem) != told:
                     told = str(problem)
                     note = f"MountVolume.SetUp failed: {told}"
-                    await self._tell(reason="FailedMount", note=note, warning=True)
+                    self._tell(reason="FailedMount", note=note, warning=True)
                 await self._pause(pause)
             else:
                 self._prepared = True
@@ -344,11 +344,5 @@ class PodRunner:
             message=self._refusal,
         )
 
-    async def _tell(self, *, reason: str, note: str, warning: bool = False) -> None:
-        await self._means.events.emit(
-            self._pod,
-            type="Warning" if warning else "Normal",
-            reason=reason,
-            note=note,
-            action=reason,
-        )
+    def _tell(self, *, reason: str, note: str, warning: bool = False) -> None:
+        self._means.teller.tell(self._pod, reason=reason, note=note, warning=warning)

@@ -90,7 +90,7 @@ class Preparation:
         found = self.images.lookup(image)
         if found is None:
             table = self.images.describe()
-            raise ImageProblem(f'image "{image}" is not in the image table: {table}')
+            raise ImageProblem(f'image "{image}" cannot be had: {table}')
         return found
 
     def _termination_log(self, spec: Mapping[str, Any]) -> Mount:

@@ -78,6 +78,8 @@ class Prober:
                 return Answer(False, f"HTTP probe failed with statuscode: {response.status}")
         except TimeoutError:
             return Answer(False, f'Get "{url}": no answer within {timeout_s:g} s')
+        except aiohttp.ClientConnectorError as error:
+            return Answer(False, f'Get "{url}": {error.os_error.strerror or error.os_error}')
         except (aiohttp.ClientError, OSError) as error:
             return Answer(False, f'Get "{url}": {error}')
         except ValueError as error:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Tell(Protocol):
     """Records an event about the pod."""
 
-    async def __call__(self, *, reason: str, note: str, warning: bool = False) -> None:
-        """`reason` is CamelCase; `note` is for people."""
+    def __call__(self, *, reason: str, note: str, warning: bool = False) -> None:
+        """Return at once. `reason` is CamelCase; `note` is for people."""
         ...
 
 

@@ -82,7 +82,7 @@ class _Watch:
             streak = await self._ask(probe, streak, kind)
             if streak.verdict == "failure":
                 note = f"Container {self.container['name']} failed {kind.lower()} probe, "
-                await self.tell(reason="Killing", note=note + "will be restarted")
+                self.tell(reason="Killing", note=note + "will be restarted")
                 return False
             if streak.verdict == "success" and stop_at == "success":
                 return True
@@ -106,5 +106,5 @@ class _Watch:
         if streak.began_to_fail:
             # Once a streak: a pod that stays unready must not keep the API server busy.
             note = f"{kind} probe failed: {answer.message}"
-            await self.tell(reason="Unhealthy", note=note, warning=True)
+            self.tell(reason="Unhealthy", note=note, warning=True)
         return streak
