@@ -19,6 +19,7 @@ from tidegate.local.gateway.envoy import envoy_binary, envoy_command
 from tidegate.local.gateway.xds import XdsWriter
 from tidegate.local.metrics.prometheus import is_ready, prometheus_command
 from tidegate.local.metrics.targets import TargetFile
+from tidegate.local.node import Node
 from tidegate.local.workloads.run import run_workloads
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def build(
     api = _ApiPart(state, plan=plan, pki=pki, identities=identities)
     users = ("system:kube-controller-manager", "system:node:local", "tidegate-gateway")
     clients = [identities.client(user) for user in users]
-    manager, _node, gateway = clients
+    manager, kubelet, gateway = clients
     admin = EnvoyAdmin(plan.envoy_port)
     try:
         yield [
@@ -50,6 +51,7 @@ async def build(
             _workloads(manager),
             _gateway(gateway, state=state, plan=plan, admin=admin),
             _metrics(gateway, state=state, plan=plan, binary=prometheus),
+            _node(kubelet, state=state, images=images, api=api, identities=identities),
         ]
     finally:
         await admin.close()
@@ -65,7 +67,14 @@ class _ApiPart:
         self._plan = plan
         self._pki = pki
         self._identities = identities
-        self.log_provider: LogProvider | None = None
+        self._logs: LogProvider | None = None
+        self._api: ApiServer | None = None
+
+    def answer_logs_with(self, provider: LogProvider) -> None:
+        """Let the node answer for the logs of its pods, also after a restart of the server."""
+        self._logs = provider
+        if self._api is not None:
+            self._api.log_provider = provider
 
     def part(self, client: Client) -> PartSpec:
         """The part; `client` asks whether it answers."""
@@ -83,7 +92,8 @@ class _ApiPart:
         api = ApiServer(Store.open(self._state.database), users={})
         # The very dictionary: service accounts are added while it runs.
         api.users = self._identities.users
-        api.log_provider = self.log_provider
+        api.log_provider = self._logs
+        self._api = api
         api.cluster.service_network = IPv4Network(self._plan.service_network)
         await api.start()
         try:
@@ -150,6 +160,20 @@ def _metrics(client: Client, *, state: StateDir, plan: Plan, binary: Path) -> Pa
         return await is_ready(plan.prometheus_url)
 
     return PartSpec("metrics", run, ready, detail=plan.prometheus_url)
+
+
+def _node(
+    client: Client, *, state: StateDir, images: ImageTable, api: _ApiPart, identities: Identities
+) -> PartSpec:
+    started = asyncio.Event()
+
+    async def run() -> None:
+        account = identities.service_account_kubeconfig
+        node = Node(client, images, state.node, kubeconfig_for=account)
+        api.answer_logs_with(node.logs)
+        await node.run(started=started)
+
+    return PartSpec("node", run, _is_set(started))
 
 
 def _is_set(event: asyncio.Event) -> Callable[[], Awaitable[bool]]:
