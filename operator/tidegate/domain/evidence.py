@@ -39,11 +39,18 @@ DEFAULT_QUANTILES = (0.5, 0.95, 0.99)
 @dataclass(frozen=True)
 class Arm:
     """What one arm did in one batch: requests, errors among them, and how many were slower than
-    each latency bound that was asked for."""
+    each latency bound that was asked for. `timed` is how many the latency histogram holds, when that
+    is not all of them."""
 
     requests: float
     errors: float
     slow: tuple[float, ...] = ()
+    timed: float | None = None
+
+    def slower(self, bound: int) -> Counts:
+        """How many of the timed requests were slower than the bound with that index."""
+        timed = self.requests if self.timed is None else self.timed
+        return Counts(bad=self.slow[bound], n=timed)
 
 
 @dataclass(frozen=True)
@@ -177,8 +184,8 @@ def _added(
             at = bounds.index(bound)
             margin = Threshold(quantile=quantile, target_ms=bound, bound_ms=bound).margin
             updated = Comparison.from_dict(stored).update(
-                candidate=Counts(bad=batch.candidate.slow[at], n=batch.candidate.requests),
-                stable=Counts(bad=batch.stable.slow[at], n=batch.stable.requests),
+                candidate=batch.candidate.slower(at),
+                stable=batch.stable.slower(at),
                 margin=margin,
                 history=Counts(*past),
             )

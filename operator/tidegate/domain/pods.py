@@ -53,18 +53,12 @@ def arm_pods(deployment: Mapping[str, Any] | None, pods: Iterable[Mapping[str, A
     failure = next(iter(sorted(_failures(alive), key=lambda f: not f.final)), None)
     if deployment is None:
         return ArmPods(failure=failure)
-    ready = sum(1 for pod in alive if _is_ready(pod))
     return ArmPods(
         exists=True,
         desired=int(deployment.get("spec", {}).get("replicas", 1)),
-        ready=ready,
+        ready=int(deployment.get("status", {}).get("readyReplicas", 0)),
         failure=failure,
     )
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def _failures(pods: Iterable[Mapping[str, Any]]) -> Iterator[PodFailure]:

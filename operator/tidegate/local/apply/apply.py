@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 _BEFORE_FIRST = "before-first-apply"
 _IDENTITY = ("apiVersion", "kind", "metadata")
+_SERVER_SET = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "selfLink",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,8 @@ def apply(
 
     `live` is None when the object does not exist; then the caller sets uid and its like on the
     result. `schema` None means that fields are deduced. `ignored` are paths of the configuration
-    that this endpoint does not write: by default `status` on the main resource, and everything but
-    `status` on the status subresource.
+    that this endpoint does not write (`("f:status",)` for a kind with a status subresource); by
+    default nothing on the main resource, and everything but `status` on the status subresource.
 
     :raises ApplyConflict: others own what would change, and `force` is not set.
     :raises ApplyRefused: the configuration does not fit the schema or the request.
@@ -118,6 +125,11 @@ def _writable(
     config: dict[str, Any], subresource: str | None, ignored: frozenset[Path] | None
 ) -> dict[str, Any]:
     """The part of the configuration that this endpoint writes."""
+    metadata = config.get("metadata")
+    if isinstance(metadata, dict):
+        # Tools print `creationTimestamp: null` into what they generate; it must not erase ours.
+        kept = {name: one for name, one in metadata.items() if name not in _SERVER_SET}
+        config = {**config, "metadata": kept}
     if ignored is None:
         if subresource == "status":
             kept = {name: one for name, one in config.items() if name in (*_IDENTITY, "status")}
@@ -126,7 +138,7 @@ def _writable(
                 name: one for name, one in (config.get("metadata") or {}).items() if name in names
             }
             return {**kept, "metadata": metadata}
-        ignored = frozenset([("f:status",)])
+        return config
     result: dict[str, Any] = typed.without(typed.DEDUCED, config, ignored)
     return result
 
@@ -151,13 +163,14 @@ def _pruned(schema: Schema, merged: Any, owners: Managed, last: Entry | None) ->
     if last is None or not last.fields:
         return merged
     dropped = typed.named_members(schema, last.fields)
-    pruned = typed.without(schema, merged, dropped)
+    # Emptied maps still count as there: what others put below them must find its way back.
+    pruned = typed.without(schema, merged, dropped, hollow=True)
     owned: set[Path] = set()
     for entry in owners.entries.values():
         owned |= typed.named_members(schema, entry.fields)
     everything = typed.named_members(schema, typed.field_set(schema, merged))
     left = typed.named_members(schema, typed.field_set(schema, pruned))
-    pruned = typed.without(schema, merged, everything - left - owned)
+    pruned = typed.without(schema, merged, everything - left - owned, hollow=True)
     # What was not the manager's own comes back, even below something that was.
     left = typed.named_members(schema, typed.field_set(schema, pruned))
     return typed.without(schema, merged, (everything - left) & dropped)

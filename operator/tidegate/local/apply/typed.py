@@ -358,14 +358,19 @@ def _name_parents(schema: Schema, path: Path, found: set[Path]) -> None:
             node = items_of(node)
 
 
-def without(schema: Schema, value: Any, removed: Fields) -> Any:
-    """`value` without the fields and items at the removed paths."""
+def without(schema: Schema, value: Any, removed: Fields, *, hollow: bool = False) -> Any:
+    """`value` without the fields and items at the removed paths.
+
+    A map or list that loses all it had goes with them, unless `hollow`: then it stays, empty.
+    """
     inner = {path[:length] for path in removed for length in range(len(path))}
-    left = _without(schema, value, (), removed, inner)
+    left = _without(schema, value, (), removed, inner, hollow)
     return {} if left is ABSENT else left
 
 
-def _without(schema: Schema, value: Any, path: Path, removed: Fields, inner: set[Path]) -> Any:
+def _without(
+    schema: Schema, value: Any, path: Path, removed: Fields, inner: set[Path], hollow: bool
+) -> Any:
     """ABSENT when nothing is left of something: an emptied map is as good as none."""
     if path not in inner or is_leaf(schema, value) or not value:
         return value
@@ -373,7 +378,7 @@ def _without(schema: Schema, value: Any, path: Path, removed: Fields, inner: set
     if isinstance(value, list):
         kept = [(str(element(schema, one)), one) for one in value]
         below = [
-            _without(items_of(schema), one, (*path, step), removed, inner)
+            _without(items_of(schema), one, (*path, step), removed, inner, hollow)
             for step, one in kept
             if (*path, step) not in removed
         ]
@@ -383,7 +388,7 @@ def _without(schema: Schema, value: Any, path: Path, removed: Fields, inner: set
         for name, one in value.items():
             at = (*path, fields.field(name))
             if at not in removed:
-                left = _without(child(schema, name) or DEDUCED, one, at, removed, inner)
+                left = _without(child(schema, name) or DEDUCED, one, at, removed, inner, hollow)
                 if left is not ABSENT:
                     result[name] = left
-    return result if result else ABSENT
+    return result if result or hollow else ABSENT
