@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 # Buckets of the latency histogram in milliseconds; Envoy's own are too coarse to compare quantiles.
+# Neighbours at most a factor 1.5 apart: a latency threshold further than that from what a Rollout
+# asks for is refused, so a wider gap would be a range of latencies that nobody could be judged in.
 LATENCY_BUCKETS_MS: Sequence[float] = (
-    *(0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250, 300, 400),
-    *(500, 750, 1000, 1500, 2000, 3000, 5000, 10000),
+    *(0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250),
+    *(300, 400, 500, 750, 1000, 1500, 2000, 3000, 4000, 6000, 8000, 10000),
 )
 # Shorter than the keep-alive time of any server we run (uvicorn: 5 s): a connection that the server
 # closes at the moment it is reused would be a 503 of the gateway's own, and nothing is retried.
