@@ -19,6 +19,14 @@ def test_quantiles_are_read_off_the_buckets() -> None:
     assert Histogram((10.0, math.inf), (1, 10)).quantile(0.5) == math.inf
 
 
+def test_what_is_faster_than_the_histogram_can_tell_is_at_its_first_bound() -> None:
+    fast = Histogram((0.5, 0.75, 1.0, math.inf), (990, 995, 1000, 1000))
+    assert fast.quantile(0.5) == 0.5
+    (threshold,) = latency_thresholds(fast, [0.5], 1.25)
+    assert isinstance(threshold, Threshold)
+    assert threshold.bound_ms == 0.75
+
+
 @pytest.mark.parametrize("q", [0.0, 1.0, -1.0])
 def test_there_is_no_quantile_without_requests_or_outside_0_and_1(q: float) -> None:
     with pytest.raises(ValueError, match="quantile"):

@@ -49,21 +49,20 @@ class Histogram:
     def quantile(self, q: float) -> float:
         """The q-quantile in milliseconds, linear inside its bucket; +inf above every finite bound.
 
+        In the first bucket it is the bucket's bound: what is faster than the histogram can tell has
+        no lower end to draw a line from.
+
         :raises ValueError: no requests, or q outside (0, 1).
         """
         if not 0.0 < q < 1.0 or self.total <= 0.0:
             raise ValueError("a quantile needs requests and 0 < q < 1")
         rank = q * self.total
-        below_bound = below_count = 0.0
-        for bound, count in zip(self.bounds_ms, self.cumulative, strict=True):
-            if count >= rank and count > below_count:
-                if math.isinf(bound):
-                    return math.inf
-                return below_bound + (bound - below_bound) * (rank - below_count) / (
-                    count - below_count
-                )
-            below_bound, below_count = bound, count
-        return math.inf
+        found = next(i for i, count in enumerate(self.cumulative) if count >= rank)
+        bound = self.bounds_ms[found]
+        if found == 0 or math.isinf(bound):
+            return bound
+        low, below = self.bounds_ms[found - 1], self.cumulative[found - 1]
+        return low + (bound - low) * (rank - below) / (self.cumulative[found] - below)
 
 
 @dataclass(frozen=True, slots=True)
