@@ -7,7 +7,7 @@ UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format crds lock clean
+.PHONY: help setup demo test check format crds docs lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,7 @@ check: setup ## what CI runs before the tests: format, lint, types, layers, gene
 	@$(BIN)/mypy operator tests
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/tidegate crds --check
+	@$(BIN)/python tools/states.py --check
 
 format: setup ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
@@ -35,10 +36,13 @@ format: setup ## format the code and mend what can be mended by itself
 crds: setup ## write crds/ anew from operator/tidegate/api
 	@$(BIN)/tidegate crds
 
+docs: setup ## draw the pages of docs/ that are generated
+	@$(BIN)/python tools/states.py
+
 # dev holds everything that is tested together; the others then take the same versions from it.
 COMPILE = $(UV) pip compile --universal --python-version 3.12 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --quiet
-lock: ## resolve the requirements anew from pyproject.toml and tools/*.in (needs the network)
+lock: ## resolve the requirements anew from pyproject.toml (needs the network); UPGRADE=--upgrade for newer ones
 	@test -x "$(UV)" || $(PYTHON) tools/setup.py
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra local --group v2 --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/operator.txt
