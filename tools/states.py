@@ -16,7 +16,7 @@ INTRODUCTION = """\
 <!-- Drawn by `make docs` from operator/tidegate/domain/rollout/transitions.py. Do not edit. -->
 # Which states does a rollout go through?
 
-`status.phase` of a Rollout. A change that is not in this table is not possible; each one that happens
+`status.phase` of a Rollout. A change that is not in this table is not possible; each that happens
 is an entry in `status.history` and an Event. Only the main ways are drawn; all are in the table.
 """
 DRAWN = {
