@@ -39,8 +39,8 @@ DEFAULT_QUANTILES = (0.5, 0.95, 0.99)
 @dataclass(frozen=True)
 class Arm:
     """What one arm did in one batch: requests, errors among them, and how many were slower than
-    each latency bound that was asked for. `timed` is how many the latency histogram holds, when that
-    is not all of them."""
+    each latency bound that was asked for. `timed` is how many the latency histogram holds, when
+    that is not all of them."""
 
     requests: float
     errors: float

@@ -1,0 +1,204 @@
+"""A whole operator without pods: the real controllers against an API server in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tidegate.app import with_sources
+from tidegate.artifacts.base import Resolved
+from tidegate.errors import Terminal
+from tidegate.kube.resources import DEPLOYMENTS, HTTPROUTES, MODELS, ROLLOUTS
+from tidegate.settings import Settings
+from tidegate.specs.route import weights_of
+from tidegate.testing.harness import Harness
+from tidegate.testing.kube import FakeKube
+from tidegate.testing.metrics import FakeMetrics
+
+NAMESPACE = "demo"
+NAME = "flight-delay"
+SETTINGS = Settings(scrape_interval=timedelta(seconds=1), cache_claim="cache")
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class Shelf:
+    """Artifacts by URI, as a source would find them."""
+
+    content: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
+
+    async def resolve(self, uri: str, *, sha256: str | None, previous: Resolved | None) -> Resolved:
+        self.asked += 1
+        found = sha(self.content.get(uri, uri))
+        if uri not in self.content and uri.endswith("missing"):
+            raise Terminal("ArtifactNotFound", f"{uri} does not exist; put it there")
+        if sha256 is not None and sha256 != found:
+            raise Terminal("DigestMismatch", f"{uri} has sha256 {found}")
+        return Resolved(
+            version=found[:8],
+            location=uri,
+            sha256=found,
+            size=1,
+            at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+
+
+def model(uri: str = "https://models/v1", **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": MODELS.api_version,
+        "kind": "Model",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "delivery": "Rollout",
+            "artifact": {"uri": uri, "format": "sklearn-skops", "sha256": sha(uri)},
+            "runtime": {"v2": {}},
+            "scaling": {"minReplicas": 2, "maxReplicas": 2},
+            "traffic": {
+                "gatewayAPI": {
+                    "parentRefs": [{"name": "public", "namespace": "infra"}],
+                    "hostnames": ["flights.example"],
+                }
+            },
+            **spec,
+        },
+    }
+
+
+def rollout(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": "Rollout",
+        "metadata": {"name": "flights", "namespace": NAMESPACE},
+        "spec": {
+            "modelRef": {"name": NAME},
+            "strategy": {
+                "canary": {
+                    "steps": [
+                        {"weight": 5, "duration": "20s"},
+                        {"weight": 25, "duration": "20s"},
+                        {"weight": 50, "duration": "20s"},
+                    ]
+                }
+            },
+            "analysis": {
+                "interval": "5s",
+                "warmup": "10s",
+                "minRequests": 500,
+                "metrics": [
+                    {
+                        "name": "errors",
+                        "type": "ErrorRate",
+                        "margin": {"ratio": 1.5, "absolute": 0.005},
+                    },
+                    {
+                        "name": "latency",
+                        "type": "Latency",
+                        "quantiles": [0.5, 0.95],
+                        "margin": {"ratio": 1.5},
+                    },
+                    {"name": "slo", "type": "ErrorRate", "max": 0.05},
+                ],
+            },
+            "holds": {"deadline": "10m"},
+            "deadline": "2h",
+            "rollbackWindow": {"duration": "1h"},
+            **spec,
+        },
+    }
+
+
+class Site:
+    """An operator with its cluster, its traffic and its clock, for one test."""
+
+    def __init__(self, kube: FakeKube) -> None:
+        self.kube = kube
+        self.shelf = Shelf()
+        self.metrics = FakeMetrics(kube.clock.now, seed=7)
+        build = with_sources(resolver=self.shelf, metrics=self.metrics)
+        self.harness = Harness(kube, build, settings=SETTINGS)
+        self.rate = 200.0
+        self.weights_seen: list[dict[str, int]] = []
+
+    async def model(self) -> dict[str, Any]:
+        return await self.kube.user.get(MODELS, NAME, namespace=NAMESPACE)
+
+    async def rollout(self) -> dict[str, Any]:
+        return await self.kube.user.get(ROLLOUTS, "flights", namespace=NAMESPACE)
+
+    async def weights(self) -> dict[str, int]:
+        """The live route's weights; empty without a route."""
+        routes = (await self.kube.user.list(HTTPROUTES, namespace=NAMESPACE)).items
+        return weights_of(routes[0]) if routes else {}
+
+    async def deployments(self) -> dict[str, int]:
+        found = (await self.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items
+        return {d["metadata"]["name"]: d["spec"]["replicas"] for d in found}
+
+    def cluster(self, revision: str) -> str:
+        return f"{NAMESPACE}/{NAME}/{revision}"
+
+    async def flow(self) -> None:
+        """Let traffic follow the live route."""
+        weights = await self.weights()
+        if weights and (not self.weights_seen or self.weights_seen[-1] != weights):
+            assert sum(weights.values()) == 100
+            self.weights_seen.append(weights)
+        if weights:
+            split = {self.cluster(name): float(w) for name, w in weights.items()}
+            self.metrics.split(self.rate, split)
+
+    async def pass_time(self, **duration: float) -> None:
+        """Let time pass in seconds, with traffic along the live route."""
+        for _ in range(int(timedelta(**duration).total_seconds())):
+            await self.flow()
+            await self.harness.advance(timedelta(seconds=1))
+        await self.flow()
+
+    async def until(self, phase: str, *, minutes: float = 20) -> dict[str, Any]:
+        """Let time pass until the Rollout is in a phase."""
+        for _ in range(int(minutes * 60)):
+            found = await self.rollout()
+            if found.get("status", {}).get("phase") == phase:
+                return found
+            await self.pass_time(seconds=1)
+        raise AssertionError(f"never {phase}: {(await self.rollout()).get('status')}")
+
+    async def start(self, **rollout_spec: Any) -> str:
+        """Model and Rollout with v1 stable and ten seconds of traffic; returns v1's revision."""
+        await self.kube.put(model())
+        await self.kube.put(rollout(**rollout_spec))
+        await self.harness.settle()
+        await self.until("Healthy")
+        await self.pass_time(seconds=15)
+        return str((await self.model())["status"]["delivery"]["stable"])
+
+    async def command(self, verb: str, *, number: int = 1, **more: Any) -> None:
+        """Send a verb as a user does, by annotation."""
+        text = json.dumps({"id": f"{verb}-{number}", "verb": verb, **more})
+        await self.kube.user.patch(
+            ROLLOUTS,
+            "flights",
+            {"metadata": {"annotations": {"tidegate.dev/command": text}}},
+            namespace=NAMESPACE,
+            manager="user",
+        )
+        await self.harness.settle()
+
+    async def ask_for(self, uri: str) -> str:
+        """Set the Model to another artifact; returns its revision."""
+        await self.kube.put(model(uri))
+        await self.harness.settle()
+        return str((await self.model())["status"]["latestRevision"])
+
+
+def condition(obj: dict[str, Any], type_: str) -> dict[str, Any]:
+    """The condition of a type; empty when it is not said."""
+    found = [c for c in obj.get("status", {}).get("conditions", ()) if c["type"] == type_]
+    return found[0] if found else {}
