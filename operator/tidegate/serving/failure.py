@@ -26,21 +26,18 @@ SIGNATURE_MISMATCH = "SignatureMismatch"
 TOO_LARGE = "TooLarge"
 UNREACHABLE = "Unreachable"
 
-_MESSAGE_LIMIT = 1500
+_LINE_BYTES = 1900
 """A termination message keeps the last 2048 bytes of the log; a cut line would not be JSON."""
 
 
 def termination_line(failure: Terminal) -> str:
-    """The JSON line for `failure`, short enough for a termination message."""
-    message = failure.message
-    if len(message) > _MESSAGE_LIMIT:
-        message = f"{message[: _MESSAGE_LIMIT - 1]}…"
-    line = json.dumps({"reason": failure.reason, "message": message}, ensure_ascii=False)
-    return (
-        line
-        if len(line.encode()) <= 2000
-        else json.dumps({"reason": failure.reason, "message": message[:600]}, ensure_ascii=False)
-    )
+    """The JSON line for `failure`, its message cut so that the line fits a termination message."""
+    message = failure.message[:_LINE_BYTES]
+    while True:
+        line = json.dumps({"reason": failure.reason, "message": message}, ensure_ascii=False)
+        if len(line.encode()) <= _LINE_BYTES:
+            return line
+        message = f"{message[: len(message) * 3 // 4]}…"
 
 
 def report(failure: Terminal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import BuiltinMethodType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,20 @@ if TYPE_CHECKING:
 _LIMIT = 2_000_000
 """Objects looked at before giving up: more than any model that can be served has."""
 
+_LEAVES = (
+    str,
+    bytes,
+    int,
+    float,
+    bool,
+    type(None),
+    type,
+    ModuleType,
+    FunctionType,
+    BuiltinMethodType,
+)
+"""Modules and functions lead out of the model, into everything that is imported."""
+
 
 def parts_of(root: object) -> Iterator[Any]:
     """`root` and every object reachable from it by attributes, lists, tuples, dicts and arrays."""
@@ -20,9 +35,7 @@ def parts_of(root: object) -> Iterator[Any]:
     waiting: list[object] = [root]
     while waiting and len(seen) < _LIMIT:
         part = waiting.pop()
-        if isinstance(part, str | bytes | int | float | bool | type(None) | type):
-            continue
-        if id(part) in seen:
+        if isinstance(part, _LEAVES) or id(part) in seen:
             continue
         seen.add(id(part))
         kept.append(part)

@@ -1,0 +1,83 @@
+"""The order of digest, format, signature and warm-up, and joblib only when it is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from tidegate.errors import Terminal
+from tidegate.serving.loading import load_model
+from tidegate.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+X = np.random.default_rng(2).normal(size=(100, 2))
+
+
+def settings(artifact: Any, **changed: Any) -> Settings:
+    return Settings(
+        model="m",
+        revision="m-1",
+        artifact=artifact.path,
+        sha256=artifact.sha256,
+        **{"format": "sklearn-skops", **changed},
+    )
+
+
+@pytest.fixture
+def pickled(tmp_path: Path, artifact: Callable[[Path], Any]) -> Any:
+    path = tmp_path / "model.joblib"
+    joblib.dump(LogisticRegression().fit(X, X[:, 0] > 0), path)
+    return artifact(path)
+
+
+def test_joblib_is_read_when_the_format_names_it(pickled: Any) -> None:
+    assert load_model(settings(pickled, format="sklearn-joblib")).platform == "sklearn"
+
+
+def test_joblib_is_not_read_as_skops(pickled: Any) -> None:
+    with pytest.raises(Terminal) as caught:
+        load_model(settings(pickled))
+    assert caught.value.reason == "LoadFailed"
+
+
+def test_nothing_of_a_file_with_another_digest_is_loaded(
+    tmp_path: Path, artifact: Callable[[Path], Any]
+) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "executed",))
+
+    path = tmp_path / "model.joblib"
+    joblib.dump(Evil(), path)
+    good = artifact(path)
+    with pytest.raises(Terminal) as caught:
+        load_model(
+            Settings(
+                model="m", revision="m-1", artifact=path, sha256="0" * 64, format="sklearn-joblib"
+            )
+        )
+    assert caught.value.reason == "DigestMismatch"
+    assert good.sha256 in caught.value.message
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_onnx_file_is_served_under_a_signature(artifact: Callable[[Path], Any]) -> None:
+    signature = {"inputs": [{"name": n, "type": "FP64"} for n in "abc"]}
+    signature["outputs"] = [{"name": "p", "type": "FP64"}]
+    graph = artifact(Path(__file__).with_name("logistic.onnx"))
+    model = load_model(settings(graph, format="onnx", signature=json.dumps(signature)))
+    assert [spec.name for spec in model.signature.inputs] == ["a", "b", "c"]
+
+
+def test_an_unknown_format_is_answered_with_those_there_are(pickled: Any) -> None:
+    with pytest.raises(Terminal, match="sklearn-skops, sklearn-joblib, onnx") as caught:
+        load_model(settings(pickled, format="mlflow"))
+    assert caught.value.reason == "FormatUnsupported"
