@@ -186,10 +186,7 @@ def _await_ready(state: StateDir, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + _START_S
     while not (report := read_report(state)).get("ready"):
         if process.poll() is not None:
-            raise Terminal(
-                str(read_report(state).get("reason") or "StartFailed"),
-                str(read_report(state).get("error") or f"see {state.logs / 'supervisor.log'}"),
-            )
+            raise _start_failure(state)
         if time.monotonic() > deadline:
             waiting = [n for n, p in report.get("parts", {}).items() if p["state"] != "Ready"]
             daemon.stop(state)
@@ -199,6 +196,16 @@ def _await_ready(state: StateDir, process: "subprocess.Popen[bytes]") -> None:
                 f"see the logs in {state.logs}",
             )
         time.sleep(_POLL_S)
+
+
+def _start_failure(state: StateDir) -> Terminal:
+    """Why the supervisor ended: in its own words, or else the last words of its log."""
+    report = read_report(state)
+    if report.get("error"):
+        return Terminal(str(report.get("reason")), str(report["error"]))
+    log = state.logs / "supervisor.log"
+    last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+    return Terminal("StartFailed", f"{last} (see {log})")
 
 
 def _install(state: StateDir, *, name: str, operator: bool, file_root: Path) -> None:

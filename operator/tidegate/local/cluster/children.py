@@ -55,7 +55,8 @@ class Child:
             began = loop.time()
             code = await self._once()
             wait = _FIRST_WAIT_S if loop.time() - began > _STEADY_S else wait
-            _log.warning("%s ended with %s; next start in %.1f s", self.name, code, wait)
+            fields = {"program": self.name, "code": code, "next_start_s": wait}
+            _log.warning("a program ended", extra={"fields": fields})
             await asyncio.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_S)
 

@@ -40,6 +40,15 @@ def main() -> int:
     return 0
 
 
+class FieldFormatter(logging.Formatter):
+    """Shows the fields of a structured record behind its message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "fields", None) or {}
+        shown = "".join(f" {key}={value!r}" for key, value in fields.items())
+        return super().formatMessage(record) + shown
+
+
 async def _until_told(cluster: LocalCluster) -> None:
     loop = asyncio.get_running_loop()
     running = asyncio.create_task(cluster.run())

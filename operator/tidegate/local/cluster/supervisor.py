@@ -58,7 +58,10 @@ class Supervisor:
                 tasks.append(asyncio.create_task(self._probe(part), name=f"probe {part.name}"))
                 if part.needed:
                     await self._ready[part.name].wait()
-            await asyncio.gather(*tasks)
+            # Not gather: cancelled, it would end every part at once instead of backwards.
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
             for task in reversed(tasks):
                 task.cancel()
@@ -79,7 +82,7 @@ class Supervisor:
                 await part.run()
                 why = "it ended by itself"
             except Exception as error:
-                _log.exception("part %s failed", part.name)
+                _log.exception("a part failed", extra={"fields": {"part": part.name}})
                 why = _first_cause(error)
             if loop.time() - began > _STEADY_S:
                 wait = _FIRST_WAIT_S

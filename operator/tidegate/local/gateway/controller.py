@@ -89,7 +89,7 @@ class GatewayController:
             try:
                 retry = await self._once(again=again and retry == _REJECTED_RETRY_S)
             except (KubeError, Unreachable) as error:
-                _log.warning("gateway: will try again", extra={"error": str(error)})
+                _log.warning("gateway will try again", extra={"fields": {"error": str(error)}})
                 retry = _RETRY_S
 
     async def _wait(self, timeout: float | None) -> bool:
@@ -107,7 +107,8 @@ class GatewayController:
         translation = translate(self._snapshot(), root=self._root)
         outcome = await self._writer.push(translation.documents, again=again)
         for name, why in outcome.rejected.items():
-            _log.warning("gateway: Envoy refused %s: %s", name, why)
+            fields = {"resource": name, "why": why}
+            _log.warning("Envoy refused a resource", extra={"fields": fields})
         await self._report(translation, outcome.rejected)
         return _REJECTED_RETRY_S if outcome.rejected else None
 
