@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from tidegate.local.schema.causes import number
 from tidegate.local.schema.metadata import OBJECT_META
 
 _EMBEDDED = {
@@ -28,6 +29,8 @@ def default(schema: dict[str, Any], obj: Any) -> Any:
         if not isinstance(items, dict):
             return obj
         return [default(items, _filled(items, one)) for one in obj]
+    if schema.get("format") == "quantity" and isinstance(obj, int | float):
+        return number(obj)
     if isinstance(obj, float) and obj.is_integer() and schema.get("type") in {"integer", "number"}:
         # JSON has one kind of number and Go prints 2.0 as 2.
         return int(obj)
