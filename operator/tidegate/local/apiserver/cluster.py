@@ -105,7 +105,14 @@ class Cluster:
                 ],
             )
 
-    def allocate_address(self, obj: Obj) -> None:
+    def finish_new(self, kind: Kind, obj: Obj) -> None:
+        """Set what the server chooses and nobody owns: addresses, a namespace's finalizer."""
+        if kind.collection == SERVICES:
+            self._allocate_address(obj)
+        elif kind.collection == NAMESPACES:
+            obj["spec"] = {"finalizers": ["kubernetes"]}
+
+    def _allocate_address(self, obj: Obj) -> None:
         """Give a Service an address of its own, unless it wants none or has one."""
         spec = obj["spec"]
         if spec.get("type") == "ExternalName":
@@ -113,6 +120,8 @@ class Cluster:
         if not spec.get("clusterIP"):
             spec["clusterIP"] = self._free_address()
         spec["clusterIPs"] = [spec["clusterIP"]]
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
 
     def _free_address(self) -> str:
         used = {

@@ -26,7 +26,6 @@ def on_create(obj: Obj) -> None:
     spec = obj["spec"]
     stored = [v["name"] for v in spec.get("versions") or () if v.get("storage")]
     obj["status"] = {
-        "conditions": None,
         "acceptedNames": {"plural": "", "kind": ""},
         "storedVersions": stored,
     }

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidegate.local.apiserver.eventviews import complete_event
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -160,8 +158,7 @@ def service(obj: Obj) -> None:
         _fill(port, {"protocol": "TCP"})
         _fill(port, {"targetPort": port.get("port")})
     if spec["type"] != "ExternalName":
-        _fill(spec, {"internalTrafficPolicy": "Cluster", "ipFamilyPolicy": "SingleStack"})
-        _fill(spec, {"ipFamilies": ["IPv4"]})
+        _fill(spec, {"internalTrafficPolicy": "Cluster"})
 
 
 def horizontal_pod_autoscaler(obj: Obj) -> None:
@@ -176,9 +173,6 @@ def horizontal_pod_autoscaler(obj: Obj) -> None:
 def namespace(obj: Obj) -> None:
     """A Namespace."""
     obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
-    spec = obj.get("spec") or {}
-    _fill(spec, {"finalizers": ["kubernetes"]})
-    obj["spec"] = spec
 
 
 def persistent_volume_claim(obj: Obj) -> None:
@@ -256,7 +250,6 @@ DEFAULTS: dict[str, Callable[[Obj], None]] = {
     "/services": service,
     "/namespaces": namespace,
     "/secrets": secret,
-    "/events": complete_event,
     "/persistentvolumeclaims": persistent_volume_claim,
     "apps/deployments": deployment,
     "apps/replicasets": replica_set,

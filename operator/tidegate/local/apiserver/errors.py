@@ -173,6 +173,8 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Obj]) -> ApiError
     parts = list(dict.fromkeys(f"{c['field']}: {c['message']}" for c in causes))
     text = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
     details = resource_details(name, group, kind)
+    if not kind:
+        del details["kind"]
     details["causes"] = list(causes)
     return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {text}', details=details)
 

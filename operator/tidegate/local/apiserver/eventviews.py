@@ -28,6 +28,9 @@ def events_to_core(obj: Obj) -> Obj:
 def core_to_events(obj: Obj) -> Obj:
     """A stored Event as `events.k8s.io/v1`."""
     renamed = {_BACK.get(k, k): v for k, v in obj.items()}
+    for field in ("reportingController", "reportingInstance"):
+        if not renamed.get(field):
+            renamed.pop(field, None)
     return renamed | {"apiVersion": "events.k8s.io/v1"}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tidegate.local.apiserver import machinery
 from tidegate.local.apiserver.cluster import NAMESPACES
 from tidegate.local.apiserver.deletion import delete
 from tidegate.local.apiserver.metadata import complete_new
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 INITIAL = ("default", "kube-node-lease", "kube-public", "kube-system")
 _ACCOUNTS = "/serviceaccounts"
 _FINALIZER = "kubernetes"
+_MANAGER = "kube-controller-manager"
 
 
 class NamespaceLifeCycle:
@@ -132,7 +134,18 @@ class NamespaceLifeCycle:
                             waiting if finalizers else "All content-preserving finalizers finished"),
         ]  # fmt: skip
         if obj["status"].get("conditions") != conditions:
+            old = {**obj, "status": dict(obj["status"])}
             obj["status"]["conditions"] = conditions
+            kind = self._cluster.registry.for_collection(NAMESPACES)
+            assert kind is not None, "namespaces are built in"
+            obj = machinery.track(
+                old,
+                obj,
+                manager=_MANAGER,
+                schema=kind.schema(),
+                subresource="status",
+                now=self._cluster.clock(),
+            )
             self._cluster.store.put(NAMESPACES, obj)
 
     def _condition(self, obj: Obj, kind: str, value: bool, reason: str, message: str) -> Obj:

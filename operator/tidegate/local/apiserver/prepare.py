@@ -15,6 +15,7 @@ from tidegate.local.apiserver.defaults import DEFAULTS
 from tidegate.local.apiserver.errors import ApiError, bad_request, cause, invalid, invalid_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tidegate.local.apiserver.kinds import Kind
@@ -31,6 +32,8 @@ class Intent:
     at: datetime
     field_validation: str = "Warn"
     subresource: str = ""
+    view: Kind | None = None
+    """The kind that the client speaks, when `kind` is the one that is stored."""
     is_patch: bool = False
     """Strict refusals of a patch are worded as 422, of a whole object as 400."""
     duplicates: list[str] = field(default_factory=list)
@@ -50,7 +53,7 @@ def admit_unknown(intent: Intent, obj: Obj) -> Obj:
     kind = intent.kind
     wrong = metadata.type_error(obj["metadata"])
     if wrong:
-        raise cannot_handle(kind, wrong)
+        raise cannot_decode(intent, obj, wrong)
     if kind.custom:
         pruned, unknown = machinery.drop_unknown(kind.schema(), obj)
     else:
@@ -59,13 +62,14 @@ def admit_unknown(intent: Intent, obj: Obj) -> Obj:
     texts += [f'unknown field "{p}"' for p in unknown]
     intent.duplicates = []
     if texts and intent.field_validation == "Strict":
-        raise _strict(intent, obj, "strict decoding error: " + ", ".join(texts))
+        raise cannot_decode(intent, obj, "strict decoding error: " + ", ".join(texts))
     if intent.field_validation == "Warn":
         intent.warnings.extend(texts)
     return pruned
 
 
-def _strict(intent: Intent, obj: Obj, why: str) -> ApiError:
+def cannot_decode(intent: Intent, obj: Obj, why: str) -> ApiError:
+    """400 for a whole object, 422 for what a patch made of one."""
     if not intent.is_patch:
         return cannot_handle(intent.kind, why)
     message = invalid_value(_dump(obj), why)
@@ -79,7 +83,7 @@ def _dump(obj: Obj) -> str:
 
 
 def cannot_handle(kind: Kind, why: str) -> ApiError:
-    """400: the body is not a valid representation of the kind."""
+    """400: the body is no valid representation of the kind."""
     return bad_request(
         f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
     )
@@ -155,14 +159,16 @@ def new_object(intent: Intent, obj: Obj) -> Obj:
     meta.pop("resourceVersion", None)
     metadata.complete_new(meta, namespace=intent.namespace if kind.namespaced else "", now=intent.now)
     metadata.drop_empty(meta)
-    _decodes(kind, obj)
+    _decodes(intent, obj)
     obj = complete(kind, obj)
     if kind.status and kind.collection != "apiextensions.k8s.io/customresourcedefinitions":
         obj.pop("status", None)
     strategies.on_create(kind, obj)
     if kind.custom or kind.generation:
         obj["metadata"]["generation"] = 1
-    _check(kind, obj, old=None)
+    extra = strategies.view_problems(intent.view, obj) if intent.view else []
+    _check(kind, obj, old=None, extra=extra)
+    strategies.after_checks(kind, obj, created=True)
     if kind.custom:
         intent.warnings.extend(metadata.finalizer_warnings(obj["metadata"]))
     return obj
@@ -178,21 +184,21 @@ def changed_object(intent: Intent, obj: Obj, old: Obj) -> Obj:
     given_uid = meta.get("uid")
     if given_uid and given_uid != old["metadata"]["uid"]:
         message = invalid_value(given_uid, "field is immutable")
-        raise invalid(
-            kind.kind, kind.group, meta.get("name", ""),
-            [cause("metadata.uid", "FieldValueInvalid", message)],
-        )  # fmt: skip
+        found = [cause("metadata.uid", "FieldValueInvalid", message)]
+        # A real server judges the metadata of custom resources twice.
+        raise invalid(kind.kind, kind.group, meta.get("name", ""), found * (1 + kind.custom))
     managed = meta.get("managedFields")
     metadata.carry_over(meta, old["metadata"])
     metadata.drop_empty(meta)
     if managed is not None:
         meta["managedFields"] = managed
-    _decodes(kind, obj)
+    _decodes(intent, obj)
     obj = complete(kind, obj)
     obj = _only_what_it_may(intent, obj, old)
     strategies.on_update(kind, obj, old, intent.subresource)
     _bump_generation(intent, obj, old)
     _check(kind, obj, old=old)
+    strategies.after_checks(kind, obj, created=False)
     return obj
 
 
@@ -247,23 +253,26 @@ def _rest(obj: Obj, ignored: set[str]) -> Obj:
     return {k: v for k, v in obj.items() if k not in ignored}
 
 
-def _decodes(kind: Kind, obj: Obj) -> None:
+def _decodes(intent: Intent, obj: Obj) -> None:
     """A built-in kind's field of the wrong type is an undecodable body, not an invalid object."""
+    kind = intent.kind
     if kind.custom:
         return
-    problem = machinery.decode_problem(kind.schema(), obj)
+    problem = machinery.decode_problem(kind.schema(), obj) or strategies.decode_problem(kind, obj)
     if problem:
-        raise cannot_handle(kind, problem)
+        raise cannot_decode(intent, obj, problem)
 
 
-def _check(kind: Kind, obj: Obj, *, old: Obj | None) -> None:
-    causes: list[Obj] = []
+def _check(kind: Kind, obj: Obj, *, old: Obj | None, extra: Sequence[Obj] = ()) -> None:
+    causes: list[Obj] = list(extra)
     if obj["kind"] != kind.kind:
         message = invalid_value(obj["kind"], f"must be {kind.kind}")
         causes.append(cause("kind", "FieldValueInvalid", message))
     causes += metadata.problems(kind, obj, old=old)
     required = any(c["reason"] == "FieldValueRequired" for c in causes)
-    causes += machinery.causes(kind.schema(), obj, old=old)
+    of_schema = machinery.causes(kind.schema(), obj, old=old)
+    # Metadata has been judged above, in the server's own words.
+    causes += [c for c in of_schema if not c["field"].startswith("metadata.")]
     causes += strategies.problems(kind, obj, old)
     if required and kind.custom and not any(c["field"] == "<nil>" for c in causes):
         causes.append(UNCHECKED)

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import crdrules
+from tidegate.local.apiserver.eventviews import complete_event
 from tidegate.local.apiserver.errors import cause, invalid_value
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ def on_create(kind: Kind, obj: Obj) -> None:
         crdrules.on_create(obj)
     elif kind.group == "gateway.networking.k8s.io":
         _gateway_status(kind, obj)
+
+
+def after_checks(kind: Kind, obj: Obj, *, created: bool) -> None:
+    """What an object shows although its own schema would refuse it: nulls."""
+    if kind.collection == "/events":
+        complete_event(obj)
+    elif kind.collection == crdrules.COLLECTION and created:
+        obj["status"] = {"conditions": None, **obj["status"]}
 
 
 def _gateway_status(kind: Kind, obj: Obj) -> None:
@@ -172,8 +181,6 @@ def _lease(obj: Obj, old: Obj | None) -> list[Obj]:
 
 def _event(obj: Obj, old: Obj | None) -> list[Obj]:
     found: list[Obj] = []
-    if obj.get("reportingComponent") and not obj.get("eventTime"):
-        found.append(cause("eventTime", "FieldValueRequired", "Required value"))
     if obj.get("eventTime"):
         if len(obj.get("message") or "") > 1024:
             why = "can have at most 1024 characters"
@@ -182,6 +189,13 @@ def _event(obj: Obj, old: Obj | None) -> list[Obj]:
             fields = ("involvedObject", "reason", "message", "action", "type", "eventTime")
             found += [_fixed(f, obj.get(f)) for f in fields if obj.get(f) != old.get(f)]
     return found
+
+
+def view_problems(view: Kind, obj: Obj) -> list[Obj]:
+    """What another version demands of a new object beyond what its stored form does."""
+    if view.group == "events.k8s.io" and not obj.get("eventTime"):
+        return [cause("eventTime", "FieldValueRequired", "Required value")]
+    return []
 
 
 def _controller_revision(obj: Obj, old: Obj | None) -> list[Obj]:
@@ -227,3 +241,38 @@ _RULES: dict[str, Callable[[Obj, Obj | None], list[Obj]]] = {
     "coordination.k8s.io/leases": _lease,
     crdrules.COLLECTION: crdrules.problems,
 }
+
+
+_MICRO_TIMES = {
+    "coordination.k8s.io/leases": (("spec", "acquireTime"), ("spec", "renewTime")),
+    "/events": (("eventTime",), ("series", "lastObservedTime")),
+}
+_MICRO_LAYOUT = "2006-01-02T15:04:05.000000Z07:00"
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*")
+
+
+def decode_problem(kind: Kind, obj: Obj) -> str:
+    """Why Go could not read a string of the object as a time or as bytes; empty when it could."""
+    for path in _MICRO_TIMES.get(kind.collection, ()):
+        value: object = obj
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str) and not _MICRO_TIME.fullmatch(value):
+            return _time_problem(value)
+    field = {"/configmaps": "binaryData", "/secrets": "data"}.get(kind.collection)
+    if field:
+        for text in (obj.get(field) or {}).values():
+            if isinstance(text, str) and (len(text) % 4 or not _BASE64.fullmatch(text)):
+                bad = re.search(r"[^A-Za-z0-9+/=\r\n]", text)
+                return f"illegal base64 data at input byte {bad.start() if bad else len(text)}"
+    return ""
+
+
+def _time_problem(text: str) -> str:
+    seconds = _SECONDS.match(text)
+    rest, wanted = (text[seconds.end() :], ".000000") if seconds else (text, "2006")
+    return (
+        f'parsing time "{text}" as "{_MICRO_LAYOUT}": cannot parse "{rest}" as "{wanted}"'
+    )

@@ -170,7 +170,8 @@ class Hub:
         limit = timeout if timeout else random.uniform(*DEFAULT_TIMEOUT_S)
         end = loop.time() + limit
         bookmark_at = min(loop.time() + BOOKMARK_S, end - BOOKMARK_BEFORE_END_S)
-        last_chance = False
+        # A watch shorter than that gets none.
+        last_chance = limit <= BOOKMARK_BEFORE_END_S
         while True:
             now = loop.time()
             if watcher.pending:

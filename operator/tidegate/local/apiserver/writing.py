@@ -71,11 +71,12 @@ def create_object(cluster: Cluster, intent: Intent, obj: Obj, *, dry_run: bool) 
     if existing is not None:
         terminating = bool(existing.decode()["metadata"].get("deletionTimestamp"))
         raise already_exists(kind, name, terminating=terminating)
-    if kind.collection == "/services":
-        cluster.allocate_address(obj)
-    obj = _own(intent, None, obj)
+    obj = _own_new(intent, obj)
+    cluster.finish_new(kind, obj)
     if dry_run:
         return Written(201, obj=_shown_form(kind, obj), warnings=intent.warnings)
+    if kind.encode is None and kind.is_view:
+        obj["apiVersion"] = kind.storage_api_version
     record = cluster.store.put(kind.collection, obj)
     return Written(201, record=record, warnings=intent.warnings)
 
@@ -109,16 +110,33 @@ def _storage_intent(cluster: Cluster, intent: Intent) -> Intent:
         return intent
     stored = cluster.registry.for_collection(intent.kind.collection)
     assert stored is not None, "a view's storage is always served"
-    intent.kind = stored
+    intent.kind, intent.view = stored, intent.kind
     return intent
 
 
+def _own_new(intent: Intent, obj: Obj) -> Obj:
+    """Note the owner of a new object's fields; a status that the server set is nobody's."""
+    if not intent.kind.status or "status" not in obj:
+        return _own(intent, None, obj)
+    status = obj.pop("status")
+    return {**_own(intent, None, obj), "status": status}
+
+
 def _own(intent: Intent, live: Obj | None, obj: Obj) -> Obj:
+    """Note the owner of what changed, in the words of the version that the client speaks."""
+    view = intent.view
+    if view is not None and view.decode is not None and view.encode is not None:
+        live = view.decode(live) if live is not None else None
+        return view.encode(_track(intent, view, live, view.decode(obj)))
+    return _track(intent, intent.kind, live, obj)
+
+
+def _track(intent: Intent, kind: Kind, live: Obj | None, obj: Obj) -> Obj:
     return machinery.track(
         live,
         obj,
         manager=intent.manager,
-        schema=intent.kind.schema(),
+        schema=kind.schema(),
         subresource=intent.subresource,
         now=intent.at,
     )
@@ -337,9 +355,8 @@ def _create_applied(cluster: Cluster, intent: Intent, obj: Obj, *, dry_run: bool
     obj = admit_unknown(intent, obj)
     obj["metadata"].pop("resourceVersion", None)
     obj = new_object(intent, obj)
-    if kind.collection == "/services":
-        cluster.allocate_address(obj)
     obj["metadata"]["managedFields"] = managed
+    cluster.finish_new(kind, obj)
     if dry_run:
         return Written(201, obj=obj, warnings=intent.warnings)
     record = cluster.save(kind, obj)
