@@ -1,3 +1,3 @@
-"""Tidegate: a Kubernetes operator that delivers machine-learning models on evidence that stays valid."""
+"""Tidegate: a Kubernetes operator that delivers machine-learning models on lasting evidence."""
 
 __version__ = "0.1.0"

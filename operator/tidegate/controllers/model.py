@@ -366,7 +366,7 @@ class ModelReconciler:
             name=name,
             number=max(1, int(revision.get("revision", 1))),
             digest=of,
-            phase=phase,  # type: ignore[arg-type]  # one of RevisionPhase's members
+            phase=phase,
             reason=reason,
             message=message,
             at=before.at if same and before else stamp(self._clock.now()),
