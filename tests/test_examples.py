@@ -1,0 +1,82 @@
+"""Each example is what the CRDs accept, and what the manifests promise to serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tidegate.api.model import Model
+from tidegate.api.rollout import Rollout
+from tidegate.demo.flights import COLUMNS
+from tidegate.demo.story import CHAPTERS
+from tidegate.local.schema.defaulting import default, prune
+from tidegate.local.schema.validation import validate
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.yaml"))
+KINDS: dict[str, type[Model] | type[Rollout]] = {"Model": Model, "Rollout": Rollout}
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return list(YAML(typ="safe", pure=True).load_all(path.read_text()))
+
+
+def ours() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{path.stem}-{document['kind']}", document)
+        for path in EXAMPLES
+        for document in documents(path)
+        if document["apiVersion"] == "tidegate.dev/v1alpha1"
+    ]
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    crd = documents(ROOT / "crds" / f"{kind.lower()}s.tidegate.dev.yaml")[0]
+    schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+@pytest.mark.parametrize(("name", "document"), ours(), ids=[name for name, _ in ours()])
+def test_an_example_is_valid_and_has_no_field_that_would_be_dropped(
+    name: str, document: dict[str, Any]
+) -> None:
+    schema = schema_of(document["kind"])
+    pruned, unknown = prune(schema, document)
+    assert unknown == []
+    assert validate(schema, default(schema, pruned)) == []
+    parsed = KINDS[document["kind"]].model_validate(document)
+    assert parsed.spec is not None
+
+
+def test_the_files_are_numbered_without_gaps_and_say_what_they_show() -> None:
+    assert [path.name[:2] for path in EXAMPLES] == [f"{n:02d}" for n in range(1, len(EXAMPLES) + 1)]
+    page = (ROOT / "examples" / "README.md").read_text()
+    for path in EXAMPLES:
+        assert path.read_text().startswith("# ")
+        assert f"[{path.name}]({path.name})" in page
+
+
+def test_the_signature_is_what_the_models_are_trained_on() -> None:
+    for name, document in ours():
+        if document["kind"] == "Model":
+            inputs = [tensor["name"] for tensor in document["spec"]["signature"]["inputs"]]
+            assert inputs == list(COLUMNS), name
+
+
+def test_only_the_artifact_differs_from_one_version_to_the_next() -> None:
+    specs = [
+        document["spec"]
+        for path in EXAMPLES[2:]
+        for document in documents(path)
+        if document["kind"] == "Model"
+    ]
+    artifacts = [spec.pop("artifact")["uri"] for spec in specs]
+    assert [uri.rsplit("/", 1)[1] for uri in artifacts] == [f"v{n}.skops" for n in (1, 2, 3, 4)]
+    assert all(spec == specs[0] for spec in specs)
+
+
+def test_the_demo_tells_its_story_with_these_files() -> None:
+    assert {chapter.example for chapter in CHAPTERS} <= {path.name for path in EXAMPLES}

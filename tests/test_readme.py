@@ -1,0 +1,93 @@
+"""What the README and the documentation say is true: links, tasks, commands, settings, reasons."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tidegate.cli import COMMANDS
+from tidegate.domain.rollout.transitions import TRANSITIONS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+SOURCE = {path: path.read_text() for path in (ROOT / "operator").rglob("*.py")}
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def shell_lines() -> list[str]:
+    blocks = SHELL.findall((ROOT / "README.md").read_text())
+    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_task_that_is_named_exists() -> None:
+    tasks = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        task
+        for page in PAGES
+        for task in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.M)
+    }
+    assert named >= {"demo", "setup", "test", "check"}
+    assert named <= tasks
+
+
+def test_every_command_of_the_tour_exists() -> None:
+    commands = [shlex.split(line.split(" > ")[0]) for line in shell_lines()]
+    ours = {tuple(words[1:3]) for words in commands if words[:1] == ["tidegate"]}
+    assert ours == {("local", "up"), ("demo", "prepare"), ("demo", "replay"), ("local", "down")}
+    for group, command in sorted(ours):
+        assert group in COMMANDS
+        subprocess.run(
+            [sys.executable, "-m", "tidegate", group, command, "--help"],
+            check=True,
+            capture_output=True,
+            timeout=30,
+            env={"PYTHONPATH": str(ROOT / "operator"), "PATH": "/usr/bin:/bin"},
+        )
+
+
+def test_every_file_that_the_tour_applies_is_an_example() -> None:
+    applied = re.findall(r"-f flights/(\S+)", "\n".join(shell_lines()))
+    assert applied
+    assert [name for name in applied if not (ROOT / "examples" / name).exists()] == []
+
+
+def test_the_settings_that_are_read_are_the_settings_that_are_documented() -> None:
+    settings = (ROOT / "operator" / "tidegate" / "settings.py").read_text()
+    calls = re.findall(r'read\.(?:text|duration|integer|level)\("([A-Z_0-9]+)"', settings)
+    read = {f"TIDEGATE_{name}" for name in calls}
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
+    assert read == set(re.findall(r"`(TIDEGATE_[A-Z_0-9]+)`(?=[,| ])", rows))
+
+
+def test_every_reason_that_is_documented_is_one_that_the_code_gives() -> None:
+    page = (ROOT / "docs" / "conditions.md").read_text()
+    reasons = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", page))
+    assert len(reasons) > 30
+    everything = "\n".join(SOURCE.values())
+    unknown = [reason for reason in sorted(reasons) if f'"{reason}"' not in everything]
+    assert unknown == []
+
+
+def test_every_reason_that_stops_a_rollout_is_documented() -> None:
+    page = (ROOT / "docs" / "conditions.md").read_text()
+    stops = ("RollingBack", "Holding", "Paused")
+    reasons = {
+        reason
+        for (_, reason), after in TRANSITIONS.items()
+        if after in stops and reason != "StepReached"
+    }
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in page] == []
