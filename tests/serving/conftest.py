@@ -95,7 +95,7 @@ class ServerProcess:
     def last_line(self) -> Any:
         return json.loads(self.log.strip().splitlines()[-1])
 
-    def _wait_for[T](self, look: Callable[[], T]) -> T:
+    def _wait_for[T](self, look: Callable[[], T | None]) -> T:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if found := look():

@@ -62,7 +62,8 @@ def test_only_the_outputs_asked_for_are_wanted() -> None:
 
 @pytest.mark.parametrize("datatype", sorted(NUMPY_TYPES))
 def test_each_datatype_becomes_its_numpy_type(datatype: str) -> None:
-    values: list[Any] = {"BOOL": [True, False], "BYTES": ["a", ""]}.get(datatype, [0, 1])
+    special: dict[str, list[Any]] = {"BOOL": [True, False], "BYTES": ["a", ""]}
+    values = special.get(datatype, [0, 1])
     tensor = decode_request(x(datatype, values), one(datatype)).tensors["x"]
     assert tensor.dtype == NUMPY_TYPES[datatype]
     assert tensor.tolist() == values

@@ -103,7 +103,9 @@ def _open_http(uri: str, *, offset: int) -> Iterator[Stream]:
                 with _open_http(uri, offset=0) as stream:
                     yield stream
             else:
-                yield Stream(begins, response.iter_raw(CHUNK))
+                # As it comes: gathered into larger pieces, what a broken connection brought last
+                # would be lost, and would have to come again.
+                yield Stream(begins, response.iter_raw())
     except httpx.TooManyRedirects:
         raise Terminal(
             failure.ARTIFACT_NOT_FOUND,
