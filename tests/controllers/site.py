@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidegate.app import with_sources
 from tidegate.artifacts.base import Resolved
@@ -15,8 +15,10 @@ from tidegate.kube.resources import DEPLOYMENTS, HTTPROUTES, MODELS, ROLLOUTS
 from tidegate.settings import Settings
 from tidegate.specs.route import weights_of
 from tidegate.testing.harness import Harness
-from tidegate.testing.kube import FakeKube
 from tidegate.testing.metrics import FakeMetrics
+
+if TYPE_CHECKING:
+    from tidegate.testing.kube import FakeKube
 
 NAMESPACE = "demo"
 NAME = "flight-delay"

@@ -89,14 +89,8 @@ def finish_promotion(draft: Draft) -> None:
     attempt, old = draft.status.attempt, draft.delivery.stable
     assert attempt is not None
     window = draft.spec.rollback_window.duration
-    if draft.delivery.previous is not None and draft.delivery.previous != attempt.revision:
-        release(draft, draft.delivery.previous, DRAIN)
-    draft.set_delivery(stable=attempt.revision, previous=None, candidate=None)
-    if old is not None and old != attempt.revision:
-        if window > timedelta(0):
-            draft.set_delivery(previous=old)
-        else:
-            release(draft, old, DRAIN)
+    if old != attempt.revision:  # else it was done before a crash, and only the phase is behind
+        _swap(draft, attempt.revision, keep_old=window > timedelta(0))
     draft.set(
         window_ends_at=stamp(draft.now + window) if window > timedelta(0) else None,
         settling_since=None,
@@ -105,6 +99,16 @@ def finish_promotion(draft: Draft) -> None:
     )
     draft.set_arms(None)
     draft.move("Promoted", f"{attempt.revision} is stable now")
+
+
+def _swap(draft: Draft, revision: str, *, keep_old: bool) -> None:
+    """Make a revision stable, and the old stable the way back or nothing."""
+    old, before = draft.delivery.stable, draft.delivery.previous
+    if before is not None and before != revision:
+        release(draft, before, DRAIN)
+    draft.set_delivery(stable=revision, previous=old if keep_old else None, candidate=None)
+    if old is not None and not keep_old:
+        release(draft, old, DRAIN)
 
 
 def close_window(draft: Draft) -> None:
