@@ -19,7 +19,6 @@ from rich.table import Table
 
 from tidegate.errors import Terminal
 from tidegate.local.cluster import daemon
-from tidegate.local.cluster.images import CHECKOUT
 from tidegate.local.cluster.state import (
     StateDir,
     home,
@@ -63,7 +62,9 @@ def up(
     ] = None,
     file_root: Annotated[
         Path | None,
-        typer.Option(help="The folder that file:// artifacts may lie in; else this checkout."),
+        typer.Option(
+            help="The folder that file:// artifacts may lie in; at first this checkout, then kept."
+        ),
     ] = None,
 ) -> None:
     """Start the cluster, wait until it is ready, and install Tidegate in it."""
@@ -75,7 +76,7 @@ def up(
             raise Terminal("AlreadyRunning", f"{name} is up on another port; stop it first")
         if not was_up:
             _await_ready(state, daemon.start(state, name=name, api_port=port))
-    _install(state, name=name, operator=operator, file_root=file_root or CHECKOUT)
+    _install(state, name=name, operator=operator, file_root=file_root)
     plan = make_plan(state, name=name)
     state_word = "was up already" if was_up else "is up"
     typer.echo(f"cluster {name} {state_word}; Prometheus is at {plan.prometheus_url}")
@@ -208,20 +209,19 @@ def _start_failure(state: StateDir) -> Terminal:
     return Terminal("StartFailed", f"{last} (see {log})")
 
 
-def _install(state: StateDir, *, name: str, operator: bool, file_root: Path) -> None:
+def _install(state: StateDir, *, name: str, operator: bool, file_root: Path | None) -> None:
     from tidegate.kube.client import Client
     from tidegate.kube.transport import HttpTransport
     from tidegate.local.cluster import install
 
-    settings = {
-        "TIDEGATE_PROMETHEUS_URL": make_plan(state, name=name).prometheus_url,
-        "TIDEGATE_FILE_ROOT": str(file_root.resolve()),
-    }
+    prometheus = make_plan(state, name=name).prometheus_url
 
     async def apply() -> None:
         client = Client(HttpTransport.from_kubeconfig(state.kubeconfig))
         try:
             if operator:
+                root = file_root or await install.kept_file_root(client)
+                settings = install.Settings(prometheus_url=prometheus, file_root=root.resolve())
                 await install.install_operator(
                     client, kubeconfig=state.kubeconfig, settings=settings
                 )

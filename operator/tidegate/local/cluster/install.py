@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tidegate.errors import Terminal
-from tidegate.kube.resources import CRDS, DEPLOYMENTS
+from tidegate.errors import NotFound, Terminal
+from tidegate.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS
 from tidegate.local.cluster.images import CHECKOUT
-from tidegate.local.cluster.kubectl import kubectl_binary, kustomize, run_kubectl
+from tidegate.local.cluster.kubectl import as_input, kubectl_binary, kustomize, run_kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from tidegate.kube.client import Client
 
 NAMESPACE = "tidegate-system"
 OPERATOR = "tidegate-operator"
 SETTINGS_ANNOTATION = "tidegate.dev/settings-digest"
+FILE_ROOT = "TIDEGATE_FILE_ROOT"
 MANAGER = "tidegate-local"
 _CRD_DEADLINE_S = 20.0
 _OPERATOR_DEADLINE_S = 90.0
@@ -33,20 +35,44 @@ _POLL_S = 0.1
 type Obj = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What only this machine knows: where Prometheus is, and below what file:// may read."""
+
+    prometheus_url: str
+    file_root: Path
+
+    def as_data(self) -> dict[str, str]:
+        """The settings as the operator's ConfigMap holds them."""
+        return {
+            "TIDEGATE_PROMETHEUS_URL": self.prometheus_url,
+            FILE_ROOT: str(self.file_root),
+        }
+
+
+async def kept_file_root(client: Client) -> Path:
+    """The folder that was set before; the checkout, if none was."""
+    try:
+        found = await client.get(CONFIGMAPS, OPERATOR, namespace=NAMESPACE)
+    except NotFound:
+        return CHECKOUT
+    return Path((found.get("data") or {}).get(FILE_ROOT) or CHECKOUT)
+
+
 async def install_crds(client: Client, *, kubeconfig: Path, checkout: Path = CHECKOUT) -> None:
     """Apply `crds/` and wait until the API serves them."""
     await _install(client, await _objects(checkout / "crds"), kubeconfig=kubeconfig)
 
 
 async def install_operator(
-    client: Client, *, kubeconfig: Path, settings: Mapping[str, str], checkout: Path = CHECKOUT
+    client: Client, *, kubeconfig: Path, settings: Settings, checkout: Path = CHECKOUT
 ) -> None:
     """Apply `manifests/overlays/local` with these settings and wait until the operator is ready.
 
     Raises Terminal(OperatorNotReady) when it is not within 90 s.
     """
     objects = await _objects(checkout / "manifests" / "overlays" / "local")
-    with_settings(objects, settings)
+    with_settings(objects, settings.as_data())
     await _install(client, objects, kubeconfig=kubeconfig)
     try:
         async with asyncio.timeout(_OPERATOR_DEADLINE_S):
@@ -84,12 +110,11 @@ async def _install(client: Client, objects: Iterable[Obj], *, kubeconfig: Path) 
 
 
 async def _apply(objects: list[Obj], *, kubeconfig: Path) -> None:
-    stdin = b"\n---\n".join(orjson.dumps(each) for each in objects)
     await run_kubectl(
         _kubectl(),
         *("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}"),
         *("--kubeconfig", str(kubeconfig), "-f", "-"),
-        stdin=stdin,
+        stdin=as_input(objects),
     )
 
 

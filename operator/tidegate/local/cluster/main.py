@@ -28,7 +28,9 @@ def main() -> int:
     arguments.add_argument("--name", required=True)
     arguments.add_argument("--port", type=int)
     chosen = arguments.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(FieldFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     cluster = LocalCluster(chosen.state, name=chosen.name, api_port=chosen.port)
     try:
         asyncio.run(_until_told(cluster))
