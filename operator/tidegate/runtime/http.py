@@ -42,14 +42,17 @@ class Health(Protocol):
 @asynccontextmanager
 async def serving(health: Health, *, host: str, port: int) -> AsyncIterator[int]:
     """Serve while the context is entered; yields the port (`port` 0 takes a free one)."""
+
+    async def alive(_: web.Request) -> web.Response:
+        return _answer(health.alive())
+
+    async def ready(_: web.Request) -> web.Response:
+        return _answer(health.ready())
+
     app = web.Application()
-    app.add_routes(
-        [
-            web.get("/metrics", _metrics),
-            web.get("/healthz", lambda _: _answer(health.alive())),
-            web.get("/readyz", lambda _: _answer(health.ready())),
-        ]
-    )
+    app.router.add_get("/metrics", _metrics)
+    app.router.add_get("/healthz", alive)
+    app.router.add_get("/readyz", ready)
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -66,7 +69,7 @@ async def _metrics(_: web.Request) -> web.Response:
     )
 
 
-async def _answer(verdict: Verdict) -> web.Response:
+def _answer(verdict: Verdict) -> web.Response:
     return web.json_response(
         {"ok": verdict.ok, "why": verdict.why}, status=200 if verdict.ok else 503
     )

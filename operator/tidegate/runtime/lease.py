@@ -129,24 +129,29 @@ class Lease:
             raise LeaseLost(f"lease {self._name} is not held")
         try:
             await self._write(self._held, holder=self.identity)
-        except (Conflict, NotFound):
-            await self._look_again()
         except KubeError as error:
             log.warning("lease was not renewed", lease=self._name, error=str(error))
-            return False
+            return await self._still_ours()
         return True
 
-    async def _look_again(self) -> None:
-        """The lease changed under us: go on only if it is still ours."""
+    async def _still_ours(self) -> bool:
+        """Look whose the lease is after a failed renewal, and renew if it is surely ours.
+
+        Not only a Conflict may mean that it was taken: an API server answers 500 when a Lease that
+        was deleted meanwhile is replaced. Raises LeaseLost when it is gone or another's.
+        """
         try:
             current = await self._client.get(LEASES, self._name, namespace=self._namespace)
-        except KubeError as error:
-            raise LeaseLost(f"lease {self._name} was taken away: {error}") from error
-        holder = current.get("spec", {}).get("holderIdentity")
-        if holder != self.identity:
-            self._held = None
-            raise LeaseLost(f"lease {self._name} is held by {holder}")
-        await self._write(current, holder=self.identity)
+            holder = current.get("spec", {}).get("holderIdentity")
+            if holder == self.identity:
+                await self._write(current, holder=self.identity)
+                return True
+        except NotFound:
+            holder = "nobody: it was deleted"
+        except KubeError:
+            return False
+        self._held = None
+        raise LeaseLost(f"lease {self._name} is held by {holder}")
 
     async def _write(
         self, current: Object | None, *, holder: str, duration_s: float | None = None
