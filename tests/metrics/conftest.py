@@ -13,6 +13,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -21,7 +22,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pytest
 
@@ -105,21 +106,14 @@ class ScriptedPrometheus:
 def scripted() -> Iterator[ScriptedPrometheus]:
     script = Script()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Answers(Quiet):
+        def reply(self) -> tuple[int, bytes]:
             params = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
             script.queries.append(params)
             time.sleep(script.delay_s)
-            body = script.answer(params)
-            self.send_response(script.status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            return script.status, script.answer(params)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Silence."""
-
-    with _served(Handler) as url:
+    with _served(Answers) as url:
         yield ScriptedPrometheus(url, script)
 
 
@@ -179,17 +173,21 @@ def prometheus_binary() -> str:
     return found
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class RealPrometheus:
     """A real Prometheus that scrapes one exporter five times a second."""
 
     SCRAPE_S: ClassVar[float] = 0.2
 
-    def __init__(self, folder: Path, exporter: Exporter, target: str) -> None:
-        self.folder, self.exporter, self.target = folder, exporter, target
+    def __init__(self, folder: Path, target: str, *, path: str = "/metrics") -> None:
+        self.folder, self.target = folder, target
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._targets = folder / "targets.json"
         self.look_for(target)
@@ -198,6 +196,7 @@ class RealPrometheus:
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs:
 - job_name: envoy
+  metrics_path: {path}
   file_sd_configs: [{{files: ['{self._targets}'], refresh_interval: 1s}}]
 """
         )
@@ -219,14 +218,7 @@ scrape_configs:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.url}/-/ready", timeout=1).close()
-                return
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.05)
-        raise AssertionError("Prometheus did not get ready in 20 s")
+        _wait_for(f"{self.url}/-/ready")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -239,27 +231,140 @@ scrape_configs:
         shutil.rmtree(self.folder / "data")
         self.start()
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Quiet(BaseHTTPRequestHandler):
+    """A handler that answers GET with what `reply` says, and logs nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def reply(self) -> tuple[int, bytes]:
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        status, body = self.reply()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence."""
+
+
+@dataclass
+class Scraped:
+    """A real Prometheus and the page that it scrapes."""
+
+    prometheus: RealPrometheus
+    exporter: Exporter
+
 
 @pytest.fixture
-def real(tmp_path: Path) -> Iterator[RealPrometheus]:
+def scraped(tmp_path: Path) -> Iterator[Scraped]:
     exporter = Exporter()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = exporter.page() if exporter.up else b"down"
-            self.send_response(200 if exporter.up else 503)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    class Page(Quiet):
+        def reply(self) -> tuple[int, bytes]:
+            return (200, exporter.page()) if exporter.up else (503, b"down")
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Silence."""
+    with (
+        _served(Page) as url,
+        RealPrometheus(tmp_path, url.removeprefix("http://")) as prometheus,
+    ):
+        yield Scraped(prometheus, exporter)
 
-    with _served(Handler) as url:
-        prometheus = RealPrometheus(tmp_path, exporter, url.removeprefix("http://"))
-        prometheus.start()
+
+@dataclass
+class Gateway:
+    """A real Envoy, scraped by a real Prometheus: one cluster with a server, one without any."""
+
+    prometheus: RealPrometheus
+    url: str
+
+    def get(self, path: str) -> int:
         try:
-            yield prometheus
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    class Server(Quiet):
+        def reply(self) -> tuple[int, bytes]:
+            if "slow" in self.path:
+                time.sleep(0.06)
+            return (500 if "bad" in self.path else 200), b""
+
+    envoy = Path(sys.executable).parent / "envoy"
+    admin, listener = free_port(), free_port()
+    with _served(Server) as server:
+        config = tmp_path / "envoy.json"
+        config.write_text(json.dumps(_bootstrap(admin, listener, int(server.split(":")[-1]))))
+        process = subprocess.Popen(
+            [envoy, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "-l", "off"]
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{admin}/ready")
+            target = f"127.0.0.1:{admin}"
+            with RealPrometheus(tmp_path, target, path="/stats/prometheus") as prometheus:
+                yield Gateway(prometheus, f"http://127.0.0.1:{listener}")
         finally:
-            prometheus.stop()
+            process.terminate()
+            process.wait(10)
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise AssertionError(f"nothing ready at {url} in 20 s")
+
+
+def _bootstrap(admin: int, listener: int, server: int) -> dict[str, object]:
+    types = "type.googleapis.com/envoy.extensions.filters"
+
+    def address(port: int) -> dict[str, object]:
+        return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+    def cluster(name: str, ports: list[int]) -> dict[str, object]:
+        endpoints = [{"endpoint": {"address": address(port)}} for port in ports]
+        load = {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
+        return {"name": name, "type": "STATIC", "load_assignment": load}
+
+    routes = [
+        {"match": {"prefix": "/empty"}, "route": {"cluster": "shop/m/empty"}},
+        {"match": {"prefix": "/"}, "route": {"cluster": "shop/m/full"}},
+    ]
+    router = {"name": "r", "typed_config": {"@type": f"{types}.http.router.v3.Router"}}
+    connections = {
+        "@type": f"{types}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "x",
+        "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": routes}]},
+        "http_filters": [router],
+    }
+    chain = {"filters": [{"name": "h", "typed_config": connections}]}
+    buckets = {"match": {"suffix": "upstream_rq_time"}, "buckets": [1, 5, 50, 500]}
+    return {
+        "admin": {"address": address(admin)},
+        "stats_flush_interval": "1s",
+        "stats_config": {"histogram_bucket_settings": [buckets]},
+        "static_resources": {
+            "clusters": [cluster("shop/m/full", [server]), cluster("shop/m/empty", [])],
+            "listeners": [{"address": address(listener), "filter_chains": [chain]}],
+        },
+    }

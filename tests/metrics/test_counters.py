@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.metrics.base import ArmCounts, NoData
@@ -223,6 +223,14 @@ def test_a_threshold_that_is_no_boundary_is_no_data() -> None:
     assert "25 ms" in result.reason
 
 
+def test_a_counter_that_vanished_does_not_make_its_siblings_count_twice() -> None:
+    good = [(9.0, 0.0), (12.0, 0.0), (15.0, 1.0), (20.0, 1.0)]
+    bad = [(9.0, 2.0), (20.0, 1.0)]  # restarted before 12, and failed once after 15
+    known: Recordings = {ONE: {"a": recording([9.0, 12.0, 15.0, 20.0], good=good, bad=bad)}}
+    assert the_arm(counted(known)) == ArmCounts(requests=2, errors=1)
+
+
+@settings(max_examples=300)
 @given(
     rises=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=4, max_size=25),
     cuts=st.sets(st.integers(1, 24), max_size=4),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ from tidegate.metrics.envoy import EnvoyMetrics
 from tidegate.metrics.prometheus import Prometheus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from tests.metrics.conftest import RealPrometheus
+    from tests.metrics.conftest import Exporter, Gateway, RealPrometheus, Scraped
 
 STABLE, CANDIDATE = "shop/m/m-1a.b", 'shop/m/m-2"b\\'
 BOTH = (STABLE, CANDIDATE)
@@ -24,7 +25,23 @@ LAG_S = 0.4
 
 
 @pytest.fixture
+def real(scraped: Scraped) -> RealPrometheus:
+    return scraped.prometheus
+
+
+@pytest.fixture
+def page(scraped: Scraped) -> Exporter:
+    return scraped.exporter
+
+
+@pytest.fixture
 async def envoy(real: RealPrometheus) -> AsyncIterator[EnvoyMetrics]:
+    async with asking(real) as metrics:
+        yield metrics
+
+
+@asynccontextmanager
+async def asking(real: RealPrometheus) -> AsyncIterator[EnvoyMetrics]:
     prometheus = Prometheus(real.url, timeout=timedelta(seconds=5))
     yield EnvoyMetrics(prometheus, scrape_interval=timedelta(seconds=real.SCRAPE_S))
     await prometheus.close()
@@ -42,21 +59,28 @@ async def settled() -> datetime:
     return moment
 
 
-async def counted(envoy: EnvoyMetrics, start: datetime, end: datetime) -> Batch:
+async def counted(
+    envoy: EnvoyMetrics,
+    start: datetime,
+    end: datetime,
+    *,
+    clusters: Sequence[str] = BOTH,
+    bound_ms: float = 10.0,
+) -> Batch:
     """The batch, as soon as there is one."""
     for _ in range(50):
-        answer = await envoy.batch(BOTH, start=start, end=end, thresholds_ms=[10.0])
+        answer = await envoy.batch(clusters, start=start, end=end, thresholds_ms=[bound_ms])
         if isinstance(answer, Value):
             return answer.value
         await asyncio.sleep(0.2)
     raise AssertionError(f"no batch: {answer}")
 
 
-async def first_scrapes(envoy: EnvoyMetrics) -> datetime:
+async def first_scrapes(envoy: EnvoyMetrics, clusters: Sequence[str] = BOTH) -> datetime:
     for _ in range(100):
         moment = now()
         answer = await envoy.batch(
-            BOTH, start=moment - timedelta(seconds=5), end=moment, thresholds_ms=[]
+            clusters, start=moment - timedelta(seconds=5), end=moment, thresholds_ms=[]
         )
         if isinstance(answer, Value):
             return await settled()
@@ -78,9 +102,8 @@ async def scraping(real: RealPrometheus, targets: set[str]) -> None:
 
 
 async def test_counts_match_what_the_gateway_answered(
-    real: RealPrometheus, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
 ) -> None:
-    page = real.exporter
     page.set(STABLE, fast=1000, slow=50)
     page.set(CANDIDATE, fast=10)
     start = await first_scrapes(envoy)
@@ -114,9 +137,8 @@ async def test_counts_match_what_the_gateway_answered(
 
 
 async def test_a_gateway_that_cannot_be_scraped_is_no_data_until_it_can(
-    real: RealPrometheus, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
 ) -> None:
-    page = real.exporter
     page.set(STABLE, fast=100)
     page.set(CANDIDATE, fast=10)
     start = await first_scrapes(envoy)
@@ -134,9 +156,8 @@ async def test_a_gateway_that_cannot_be_scraped_is_no_data_until_it_can(
 
 
 async def test_a_prometheus_that_dies_is_an_error_and_one_that_forgot_skips_the_gap(
-    real: RealPrometheus, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
 ) -> None:
-    page = real.exporter
     page.set(STABLE, fast=100)
     page.set(CANDIDATE, fast=10)
     start = await first_scrapes(envoy)
@@ -153,9 +174,8 @@ async def test_a_prometheus_that_dies_is_an_error_and_one_that_forgot_skips_the_
 
 
 async def test_a_gateway_that_left_the_discovery_does_not_hold_up_the_next_batches(
-    real: RealPrometheus, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
 ) -> None:
-    page = real.exporter
     page.set(STABLE, fast=100)
     page.set(CANDIDATE, fast=10)
     start = await first_scrapes(envoy)
@@ -170,3 +190,18 @@ async def test_a_gateway_that_left_the_discovery_does_not_hold_up_the_next_batch
     page.set(CANDIDATE, fast=15)
     batch = await counted(envoy, both.end, await settled())
     assert batch.arms[CANDIDATE].requests == 5
+
+
+async def test_a_real_envoy_is_counted_answer_by_answer(gateway: Gateway) -> None:
+    clusters = ("shop/m/full", "shop/m/empty")
+    async with asking(gateway.prometheus) as envoy:
+        start = await first_scrapes(envoy, clusters)
+        paths = ["/"] * 5 + ["/slow"] * 3 + ["/bad"] * 2 + ["/empty"] * 4
+        codes = [await asyncio.to_thread(gateway.get, path) for path in paths]
+        await asyncio.sleep(1.2)  # Envoy's histograms are one flush behind its counters
+        batch = await counted(envoy, start, await settled(), clusters=clusters, bound_ms=50.0)
+    assert codes == [200] * 8 + [500] * 2 + [503] * 4
+    full, empty = (batch.arms[cluster] for cluster in clusters)
+    assert (full.requests, full.errors, full.timed, full.slow) == (10, 2, 10, (3,))
+    # Without endpoints: charged to the cluster and counted, though no server took any time.
+    assert (empty.requests, empty.errors, empty.timed) == (4, 4, 0)

@@ -143,7 +143,7 @@ def _arm(
     requests = errors = timed = 0.0
     fast = [0.0] * len(thresholds_ms)
     for recording, scrapes in seen:
-        resets = _resets(recording, scrapes)
+        resets = _resets(recording)
         for name, group in recording.classes.items():
             risen = sum(_rise(samples, scrapes, resets) for samples in group)
             requests += risen
@@ -169,15 +169,22 @@ def _unknown_bound(
     return None
 
 
-def _resets(recording: Recording, scrapes: Sequence[float]) -> list[float]:
-    """When any counter of the cluster fell, all of them started again: the process is a new one."""
+def _resets(recording: Recording) -> list[float]:
+    """When any counter of the cluster fell or vanished, all of them started again at zero.
+
+    A counter that vanishes dates the restart; its next sample, lower and maybe much later, would
+    date it too late, and what its siblings counted in between would count twice.
+    """
     found = set()
+    scrapes = sorted(recording.scrapes)
     for samples in recording.counters:
-        previous = -math.inf
-        for moment, value in samples:
-            if math.isnan(value) or not scrapes[0] <= moment <= scrapes[-1]:
+        at = dict(samples)
+        previous: float | None = None
+        for moment in scrapes:
+            value = at.get(moment)
+            if value is not None and math.isnan(value):
                 continue
-            if value < previous:
+            if previous is not None and (value is None or value < previous):
                 found.add(moment)
             previous = value
     return sorted(found)
@@ -203,5 +210,5 @@ def _rise(samples: Samples, scrapes: Sequence[float], resets: Sequence[float]) -
         if moment > begin and previous is not None:
             restarted = value < previous or any(since < reset <= moment for reset in resets)
             total += value if restarted else value - previous
-        previous, since = value, max(moment, begin)
+        previous, since = value, moment
     return total

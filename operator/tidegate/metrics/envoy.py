@@ -181,7 +181,6 @@ def _recordings(
         if name in _PRESENCE:
             recording.scrapes.update(moment for moment, _ in one.samples)
         elif name == _CLASSES:
-            recording.scrapes.update(moment for moment, _ in one.samples)
             recording.classes.setdefault(one.labels.get(_CLASS, ""), []).append(one.samples)
         elif name == _BUCKETS:
             recording.buckets.setdefault(float(one.labels[_BOUND]), []).append(one.samples)
