@@ -78,7 +78,9 @@ class Preparation:
         rewriter = PathRewriter([*mounts, self._termination_log(spec)])
         env = base | {name: rewriter.rewrite(value) for name, value in declared.items()}
         folder = self.place.container(spec["name"]).folder
-        working = rewriter.rewrite(str(spec.get("workingDir") or folder))
+        # our own folder is a real path already, whatever is mounted above it (an emptyDir at /tmp)
+        named = spec.get("workingDir")
+        working = rewriter.rewrite(str(named)) if named else str(folder)
         return Launch(
             command=[rewriter.rewrite(word) for word in command],
             env=env,
