@@ -34,17 +34,14 @@ def project_difference(
         if v_c <= 0.0 or v_s <= 0.0:
             s = 0.5 * (low + high)
             continue
-        d_c, d_s = q_c - c, q_s - s
-        g = n_c * d_c / v_c + n_s * d_s / v_s
+        g = n_c * (q_c - c) / v_c + n_s * (q_s - s) / v_s
         if g > 0.0:
             low = s
         elif g < 0.0:
             high = s
         else:
             break
-        slope = n_c * (v_c + d_c * (1.0 - 2.0 * c)) / (v_c * v_c) + n_s * (
-            v_s + d_s * (1.0 - 2.0 * s)
-        ) / (v_s * v_s)
+        slope = n_c * _steepness(q_c, c) + n_s * _steepness(q_s, s)
         step = s + g / slope if slope > 0.0 else math.inf
         if not low < step < high:
             step = 0.5 * (low + high)
@@ -53,6 +50,12 @@ def project_difference(
             break
         s = step
     return s + margin, s
+
+
+def _steepness(q: float, p: float) -> float:
+    """How fast (q - p) / (p (1 - p)) falls in p."""
+    variance = p * (1.0 - p)
+    return (variance + (q - p) * (1.0 - 2.0 * p)) / (variance * variance)
 
 
 def project_ratio(
