@@ -475,6 +475,19 @@ def test_applying_twice_is_applying_once(first: dict[str, Any], second: dict[str
     assert not again.changed
 
 
+@given(first=_specs, second=_specs)
+def test_a_changed_configuration_is_settled_after_one_apply(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    second = {"on": True, **second}
+    changed = applied(applied(None, widget(first)), widget(second))
+    again = attempt(changed, widget(second), now=LATER)
+    assert again.object == changed
+    assert not again.changed
+    for path, value in _paths(second).items():
+        assert not path or _paths(changed["spec"]).get(path) == value or value in ({}, [])
+
+
 @given(first=_specs, other=_specs, names=st.sets(st.sampled_from(["size", "env", "tags", "ports"])))
 def test_applying_less_removes_what_was_dropped_and_nothing_of_others(
     first: dict[str, Any], other: dict[str, Any], names: set[str]

@@ -96,6 +96,28 @@ def test_a_schema_that_cannot_be_served_is_refused(
     assert problems(spec) == [(_SPEC + field, message)]
 
 
+@pytest.mark.parametrize(
+    ("root", "field"),
+    [
+        ({"additionalProperties": {"type": "string"}}, ".additionalProperties"),
+        (
+            {"properties": {"metadata": {"type": "object", "properties": {"labels": {}}}}},
+            ".properties[metadata]",
+        ),
+        ({"properties": {"kind": {"type": "integer"}}}, ".properties[kind].type"),
+    ],
+)
+def test_a_root_may_only_limit_names(root: dict[str, Any], field: str) -> None:
+    fields = [one.field for one in check_structural({"type": "object", **root})]
+    assert _ROOT + field in fields
+
+
+def test_int_or_string_may_be_written_as_generators_do() -> None:
+    both = [{"type": "integer"}, {"type": "string"}]
+    marked: dict[str, Any] = {"x-kubernetes-int-or-string": True, "anyOf": both}
+    assert problems({"type": "object", "properties": {"a": marked}}) == []
+
+
 def test_a_root_that_is_no_object_is_refused() -> None:
     assert [one.field for one in check_structural({"type": "string"})] == [f"{_ROOT}.type"]
     assert [one.reason for one in check_structural({})] == ["FieldValueRequired"]

@@ -75,7 +75,7 @@ def apply(
     merged = typed.merge(whole, base, config)
     members = typed.field_set(whole, config)
     owners.entries[owner] = _applied(members, api_version, last)
-    merged = _pruned(whole, merged, owners, last)
+    merged = _pruned(whole, merged, owners, last, typed.every_path(whole, config))
     ownership.take(whole, base, merged, owners, owner, force=force)
     same = merged == base and live is not None
     mine = _applied(members, api_version, last) if same else _stamped(members, api_version, now)
@@ -139,8 +139,7 @@ def _writable(
             }
             return {**kept, "metadata": metadata}
         return config
-    result: dict[str, Any] = typed.without(typed.DEDUCED, config, ignored)
-    return result
+    return typed.without(typed.DEDUCED, config, ignored)
 
 
 def _identity(config: dict[str, Any]) -> dict[str, Any]:
@@ -158,19 +157,24 @@ def _adopted(live: dict[str, Any], schema: Schema | None, now: datetime) -> Mana
     return managed.read(tracked)
 
 
-def _pruned(schema: Schema, merged: Any, owners: Managed, last: Entry | None) -> Any:
-    """`merged` without what the manager applied before and nobody owns now."""
+def _pruned(
+    schema: Schema, merged: Any, owners: Managed, last: Entry | None, applied: Fields
+) -> Any:
+    """`merged` without what the manager applied before, and neither applies nor anybody owns now.
+
+    `applied` is every path of the configuration. Upstream looks at owned fields alone, so that an
+    empty list in a map that was empty before goes and comes back with every second apply.
+    """
     if last is None or not last.fields:
         return merged
     dropped = typed.named_members(schema, last.fields)
     # Emptied maps still count as there: what others put below them must find its way back.
     pruned = typed.without(schema, merged, dropped, hollow=True)
-    owned: set[Path] = set()
-    for entry in owners.entries.values():
-        owned |= typed.named_members(schema, entry.fields)
+    members = applied.union(*(entry.fields for entry in owners.entries.values()))
+    owned = typed.named_members(schema, members)
     everything = typed.named_members(schema, typed.field_set(schema, merged))
     left = typed.named_members(schema, typed.field_set(schema, pruned))
     pruned = typed.without(schema, merged, everything - left - owned, hollow=True)
     # What was not the manager's own comes back, even below something that was.
     left = typed.named_members(schema, typed.field_set(schema, pruned))
-    return typed.without(schema, merged, (everything - left) & dropped)
+    return typed.without(schema, merged, (everything - left) & dropped, kept=members)

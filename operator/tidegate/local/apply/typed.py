@@ -6,6 +6,7 @@ schema does not describe is deduced: objects are granular, lists atomic.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.apply import fields
@@ -94,6 +95,12 @@ def _fields(schema: Schema, value: Any, path: Path, found: set[Path]) -> None:
             _fields(child(schema, name) or DEDUCED, one, below, found)
             if one is None or one == {} or not declared(schema, name):
                 found.add(below)
+
+
+def every_path(schema: Schema, value: Any) -> Fields:
+    """The path of everything in the value, owned or not: leaves, maps, lists and items."""
+    differences = compare(schema, ABSENT, value)
+    return frozenset(path for path in differences.added if path)
 
 
 def check(schema: Schema, value: Any) -> None:
@@ -358,37 +365,53 @@ def _name_parents(schema: Schema, path: Path, found: set[Path]) -> None:
             node = items_of(node)
 
 
-def without(schema: Schema, value: Any, removed: Fields, *, hollow: bool = False) -> Any:
+def without(
+    schema: Schema,
+    value: Any,
+    removed: Fields,
+    *,
+    hollow: bool = False,
+    kept: Fields = fields.EMPTY,
+) -> dict[str, Any]:
     """`value` without the fields and items at the removed paths.
 
-    A map or list that loses all it had goes with them, unless `hollow`: then it stays, empty.
+    A map or list that loses all it had goes too, unless it is at one of the kept paths. `hollow`
+    leaves null in its place instead, so that its path still counts as there.
     """
     inner = {path[:length] for path in removed for length in range(len(path))}
-    left = _without(schema, value, (), removed, inner, hollow)
-    return {} if left is ABSENT else left
+    left = _without(schema, value, (), _Removal(removed, inner, kept, hollow))
+    return left if isinstance(left, dict) else {}
 
 
-def _without(
-    schema: Schema, value: Any, path: Path, removed: Fields, inner: set[Path], hollow: bool
-) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    removed: Fields
+    inner: set[Path]
+    kept: Fields
+    hollow: bool
+
+
+def _without(schema: Schema, value: Any, path: Path, removal: _Removal) -> Any:
     """ABSENT when nothing is left of something: an emptied map is as good as none."""
-    if path not in inner or is_leaf(schema, value) or not value:
+    if path not in removal.inner or is_leaf(schema, value) or not value:
         return value
     result: Any
     if isinstance(value, list):
-        kept = [(str(element(schema, one)), one) for one in value]
+        steps = [(str(element(schema, one)), one) for one in value]
         below = [
-            _without(items_of(schema), one, (*path, step), removed, inner, hollow)
-            for step, one in kept
-            if (*path, step) not in removed
+            _without(items_of(schema), one, (*path, step), removal)
+            for step, one in steps
+            if (*path, step) not in removal.removed
         ]
         result = [one for one in below if one is not ABSENT]
     else:
         result = {}
         for name, one in value.items():
             at = (*path, fields.field(name))
-            if at not in removed:
-                left = _without(child(schema, name) or DEDUCED, one, at, removed, inner, hollow)
+            if at not in removal.removed:
+                left = _without(child(schema, name) or DEDUCED, one, at, removal)
                 if left is not ABSENT:
                     result[name] = left
-    return result if result or hollow else ABSENT
+    if result or path in removal.kept:
+        return result
+    return None if removal.hollow else ABSENT

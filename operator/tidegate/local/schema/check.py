@@ -23,17 +23,21 @@ SINGLE_VERSION_PATH = "spec.validation.openAPIV3Schema"
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _UNSUPPORTED = ("$ref", "definitions", "dependencies", "patternProperties", "additionalItems")
 _VALUE_ONLY = ("allOf", "anyOf", "oneOf")
-_NOT_IN_LOGIC = (
-    "type",
-    "default",
-    "additionalProperties",
-    "nullable",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-embedded-resource",
-    "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys",
-    "x-kubernetes-map-type",
-)
+_NOT_IN_LOGIC = {
+    "type": "must be empty to be structural",
+    "additionalProperties": "must be undefined to be structural",
+    "default": "must be undefined to be structural",
+    "title": "must be empty to be structural",
+    "description": "must be empty to be structural",
+    "nullable": "must be false to be structural",
+    "x-kubernetes-preserve-unknown-fields": "must be false to be structural",
+    "x-kubernetes-embedded-resource": "must be false to be structural",
+    "x-kubernetes-int-or-string": "must be false to be structural",
+    "x-kubernetes-list-map-keys": "must be empty to be structural",
+    "x-kubernetes-list-type": "must be undefined to be structural",
+}
+_INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
+_META_LIMITS = frozenset(("name", "generateName"))
 
 
 def check_structural(schema: dict[str, Any], *, path: str = SINGLE_VERSION_PATH) -> list[Problem]:
@@ -45,8 +49,29 @@ def check_structural(schema: dict[str, Any], *, path: str = SINGLE_VERSION_PATH)
         found.append(causes.invalid(f"{path}.type", schema["type"], "must be object at the root"))
     if "default" in schema:
         found.append(causes.forbidden(f"{path}.default", "must not be set at the root"))
+    if schema.get("additionalProperties") is not None:
+        text = "must not be used at the root"
+        found.append(causes.forbidden(f"{path}.additionalProperties", text))
+    found += _metadata(schema, path)
     found += _node(schema, path, "root", fixed=True)
     return found
+
+
+def _metadata(schema: dict[str, Any], path: str) -> Iterator[Problem]:
+    """What the root may say of the fields that every object has."""
+    declared = schema.get("properties") or {}
+    for name, kind in (("apiVersion", "string"), ("kind", "string"), ("metadata", "object")):
+        given = (declared.get(name) or {}).get("type", kind)
+        if name in declared and given != kind:
+            yield causes.invalid(f"{path}.properties[{name}].type", given, f"must be {kind}")
+    limited = declared.get("metadata") or {}
+    rest = limited.keys() - {"type", "properties", "description"}
+    if rest or not (limited.get("properties") or {}).keys() <= _META_LIMITS:
+        text = (
+            "must not specify anything other than name and generateName, but metadata is "
+            "implicitly specified"
+        )
+        yield causes.forbidden(f"{path}.properties[metadata]", text)
 
 
 def _node(schema: dict[str, Any], path: str, level: str, *, fixed: bool) -> Iterator[Problem]:
@@ -197,28 +222,34 @@ def _default(schema: dict[str, Any], path: str) -> Iterator[Problem]:
 
 def _logic(schema: dict[str, Any], path: str) -> Iterator[Problem]:
     """Below `allOf` and its like only value checks may stand, never structure."""
-    branches = [
-        (f"{path}.{name}[{index}]", one)
-        for name in _VALUE_ONLY
-        for index, one in enumerate(schema.get(name) or ())
-    ]
-    if isinstance(schema.get("not"), dict):
-        branches.append((f"{path}.not", schema["not"]))
-    for where, branch in branches:
+    for where, branch in _branches(schema, path):
         yield from _branch(branch, where, schema)
 
 
+def _branches(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in _VALUE_ONLY:
+        for index, one in enumerate(schema.get(name) or ()):
+            # The two ways in which generators write int-or-string are let through.
+            first = schema[name][0]
+            if name == "anyOf" and schema[name] == _INT_OR_STRING:
+                continue
+            if name == "allOf" and index == 0 and first.get("anyOf") == _INT_OR_STRING:
+                continue
+            yield f"{path}.{name}[{index}]", one
+    if isinstance(schema.get("not"), dict):
+        yield f"{path}.not", schema["not"]
+
+
 def _branch(branch: dict[str, Any], path: str, outer: dict[str, Any]) -> Iterator[Problem]:
-    int_or_string = bool(outer.get("x-kubernetes-int-or-string"))
-    for name in _NOT_IN_LOGIC:
-        if name == "type" and int_or_string:
-            continue
+    for name, text in _NOT_IN_LOGIC.items():
         if branch.get(name):
-            yield causes.forbidden(f"{path}.{name}", "must be empty to be structural")
+            yield causes.forbidden(f"{path}.{name}", text)
     declared = outer.get("properties") or {}
     for name, below in (branch.get("properties") or {}).items():
         where = f"{path}.properties[{name}]"
-        if name not in declared:
+        if name == "metadata":
+            yield causes.forbidden(where, "must not be specified in a nested context")
+        elif name not in declared:
             outside = path.rpartition(".")[0]
             text = f"because it is defined in {where}"
             yield causes.required(f"{outside}.properties[{name}]", text)
@@ -226,4 +257,5 @@ def _branch(branch: dict[str, Any], path: str, outer: dict[str, Any]) -> Iterato
     items = branch.get("items")
     if isinstance(items, dict):
         yield from _branch(items, f"{path}.items", outer.get("items") or {})
-    yield from _logic(branch, path)
+    for where, one in _branches(branch, path):
+        yield from _branch(one, where, outer)
