@@ -244,7 +244,11 @@ class Store:
 
         :raises ApiError: 500 when the disk refused it.
         """
-        if self._journal is None or self.published >= self.revision:
+        if self._journal is None:
+            # What follows from the write gets its turn before the writer goes on.
+            await asyncio.sleep(0)
+            return
+        if self.published >= self.revision:
             return
         self._loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = self._loop.create_future()
