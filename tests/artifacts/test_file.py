@@ -31,6 +31,10 @@ def replace(path: Path, content: bytes) -> None:
     new.rename(path)
 
 
+def rewrite(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def remove(path: Path) -> None:
     path.unlink()
 
@@ -70,7 +74,7 @@ async def test_a_changed_file_is_another_version(tmp_path: Path, model: Path, ho
     first = await files.resolve(model.as_uri(), sha256=None, previous=None)
     before = os.stat(model)
     if how == "rewritten":
-        model.write_bytes(b"two")
+        rewrite(model, b"two")
     else:
         replace(model, b"two")
     if how.startswith("same"):

@@ -102,10 +102,9 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def wanted(tmp_path: Path) -> Callable[..., Wanted]:
-    def make(source: str, **changed: Any) -> Wanted:
-        changed = {"sha256": SHA256, "timeout": 20.0, "cache": tmp_path / "cache"} | changed
-        deadline = time.monotonic() + changed.pop("timeout")
-        return Wanted(source=source, deadline=deadline, **changed)
+    def make(source: str, *, timeout: float = 20.0, **changed: Any) -> Wanted:
+        given: dict[str, Any] = {"sha256": SHA256, "cache": tmp_path / "cache"} | changed
+        return Wanted(source=source, deadline=time.monotonic() + timeout, **given)
 
     return make
 
