@@ -241,6 +241,18 @@ async def test_a_second_process_stands_by_until_the_first_has_gone(cluster: Clus
             assert after["spec"]["holderIdentity"] != lease["spec"]["holderIdentity"]
 
 
+async def test_a_process_that_stands_by_ends_when_told(cluster: Cluster) -> None:
+    async with running(cluster) as leader:
+        await until(lambda: bool(leader.contexts))
+        async with running(cluster) as standby:
+            await asyncio.sleep(0.2)
+            standby.stop.set()
+
+        assert standby.contexts == []
+        lease = await cluster.user.get(LEASES, SETTINGS.lease_name, namespace="tidegate-system")
+        assert lease["spec"]["holderIdentity"] != ""
+
+
 async def test_the_lease_is_free_after_an_orderly_end(cluster: Cluster) -> None:
     async with running(cluster) as one:
         await until(lambda: bool(one.contexts))

@@ -68,38 +68,40 @@ class Recorder:
         now = self._clock.now()
         known = self._series.get(key)
         try:
-            if known is None or now - known.seen > _SERIES_ENDS_AFTER:
-                event = self._event(
-                    regarding, type=type, reason=reason, note=note, action=action, now=now, key=key
-                )
-                await self._client.create(EVENTS, event, manager=self._controller)
-                self._remember(key, _Series(name_of(event), 1, now, now))
-            else:
-                await self._again(key, known, regarding, now)
+            recent = known is not None and now - known.seen <= _SERIES_ENDS_AFTER
+            namespace = namespace_of(regarding)
+            if known is not None and recent and await self._again(known, namespace, now=now):
+                return
+            event = self._event(
+                regarding, type=type, reason=reason, note=note, action=action, now=now, key=key
+            )
+            await self._client.create(EVENTS, event, manager=self._controller)
+            self._remember(key, _Series(name_of(event), 1, now, now))
         except KubeError as error:
             log.warning(
                 "event was not written",
                 extra={"fields": {"reason": reason, "note": note, "error": str(error)}},
             )
 
-    async def _again(self, key: str, series: _Series, regarding: Object, now: datetime) -> None:
+    async def _again(self, series: _Series, namespace: str | None, *, now: datetime) -> bool:
+        """Count another occurrence; no when the server has dropped the event, as after an hour."""
         series.count += 1
         series.seen = now
         if series.count > 2 and now - series.written < _SERIES_WRITE_EVERY:
-            return
+            return True
         body = {"series": {"count": series.count, "lastObservedTime": to_micro_time(now)}}
         try:
             await self._client.patch(
                 EVENTS,
                 series.name,
                 body,
-                namespace=namespace_of(regarding) or "default",
+                namespace=namespace or "default",
                 manager=self._controller,
             )
-            series.written = now
         except NotFound:
-            # API servers drop events after an hour; the next one starts anew.
-            del self._series[key]
+            return False
+        series.written = now
+        return True
 
     def _remember(self, key: str, series: _Series) -> None:
         self._series[key] = series

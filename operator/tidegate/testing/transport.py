@@ -21,12 +21,13 @@ from tidegate.local.apiserver.messages import ADMIN_TOKEN, HttpRequest, HttpResp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-    from contextlib import AbstractAsyncContextManager
 
     from tidegate.kube.objects import Object
     from tidegate.kube.transport import Transport
 
-READS = ("GET", "HEAD")
+WATCH = "WATCH"
+"""The method by which tests name the opening of a stream."""
+READS = ("GET", "HEAD", WATCH)
 
 
 class Handler(Protocol):
@@ -217,17 +218,29 @@ class FaultyTransport:
             raise ServerUnavailable(f"{method} {path}: made to time out", reason="Timeout")
         return answer
 
-    def stream(
+    @asynccontextmanager
+    async def stream(
         self,
         path: str,
         *,
         params: Mapping[str, str],
         headers: Mapping[str, str],
         timeout: float,
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Open a watch; see `Transport`."""
-        self.sent.append(Sent("GET", path, dict(params), {}))
-        return self.inner.stream(path, params=params, headers=headers, timeout=timeout)
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a watch, or break; see `Transport`. For faults its method is WATCH."""
+        self.sent.append(Sent(WATCH, path, dict(params), {}))
+        fault = next((one for one in self._faults if one.matches(WATCH, path)), None)
+        if fault is not None:
+            fault.times -= 1
+            if fault.answer is None:
+                raise ServerUnavailable(f"watch {path}: made to time out", reason="Timeout")
+            raise error_of(
+                fault.answer.status, headers=fault.answer.headers, body=fault.answer.body
+            )
+        async with self.inner.stream(
+            path, params=params, headers=headers, timeout=timeout
+        ) as lines:
+            yield lines
 
     async def close(self) -> None:
         """Close the other transport."""
