@@ -222,11 +222,9 @@ def _install(state: StateDir, *, name: str, operator: bool, file_root: Path | No
             if operator:
                 root = file_root or await install.kept_file_root(client)
                 settings = install.Settings(prometheus_url=prometheus, file_root=root.resolve())
-                await install.install_operator(
-                    client, kubeconfig=state.kubeconfig, settings=settings
-                )
+                await install.install_operator(client, settings=settings)
             else:
-                await install.install_crds(client, kubeconfig=state.kubeconfig)
+                await install.install_crds(client)
         finally:
             await client.close()
 

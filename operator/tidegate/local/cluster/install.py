@@ -15,8 +15,9 @@ import orjson
 
 from tidegate.errors import NotFound, Terminal
 from tidegate.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS
+from tidegate.local.cluster.discovery import Discovery
 from tidegate.local.cluster.images import CHECKOUT
-from tidegate.local.cluster.kubectl import as_input, kubectl_binary, kustomize, run_kubectl
+from tidegate.local.cluster.kubectl import kubectl_binary, kustomize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,13 +60,13 @@ async def kept_file_root(client: Client) -> Path:
     return Path((found.get("data") or {}).get(FILE_ROOT) or CHECKOUT)
 
 
-async def install_crds(client: Client, *, kubeconfig: Path, checkout: Path = CHECKOUT) -> None:
+async def install_crds(client: Client, *, checkout: Path = CHECKOUT) -> None:
     """Apply `crds/` and wait until the API serves them."""
-    await _install(client, await _objects(checkout / "crds"), kubeconfig=kubeconfig)
+    await _install(client, await _objects(checkout / "crds"))
 
 
 async def install_operator(
-    client: Client, *, kubeconfig: Path, settings: Settings, checkout: Path = CHECKOUT
+    client: Client, *, settings: Settings, checkout: Path = CHECKOUT
 ) -> None:
     """Apply `manifests/overlays/local` with these settings and wait until the operator is ready.
 
@@ -73,7 +74,7 @@ async def install_operator(
     """
     objects = await _objects(checkout / "manifests" / "overlays" / "local")
     with_settings(objects, settings.as_data())
-    await _install(client, objects, kubeconfig=kubeconfig)
+    await _install(client, objects)
     try:
         async with asyncio.timeout(_OPERATOR_DEADLINE_S):
             await _operator_ready(client)
@@ -98,24 +99,14 @@ def _kubectl() -> Path:
     return kubectl_binary(beside=CHECKOUT / ".tidegate" / "bin")
 
 
-async def _install(client: Client, objects: Iterable[Obj], *, kubeconfig: Path) -> None:
+async def _install(client: Client, objects: Iterable[Obj]) -> None:
     """Definitions and namespaces first: what lives in them is refused before they are there."""
     early = ("CustomResourceDefinition", "Namespace")
-    first = [o for o in objects if o["kind"] in early]
-    rest = [o for o in objects if o["kind"] not in early]
-    for group in (first, rest):
-        if group:
-            await _apply(group, kubeconfig=kubeconfig)
-            await _established(client, [o for o in group if o["kind"] == early[0]])
-
-
-async def _apply(objects: list[Obj], *, kubeconfig: Path) -> None:
-    await run_kubectl(
-        _kubectl(),
-        *("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}"),
-        *("--kubeconfig", str(kubeconfig), "-f", "-"),
-        stdin=as_input(objects),
-    )
+    discovery = Discovery(client)
+    for each in sorted(objects, key=lambda o: o["kind"] not in early):
+        resource = await discovery.resource_of(each)
+        await client.apply(resource, each, manager=MANAGER)
+    await _established(client, [o for o in objects if o["kind"] == early[0]])
 
 
 async def _established(client: Client, definitions: Iterable[Obj]) -> None:

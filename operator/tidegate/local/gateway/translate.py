@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.local.gateway import envoy_docs
-from tidegate.local.gateway.attachment import Listener, Parent, attach, listeners_of, our_gateways
+from tidegate.local.gateway.attachment import (
+    CONTROLLER_NAME,
+    Listener,
+    Parent,
+    attach,
+    listeners_of,
+    our_gateways,
+)
 from tidegate.local.gateway.backends import RESOLVED, Backend
 from tidegate.local.gateway.rules import Compiled, compile_route
 from tidegate.local.gateway.services import service_ports
@@ -75,7 +82,7 @@ def translate(snapshot: Snapshot, *, root: Path) -> Translation:
     backends: dict[str, Backend] = {}
     for route in snapshot.routes:
         parents = attach(route, snapshot=snapshot, listeners=listeners)
-        if not parents:
+        if not parents and not _was_ours(route):
             continue
         compiled = compile_route(route, snapshot=snapshot)
         verdicts.append(_verdict(route, parents, compiled))
@@ -85,6 +92,12 @@ def translate(snapshot: Snapshot, *, root: Path) -> Translation:
             pairs[listener.port] += [(listener.hostname, host, e) for e in compiled.entries]
     documents = _documents(snapshot, listeners, pairs=pairs, backends=backends.values(), root=root)
     return Translation(documents, tuple(gateways), tuple(listeners), tuple(verdicts))
+
+
+def _was_ours(route: Obj) -> bool:
+    """A route that left our gateways still says that it hangs on them: that must go."""
+    said = (route.get("status") or {}).get("parents") or ()
+    return any(each.get("controllerName") == CONTROLLER_NAME for each in said)
 
 
 def _verdict(route: Obj, parents: list[Parent], compiled: Compiled) -> RouteVerdict:
