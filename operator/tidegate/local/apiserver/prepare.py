@@ -91,9 +91,7 @@ def cannot_handle(kind: Kind, why: str) -> ApiError:
 
 def drop_nulls(value: Obj) -> Obj:
     """A copy without null members: built-in kinds cannot tell null from absent."""
-    return {
-        k: _without_nulls(v) for k, v in value.items() if v is not None
-    }
+    return {k: _without_nulls(v) for k, v in value.items() if v is not None}
 
 
 def _without_nulls(value: object) -> object:
@@ -157,7 +155,9 @@ def new_object(intent: Intent, obj: Obj) -> Obj:
     if meta.get("resourceVersion"):
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
     meta.pop("resourceVersion", None)
-    metadata.complete_new(meta, namespace=intent.namespace if kind.namespaced else "", now=intent.now)
+    metadata.complete_new(
+        meta, namespace=intent.namespace if kind.namespaced else "", now=intent.now
+    )
     metadata.drop_empty(meta)
     _decodes(intent, obj)
     obj = complete(kind, obj)
@@ -202,7 +202,14 @@ def changed_object(intent: Intent, obj: Obj, old: Obj) -> Obj:
     return obj
 
 
-_METADATA_BY_STATUS = ("/pods", "/nodes", "/services", "/namespaces", "/persistentvolumeclaims")
+_METADATA_BY_STATUS = {
+    **dict.fromkeys(
+        ("/pods", "/nodes", "/services", "/namespaces", "/persistentvolumeclaims"),
+        ("labels", "annotations"),
+    ),
+    # The Deployment controller writes the revision together with the status.
+    "apps/deployments": ("annotations",),
+}
 
 
 def _only_what_it_may(intent: Intent, obj: Obj, old: Obj) -> Obj:
@@ -212,11 +219,10 @@ def _only_what_it_may(intent: Intent, obj: Obj, old: Obj) -> Obj:
     if intent.subresource == "status":
         kept = {k: v for k, v in old.items() if k not in ("status", "metadata")}
         kept["metadata"] = dict(old["metadata"])
-        if intent.kind.collection in _METADATA_BY_STATUS:
-            for name in ("labels", "annotations"):
-                kept["metadata"].pop(name, None)
-                if name in obj["metadata"]:
-                    kept["metadata"][name] = obj["metadata"][name]
+        for name in _METADATA_BY_STATUS.get(intent.kind.collection, ()):
+            kept["metadata"].pop(name, None)
+            if name in obj["metadata"]:
+                kept["metadata"][name] = obj["metadata"][name]
         if "managedFields" in obj["metadata"]:
             kept["metadata"]["managedFields"] = obj["metadata"]["managedFields"]
         if "status" in obj:
