@@ -114,6 +114,9 @@ def _node(schema: Json, definitions: Json) -> Json:
         node["enum"] = [node["const"]]
     if node.get("default", ...) is None:
         del node["default"]
+    if isinstance(node.get("default"), dict):
+        # The server checks defaults by the schema, where a null has no place.
+        node["default"] = {k: v for k, v in node["default"].items() if v is not None}
     _exclusive_bounds(node)
     if node.get("uniqueItems"):
         del node["uniqueItems"]
