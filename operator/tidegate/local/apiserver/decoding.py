@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from ruamel.yaml import YAML, YAMLError
 
+from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.errors import ApiError, bad_request, unsupported_media
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def decode_object(request: HttpRequest, kind: Kind) -> tuple[Obj, list[str]]:
     if media == "application/json":
         duplicates = duplicate_fields(text)
         obj = _unmarshal(text, kind, load_json)
+    elif media == protobuf.MEDIA:
+        duplicates = []
+        obj = protobuf.decode(text)
     elif media in ("application/yaml", "text/yaml", "application/x-yaml"):
         duplicates = []
         obj = _unmarshal(text, kind, load_yaml)

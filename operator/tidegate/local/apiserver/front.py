@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, cast
@@ -115,10 +115,12 @@ def _whole(answer: HttpResponse, *, head: bool) -> web.Response:
 async def _streamed(incoming: web.BaseRequest, answer: HttpResponse) -> web.StreamResponse:
 
     response = web.StreamResponse(status=answer.status, headers=CIMultiDict(_headers(answer)))
-    await response.prepare(incoming)
     pieces = cast("AsyncGenerator[bytes]", answer.body)
     async with aclosing(pieces):
-        async for piece in pieces:
-            await response.write(piece)
-    await response.write_eof()
+        # A client that goes away ends its stream: nothing to report.
+        with suppress(ConnectionResetError):
+            await response.prepare(incoming)
+            async for piece in pieces:
+                await response.write(piece)
+            await response.write_eof()
     return response

@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 _REF = "#/components/schemas/"
 _META = "V1ObjectMeta"
 _LIST_META = "V1ListMeta"
-# The name that a real server gives to the metadata, which clients print.
-_NAMES = {
-    _META: "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
-    _LIST_META: "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta",
-}
 
 
 class OpenApi:
@@ -113,19 +108,33 @@ def document(kinds: list[Kind]) -> Obj:
         schemas[f"{name}List"] = _list_schema(kind, name)
         paths |= _paths(kind, name, gvk)
     _add_referenced(schemas, known)
-    text = orjson.dumps(schemas)
-    for short, full in _NAMES.items():
-        text = text.replace(f'"{_REF}{short}"'.encode(), f'"{_REF}{full}"'.encode())
-    renamed: Obj = orjson.loads(text)
-    for short, full in _NAMES.items():
-        if short in renamed:
-            renamed[full] = renamed.pop(short)
-    return {
+    whole = {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "v1.36"},
         "paths": paths,
-        "components": {"schemas": renamed},
+        "components": {"schemas": {_public(n, known): s for n, s in schemas.items()}},
     }
+    return _public_references(whole, known)  # type: ignore[no-any-return]
+
+
+def _public(name: str, known: dict[str, Obj]) -> str:
+    """The name under which a definition is published: clients print its last part."""
+    if name.endswith("List") and name.removesuffix("List") in known and name not in known:
+        return f"{_public(name.removesuffix('List'), known)}List"
+    return f"io.k8s.api.v1.{builtin.go_name(name)}" if name in known else name
+
+
+def _public_references(value: Any, known: dict[str, Obj]) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: _REF + _public(v.removeprefix(_REF), known)
+            if k == "$ref" and isinstance(v, str)
+            else _public_references(v, known)
+            for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [_public_references(v, known) for v in value]
+    return value
 
 
 def definition_name(kind: Kind) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.decoding import load_json, load_yaml, media_type
 from tidegate.local.apiserver.errors import bad_request, invalid_options
 
@@ -142,6 +143,8 @@ def _grace(value: object) -> int | None:
 def _delete_body(request: HttpRequest) -> Obj:
     if not request.body.strip():
         return {}
+    if media_type(request) == protobuf.MEDIA:
+        return protobuf.decode(request.body)
     load = load_yaml if "yaml" in media_type(request) else load_json
     try:
         given = load(request.body)

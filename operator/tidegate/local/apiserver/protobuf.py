@@ -1,74 +1,191 @@
-"""Just enough of Kubernetes' protobuf to read what kubectl sends for `auth can-i` and `whoami`.
+"""Just enough of Kubernetes' protobuf to read what kubectl's typed commands send.
 
-Everything else is asked for in JSON; other protobuf bodies are refused with 415.
+`kubectl create namespace x`, `create configmap`, `auth can-i` and their like send protobuf and take
+JSON back. Messages are described by a table of field numbers; kinds without one are refused.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+from typing import TYPE_CHECKING, Any
 
-from tidegate.local.apiserver.errors import bad_request
+from tidegate.local.apiserver.errors import ApiError, bad_request
 
 if TYPE_CHECKING:
     from tidegate.local.apiserver.messages import Obj
 
 MEDIA = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\0"
-_ATTRIBUTES = {
-    1: "namespace",
-    2: "verb",
-    3: "group",
-    4: "version",
-    5: "resource",
-    6: "subresource",
-    7: "name",
-}
-_PATH = {1: "path", 2: "verb"}
+
+# A field is `name` (string), or `name:type` with a type of: int, bool, bytes, map, bytesmap,
+# intorstring, or the name of another message; `*` before the name marks a list.
+_MESSAGES: dict[str, dict[int, str]] = {
+    "ObjectMeta": {
+        1: "name", 2: "generateName", 3: "namespace", 5: "uid", 6: "resourceVersion",
+        11: "labels:map", 12: "annotations:map", 13: "*ownerReferences:OwnerReference",
+        14: "*finalizers",
+    },
+    "OwnerReference": {
+        1: "kind", 3: "name", 4: "uid", 5: "apiVersion", 6: "controller:bool",
+        7: "blockOwnerDeletion:bool",
+    },
+    "Namespace": {1: "metadata:ObjectMeta"},
+    "ConfigMap": {
+        1: "metadata:ObjectMeta", 2: "data:map", 3: "binaryData:bytesmap", 4: "immutable:bool",
+    },
+    "Secret": {
+        1: "metadata:ObjectMeta", 2: "data:bytesmap", 3: "type", 4: "stringData:map",
+        5: "immutable:bool",
+    },
+    "ServiceAccount": {1: "metadata:ObjectMeta"},
+    "Role": {1: "metadata:ObjectMeta", 2: "*rules:PolicyRule"},
+    "ClusterRole": {1: "metadata:ObjectMeta", 2: "*rules:PolicyRule"},
+    "PolicyRule": {
+        1: "*verbs", 2: "*apiGroups", 3: "*resources", 4: "*resourceNames", 5: "*nonResourceURLs",
+    },
+    "RoleBinding": {1: "metadata:ObjectMeta", 2: "*subjects:Subject", 3: "roleRef:RoleRef"},
+    "ClusterRoleBinding": {1: "metadata:ObjectMeta", 2: "*subjects:Subject", 3: "roleRef:RoleRef"},
+    "Subject": {1: "kind", 2: "apiGroup", 3: "name", 4: "namespace"},
+    "RoleRef": {1: "apiGroup", 2: "kind", 3: "name"},
+    "Service": {1: "metadata:ObjectMeta", 2: "spec:ServiceSpec"},
+    "ServiceSpec": {
+        1: "*ports:ServicePort", 2: "selector:map", 3: "clusterIP", 4: "type", 10: "externalName",
+    },
+    "ServicePort": {
+        1: "name", 2: "protocol", 3: "port:int", 4: "targetPort:intorstring", 5: "nodePort:int",
+    },
+    "Deployment": {1: "metadata:ObjectMeta", 2: "spec:DeploymentSpec"},
+    "DeploymentSpec": {
+        1: "replicas:int", 2: "selector:LabelSelector", 3: "template:PodTemplateSpec",
+    },
+    "LabelSelector": {1: "matchLabels:map"},
+    "PodTemplateSpec": {1: "metadata:ObjectMeta", 2: "spec:PodSpec"},
+    "PodSpec": {2: "*containers:Container", 3: "restartPolicy"},
+    "Container": {
+        1: "name", 2: "image", 3: "*command", 4: "*args", 5: "workingDir",
+        6: "*ports:ContainerPort", 7: "*env:EnvVar",
+    },
+    "ContainerPort": {1: "name", 3: "containerPort:int", 4: "protocol"},
+    "EnvVar": {1: "name", 2: "value"},
+    "Job": {1: "metadata:ObjectMeta", 2: "spec:JobSpec"},
+    "JobSpec": {1: "parallelism:int", 2: "completions:int", 6: "template:PodTemplateSpec"},
+    "TokenRequest": {1: "metadata:ObjectMeta", 2: "spec:TokenRequestSpec"},
+    "TokenRequestSpec": {1: "*audiences", 4: "expirationSeconds:int"},
+    "SelfSubjectReview": {},
+    "SelfSubjectRulesReview": {2: "spec:RulesReviewSpec"},
+    "RulesReviewSpec": {1: "namespace"},
+    "SelfSubjectAccessReview": {2: "spec:AccessReviewSpec"},
+    "AccessReviewSpec": {
+        1: "resourceAttributes:ResourceAttributes",
+        2: "nonResourceAttributes:NonResourceAttributes",
+    },
+    "ResourceAttributes": {
+        1: "namespace", 2: "verb", 3: "group", 4: "version", 5: "resource", 6: "subresource",
+        7: "name",
+    },
+    "NonResourceAttributes": {1: "path", 2: "verb"},
+    "DeleteOptions": {
+        1: "gracePeriodSeconds:int", 2: "preconditions:Preconditions", 3: "orphanDependents:bool",
+        4: "propagationPolicy", 5: "*dryRun",
+    },
+    "Preconditions": {1: "uid", 2: "resourceVersion"},
+}  # fmt: skip
 
 
-def decode_review(body: bytes) -> Obj:
-    """A SelfSubjectReview or SelfSubjectAccessReview.
+def decode(body: bytes) -> Obj:
+    """The object in a protobuf body.
 
-    :raises ApiError: 400 when it is not one.
+    :raises ApiError: 400 when it is none, 415 for a kind that is not in the table.
     """
     if not body.startswith(_MAGIC):
         raise bad_request("the body is not Kubernetes protobuf")
     try:
-        envelope = _fields(body[len(_MAGIC) :])
-        types = _fields(envelope.get(1, b""))
-        obj: Obj = {
-            "apiVersion": types.get(1, b"").decode(),
-            "kind": types.get(2, b"").decode(),
-        }
-        spec = _fields(_fields(envelope.get(2, b"")).get(2, b""))
-        for number, name, names in (
-            (1, "resourceAttributes", _ATTRIBUTES),
-            (2, "nonResourceAttributes", _PATH),
-        ):
-            if number in spec:
-                found = _fields(spec[number])
-                values = {names[n]: found[n].decode() for n in found if n in names and found[n]}
-                obj.setdefault("spec", {})[name] = values
-    except (IndexError, UnicodeDecodeError) as error:
+        envelope = dict(_fields(body[len(_MAGIC) :]))
+        types = dict(_fields(_bytes(envelope.get(1, b""))))
+        kind = _bytes(types.get(2, b"")).decode()
+        if kind not in _MESSAGES:
+            raise ApiError(
+                415,
+                "UnsupportedMediaType",
+                f"objects of kind {kind} are not read from protobuf here: send them as JSON",
+            )
+        obj = _message(kind, _bytes(envelope.get(2, b"")))
+        return {"apiVersion": _bytes(types.get(1, b"")).decode(), "kind": kind, **obj}
+    except (IndexError, ValueError) as error:
         raise bad_request(f"the protobuf body cannot be read: {error}") from error
-    return obj
 
 
-def _fields(data: bytes) -> dict[int, bytes]:
-    """The length-delimited fields of a message (the last of each); others are skipped."""
-    found: dict[int, bytes] = {}
+def _message(name: str, data: bytes) -> Obj:
+    found: Obj = {}
+    table = _MESSAGES[name]
+    for number, raw in _fields(data):
+        if number not in table:
+            continue
+        field, _, kind = table[number].partition(":")
+        many = field.startswith("*")
+        field = field.lstrip("*")
+        if kind in ("map", "bytesmap"):
+            key, value = _entry(_bytes(raw), binary=kind == "bytesmap")
+            found.setdefault(field, {})[key] = value
+            continue
+        shown = _value(kind, raw)
+        if many:
+            found.setdefault(field, []).append(shown)
+        elif shown != "":
+            # Go writes empty strings, where JSON leaves them out.
+            found[field] = shown
+    return found
+
+
+def _value(kind: str, raw: bytes | int) -> Any:
+    if kind == "int":
+        return _signed(raw)
+    if kind == "bool":
+        return bool(raw)
+    if kind == "intorstring":
+        parts = dict(_fields(_bytes(raw)))
+        return _bytes(parts.get(3, b"")).decode() if parts.get(1) else _signed(parts.get(2, 0))
+    if kind:
+        return _message(kind, _bytes(raw))
+    return _bytes(raw).decode()
+
+
+def _signed(raw: bytes | int) -> int:
+    value = raw if isinstance(raw, int) else 0
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _bytes(raw: bytes | int) -> bytes:
+    if isinstance(raw, int):
+        raise ValueError("a number where a text should be")
+    return raw
+
+
+def _entry(data: bytes, *, binary: bool) -> tuple[str, str]:
+    parts = dict(_fields(data))
+    value = _bytes(parts.get(2, b""))
+    text = base64.b64encode(value).decode() if binary else value.decode()
+    return _bytes(parts.get(1, b"")).decode(), text
+
+
+def _fields(data: bytes) -> list[tuple[int, bytes | int]]:
+    """The fields of a message, in order: texts and messages as bytes, numbers as numbers."""
+    found: list[tuple[int, bytes | int]] = []
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
-        wire = tag & 7
-        if wire == 2:
+        wire, number = tag & 7, tag >> 3
+        if wire == 0:
+            value, position = _varint(data, position)
+            found.append((number, value))
+        elif wire == 2:
             size, position = _varint(data, position)
-            found[tag >> 3] = data[position : position + size]
+            if position + size > len(data):
+                raise ValueError("it ends too early")
+            found.append((number, data[position : position + size]))
             position += size
-        elif wire == 0:
-            _, position = _varint(data, position)
         else:
-            position += 8 if wire == 1 else 4
+            position += {1: 8, 5: 4}.get(wire, len(data))
     return found
 
 

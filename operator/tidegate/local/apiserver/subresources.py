@@ -261,7 +261,7 @@ def _evict(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePa
 def _token(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:
     """A new token for a service account; it is good until the server ends."""
     record = server.cluster.find(kind, path.namespace or "", path.name)
-    given = load_json(request.body) if media_type(request) in ("", "application/json") else {}
+    given = _token_request(request)
     seconds = int(((given or {}).get("spec") or {}).get("expirationSeconds") or 3600)
     token = secrets.token_urlsafe(32)
     name = f"system:serviceaccount:{record.namespace}:{record.name}"
@@ -285,15 +285,22 @@ def _token(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePa
     )
 
 
+def _token_request(request: HttpRequest) -> Obj:
+    if media_type(request) == protobuf.MEDIA:
+        return protobuf.decode(request.body)
+    try:
+        given = load_json(request.body) if request.body else {}
+    except ValueError as error:
+        raise bad_request(str(error)) from error
+    return given if isinstance(given, dict) else {}
+
+
 # Reviews
 
 
 def review(server: ApiServer, kind: Kind, request: HttpRequest, user: User) -> HttpResponse:
     """Answer who somebody is, or whether they may do something. Everybody known may, for now."""
-    if media_type(request) == protobuf.MEDIA:
-        obj = protobuf.decode_review(request.body)
-    else:
-        obj, _ = decode_object(request, kind)
+    obj, _ = decode_object(request, kind)
     answer: Obj = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {}}
     if "spec" in obj:
         answer["spec"] = obj["spec"]
