@@ -165,7 +165,7 @@ def _pruned(
     `applied` is every path of the configuration. Upstream looks at owned fields alone, so that an
     empty list in a map that was empty before goes and comes back with every second apply.
     """
-    if last is None or not last.fields:
+    if last is None or last.fields <= applied:
         return merged
     dropped = typed.named_members(schema, last.fields)
     # Emptied maps still count as there: what others put below them must find its way back.

@@ -52,7 +52,7 @@ _WEIGHT: dict[str, Any] = {
     "maximum": 1000000,
     "default": 1,
 }
-_DURATION = _text(64, pattern=r"^([0-9]{1,5}(h|m|s|ms)){1,4}$")
+_DURATION: dict[str, Any] = {"type": "string", "pattern": r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"}
 _HOSTNAME = _text(
     pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 )
@@ -127,7 +127,11 @@ _BACKEND = {
     **_SERVICE,
     "properties": {**_SERVICE["properties"], "weight": _WEIGHT, "filters": _list(_FILTER)},
 }
-_VALUE_MATCH = _object(
+_VALUE_QUERY_MATCH = {
+    **_VALUE_MATCH,
+    "properties": {**_VALUE_MATCH["properties"], "value": _text(1024)},
+}
+_MATCH = _object(
     "name value",
     type=_choice("Exact", "RegularExpression", default="Exact"),
     name=_HEADER_NAME,
@@ -142,7 +146,7 @@ _MATCH = _object(
         "default": {"type": "PathPrefix", "value": "/"},
     },
     headers=_map(_VALUE_MATCH, "name"),
-    queryParams=_map(_VALUE_MATCH, "name"),
+    queryParams=_map(_QUERY_MATCH, "name"),
     method=_choice("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"),
 )
 _RULE = _object(
@@ -151,12 +155,6 @@ _RULE = _object(
     filters=_list(_FILTER),
     backendRefs=_list(_BACKEND),
     timeouts=_object(request=_DURATION, backendRequest=_DURATION),
-    sessionPersistence=_object(
-        sessionName=_text(128),
-        absoluteTimeout=_DURATION,
-        idleTimeout=_DURATION,
-        type=_choice("Cookie", "Header", default="Cookie"),
-    ),
 )
 _HTTP_ROUTE = _object(
     "spec",
@@ -181,7 +179,7 @@ _HTTP_ROUTE = _object(
 _ALLOWED_NAMESPACES: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "from": _choice("All", "Selector", "Same", "None", default="Same"),
+        "from": _choice("All", "Selector", "Same", default="Same"),
         "selector": {
             "type": "object",
             "x-kubernetes-preserve-unknown-fields": True,
@@ -223,7 +221,7 @@ _GATEWAY = _object(
         ),
     ),
     status=_object(
-        addresses=_list(_ADDRESS),
+        addresses=_list({**_ADDRESS, "required": ["value"]}),
         conditions=_CONDITIONS,
         listeners=_map(
             _object(
