@@ -127,16 +127,16 @@ _BACKEND = {
     **_SERVICE,
     "properties": {**_SERVICE["properties"], "weight": _WEIGHT, "filters": _list(_FILTER)},
 }
-_VALUE_QUERY_MATCH = {
-    **_VALUE_MATCH,
-    "properties": {**_VALUE_MATCH["properties"], "value": _text(1024)},
-}
-_MATCH = _object(
+_VALUE_MATCH = _object(
     "name value",
     type=_choice("Exact", "RegularExpression", default="Exact"),
     name=_HEADER_NAME,
     value=_text(4096),
 )
+_QUERY_MATCH: dict[str, Any] = {
+    **_VALUE_MATCH,
+    "properties": {**_VALUE_MATCH["properties"], "value": _text(1024)},
+}
 _MATCH = _object(
     path={
         **_object(
