@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import orjson
 import pytest
 
 from tidegate.errors import Terminal
 from tidegate.kube.resources import DEPLOYMENTS, GATEWAYS, HTTPROUTES, SERVICES
 from tidegate.local.cluster.images import ImageTable, LocalEnvironment
-from tidegate.local.cluster.kubectl import as_input, kubectl_binary, run_kubectl
+from tidegate.local.cluster.kubectl import kubectl_binary, run_kubectl
 from tidegate.local.cluster.local import LocalCluster
 from tidegate.testing.gateway import free_port
 
@@ -62,7 +63,8 @@ async def kubectl(cluster: LocalCluster, *arguments: str, stdin: bytes = b"") ->
 
 
 async def apply(cluster: LocalCluster, *objects: Obj) -> None:
-    await kubectl(cluster, "apply", "-f", "-", stdin=as_input(objects))
+    documents = b"".join(b"---\n" + orjson.dumps(each) + b"\n" for each in objects)
+    await kubectl(cluster, "apply", "-f", "-", stdin=documents)
 
 
 def deployment(name: str, *, replicas: int = 1, image: str = "tests/python:1") -> Obj:

@@ -8,13 +8,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from ruamel.yaml import YAML
 
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 _TIMEOUT_S = 60.0
 
@@ -60,8 +59,3 @@ async def kustomize(binary: Path, folder: Path) -> list[dict[str, Any]]:
     """The objects of a kustomization, in the order in which they can be applied."""
     output = await run_kubectl(binary, "kustomize", str(folder))
     return [d for d in YAML(typ="safe", pure=True).load_all(output.decode()) if d]
-
-
-def as_input(objects: Iterable[dict[str, Any]]) -> bytes:
-    """Objects as one List, for `kubectl apply -f -`."""
-    return orjson.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 MANAGER = "tidegate-gateway"
 CLASS_NAME = "tidegate"
 _RESOURCES = (GATEWAYCLASSES, GATEWAYS, HTTPROUTES, SERVICES, ENDPOINTSLICES, NAMESPACES)
-_RETRY_S = 1.0
+_FIRST_RETRY_S = 0.02
+_LONGEST_RETRY_S = 2.0
 _REJECTED_RETRY_S = 10.0
 _log = logging.getLogger(__name__)
 
@@ -79,18 +80,26 @@ class GatewayController:
         await follow(self._client, resource, on_event=on_event, on_listed=on_listed)
 
     async def _serve(self) -> None:
-        retry: float | None = None
+        pause: float | None = None
+        failures = 0
+        rejected = False
         while True:
-            again = not await self._wait(retry)
+            changed = await self._wait(pause)
             # Before the first list of every kind, what is absent is only not known yet: to serve
             # that would take routes and endpoints away from requests in flight.
             if len(self._listed) < len(_RESOURCES):
                 continue
             try:
-                retry = await self._once(again=again and retry == _REJECTED_RETRY_S)
+                rejected = await self._once(again=rejected and not changed)
             except (KubeError, Unreachable) as error:
-                _log.warning("gateway will try again", extra={"fields": {"error": str(error)}})
-                retry = _RETRY_S
+                failures += 1
+                pause = min(_FIRST_RETRY_S * 2**failures, _LONGEST_RETRY_S)
+                if pause == _LONGEST_RETRY_S:
+                    # A few tries are usual: Envoy and the API server start at the same time.
+                    _log.warning("not served yet", extra={"fields": {"error": str(error)}})
+            else:
+                failures = 0
+                pause = _REJECTED_RETRY_S if rejected else None
 
     async def _wait(self, timeout: float | None) -> bool:
         """Wait for a change; False when the time was up first."""
@@ -102,7 +111,8 @@ class GatewayController:
         self._changed.clear()
         return True
 
-    async def _once(self, *, again: bool) -> float | None:
+    async def _once(self, *, again: bool) -> bool:
+        """Serve what is known now. Returns whether Envoy refused a part of it."""
         await self._ensure_class()
         translation = translate(self._snapshot(), root=self._root)
         outcome = await self._writer.push(translation.documents, again=again)
@@ -110,7 +120,7 @@ class GatewayController:
             fields = {"resource": name, "why": why}
             _log.warning("Envoy refused a resource", extra={"fields": fields})
         await self._report(translation, outcome.rejected)
-        return _REJECTED_RETRY_S if outcome.rejected else None
+        return bool(outcome.rejected)
 
     def _snapshot(self) -> Snapshot:
         classes, gateways, routes, services, slices, namespaces = (
