@@ -27,9 +27,8 @@ def run_in_container(launch: Launch, *, place: ContainerPlace) -> RunCommand:
         if not command:
             return 1, "no command"
         output = place.folder / f"exec-{id(asyncio.current_task()):x}.out"
-        process = await Process.start(
-            command, env=launch.env, directory=launch.directory, log=output
-        )
+        words = [launch.rewrite(str(word)) for word in command]
+        process = await Process.start(words, env=launch.env, directory=launch.directory, log=output)
         try:
             async with asyncio.timeout(timeout_s):
                 code = await process.wait()

@@ -85,6 +85,7 @@ class Preparation:
             command=[rewriter.rewrite(word) for word in command],
             env=env,
             directory=folder / working,
+            rewrite=rewriter.rewrite,
         )
 
     def _image(self, spec: Mapping[str, Any]) -> ImageEnvironment:

@@ -22,11 +22,15 @@ class Tell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Everything that a process needs: `env` is its whole environment."""
+    """Everything that a process needs: `env` is its whole environment.
+
+    `rewrite` turns the container's paths into this machine's, for commands that come later.
+    """
 
     command: Sequence[str]
     env: Mapping[str, str]
     directory: Path
+    rewrite: Callable[[str], str]
 
 
 type Prepare = Callable[[Mapping[str, Any]], Awaitable[Launch]]
