@@ -182,6 +182,28 @@ async def test_a_released_lease_is_taken_at_once(election: Election) -> None:
     assert not first.lease.held
 
 
+async def test_a_lease_is_released_though_a_renewal_was_cancelled_under_way(
+    election: Election,
+) -> None:
+    first = await election.join("first")
+    stored = await election.kube.user.get(LEASES, "operator", namespace="demo")
+    renewed = {**stored, "spec": {**stored["spec"], "renewTime": "2026-01-05T12:00:05.000000Z"}}
+    await election.kube.user.replace(LEASES, renewed, manager="the cancelled renewal")
+    await first.lease.release()
+
+    assert (await election.stored())["holderIdentity"] == ""
+
+
+async def test_anothers_lease_is_not_released(election: Election) -> None:
+    first = await election.join("first")
+    taken = await election.kube.user.get(LEASES, "operator", namespace="demo")
+    taken["spec"]["holderIdentity"] = "thief"
+    await election.kube.user.replace(LEASES, taken, manager="thief")
+    await first.lease.release()
+
+    assert (await election.stored())["holderIdentity"] == "thief"
+
+
 async def test_a_suspended_machine_finds_its_lease_gone(election: Election) -> None:
     first = await election.join("first")
     election.clock.jump(3600)

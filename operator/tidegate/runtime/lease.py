@@ -100,7 +100,14 @@ class Lease:
         if held is None:
             return
         try:
-            await self._write(held, holder="", duration_s=1.0)
+            try:
+                await self._write(held, holder="", duration_s=1.0)
+            except Conflict:
+                # A renewal was cancelled under way, after the server had stored it.
+                current = await self._client.get(LEASES, self._name, namespace=self._namespace)
+                if current.get("spec", {}).get("holderIdentity") != self.identity:
+                    return
+                await self._write(current, holder="", duration_s=1.0)
             log.info("lease released", lease=self._name)
         except KubeError as error:
             log.warning("lease was not released", lease=self._name, error=str(error))

@@ -87,6 +87,10 @@ class Harness:
         self.controllers = list(self._build(self.context))
         self._watched = connect(self.controllers, self.cache)
 
+    async def close(self) -> None:
+        """Close what the build opened (`context.exit_stack`)."""
+        await self.context.exit_stack.aclose()
+
     @contextmanager
     def stale(self) -> Iterator[None]:
         """Deliver no events inside: reconcilers see the world as it was."""
