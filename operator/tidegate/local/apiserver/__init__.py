@@ -1,11 +1,11 @@
 """The embedded Kubernetes API server: `ApiServer` without HTTP, and `serve` in front of it.
 
-    api = ApiServer(Store.open(path), users={token: User("admin", ("system:masters",))})
-    await api.start()
-    running = await serve(api, host="127.0.0.1", port=0, cert=cert, key=key)
-    ...
-    await running.close()
-    await api.stop()
+api = ApiServer(Store.open(path), users={token: User("admin", ("system:masters",))})
+await api.start()
+running = await serve(api, host="127.0.0.1", port=0, cert=cert, key=key)
+...
+await running.close()
+await api.stop()
 """
 
 from __future__ import annotations

@@ -204,12 +204,9 @@ def list_answer(cluster: Cluster, kind: Kind, form: Form, page: Page) -> HttpRes
 
 
 def _list_body(cluster: Cluster, kind: Kind, meta: Obj, page: Page) -> bytes:
-    head = orjson.dumps(
-        {"kind": kind.listing, "apiVersion": kind.api_version, "metadata": meta}
-    )
+    head = orjson.dumps({"kind": kind.listing, "apiVersion": kind.api_version, "metadata": meta})
     if kind.is_view:
         items = [orjson.dumps(cluster.shown(kind, r)) for r in page.records]
     else:
         items = [r.body for r in page.records]
     return b"".join((head[:-1], b',"items":[', b",".join(items), b"]}"))
-

@@ -91,9 +91,7 @@ def _workloads() -> list[Kind]:
 
 def _network() -> list[Kind]:
     group = "gateway.networking.k8s.io"
-    gateway = partial(
-        _kind, group, "v1", categories=("gateway-api",), status=True, generation=True
-    )
+    gateway = partial(_kind, group, "v1", categories=("gateway-api",), status=True, generation=True)
     return [
         gateway("GatewayClass", "gatewayclasses", short_names=("gc",), namespaced=False),
         gateway("Gateway", short_names=("gtw",)),

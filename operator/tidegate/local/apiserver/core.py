@@ -157,4 +157,3 @@ class ApiServer:
             verb = routes.verb_of(request.method, path, watch=watching) or verb
         key = (user.name if user else "", verb, resource, status)
         self.requests[key] = self.requests.get(key, 0) + 1
-

@@ -49,10 +49,11 @@ def problems(obj: Obj, old: Obj | None) -> list[Obj]:
     if old is not None and spec == old.get("spec"):
         return []
     names = spec.get("names") or {}
-    found: list[Obj] = []
-    for field in ("plural", "kind"):
-        if not names.get(field):
-            found.append(cause(f"spec.names.{field}", "FieldValueRequired", "Required value"))
+    found = [
+        cause(f"spec.names.{field}", "FieldValueRequired", "Required value")
+        for field in ("plural", "kind")
+        if not names.get(field)
+    ]
     if not spec.get("group"):
         found.append(cause("spec.group", "FieldValueRequired", "Required value"))
     if found:

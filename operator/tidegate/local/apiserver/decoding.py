@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.errors import ApiError, bad_request, unsupported_media

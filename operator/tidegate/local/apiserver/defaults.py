@@ -127,7 +127,10 @@ def job(obj: Obj) -> None:
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
     _fill(spec, {"parallelism": 1, "backoffLimit": 6, "completionMode": "NonIndexed"})
-    _fill(spec, {"suspend": False, "manualSelector": False, "podReplacementPolicy": "TerminatingOrFailed"})
+    _fill(
+        spec,
+        {"suspend": False, "manualSelector": False, "podReplacementPolicy": "TerminatingOrFailed"},
+    )
     _template(spec)
     uid = obj["metadata"].get("uid")
     if uid and not spec["manualSelector"] and "selector" not in spec:
@@ -172,7 +175,9 @@ def horizontal_pod_autoscaler(obj: Obj) -> None:
 
 def namespace(obj: Obj) -> None:
     """A Namespace."""
-    obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
+    obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"][
+        "name"
+    ]
 
 
 def persistent_volume_claim(obj: Obj) -> None:

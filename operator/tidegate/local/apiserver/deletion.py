@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import crdrules
 from tidegate.local.apiserver.errors import ApiError, conflict, resource_details
-from tidegate.local.apiserver.options import DeleteOptions
 
 if TYPE_CHECKING:
     from tidegate.local.apiserver.cluster import Cluster
     from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.apiserver.messages import Obj
+    from tidegate.local.apiserver.options import DeleteOptions
     from tidegate.local.apiserver.store import Record
 
 ORPHAN = "orphan"
@@ -127,9 +127,7 @@ def _store(cluster: Cluster, kind: Kind, obj: Obj, options: DeleteOptions) -> Ob
     return cluster.store.put(kind.collection, obj).decode()
 
 
-def _delete_namespace(
-    cluster: Cluster, kind: Kind, obj: Obj, options: DeleteOptions
-) -> Deleted:
+def _delete_namespace(cluster: Cluster, kind: Kind, obj: Obj, options: DeleteOptions) -> Deleted:
     meta = obj["metadata"]
     if meta["name"] in PROTECTED_NAMESPACES:
         raise ApiError(

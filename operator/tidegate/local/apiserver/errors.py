@@ -134,7 +134,9 @@ def forbidden(kind: Kind, name: str, why: str, causes: list[Obj] | None = None) 
     details = resource_details(name, kind.group, kind.plural)
     if causes:
         details["causes"] = causes
-    return ApiError(403, "Forbidden", f'{kind.qualified} "{name}" is forbidden: {why}', details=details)
+    return ApiError(
+        403, "Forbidden", f'{kind.qualified} "{name}" is forbidden: {why}', details=details
+    )
 
 
 def method_not_allowed(kind: Kind, verb: str) -> ApiError:

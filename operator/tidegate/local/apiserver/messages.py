@@ -6,9 +6,11 @@ client or by the aiohttp front alike.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
 
 # Every Kubernetes object is a plain JSON object here.
 Obj = dict[str, Any]

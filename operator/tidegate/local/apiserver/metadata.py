@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tidegate.local.apiserver.decoding import json_type
 from tidegate.local.apiserver.errors import cause, invalid_value
 
 if TYPE_CHECKING:
@@ -100,31 +101,38 @@ def carry_over(metadata: Obj, old: Obj) -> None:
 def type_error(metadata: Obj) -> str:
     """What is wrong with the JSON types in metadata, in Go's words; empty when nothing is."""
     for field in ("labels", "annotations"):
-        value = metadata.get(field)
-        if value is None:
-            continue
+        value = metadata.get(field) or {}
         if not isinstance(value, dict):
-            return f"json: cannot unmarshal {_go(value)} into Go struct field ObjectMeta.metadata.{field} of type map[string]string"
+            return _mistyped(value, field, "map[string]string")
         for item in value.values():
             if item is not None and not isinstance(item, str):
-                return f"json: cannot unmarshal {_go(item)} into Go struct field ObjectMeta.metadata.{field} of type string"
+                return _mistyped(item, field, "string")
     for field in ("name", "generateName", "namespace", "resourceVersion", "uid"):
         value = metadata.get(field)
         if value is not None and not isinstance(value, str):
-            return f"json: cannot unmarshal {_go(value)} into Go struct field ObjectMeta.metadata.{field} of type string"
-    for field, item_type in (("finalizers", str), ("ownerReferences", dict), ("managedFields", dict)):
-        value = metadata.get(field)
-        if value is None:
-            continue
-        if not isinstance(value, list) or any(not isinstance(i, item_type) for i in value):
-            return f"json: cannot unmarshal {_go(value)} into Go struct field ObjectMeta.metadata.{field} of type []{'string' if item_type is str else 'object'}"
+            return _mistyped(value, field, "string")
+    for field, wanted, word in _LISTS:
+        value = metadata.get(field) or []
+        if not isinstance(value, list):
+            return _mistyped(value, field, f"[]{word}")
+        for item in value:
+            if not isinstance(item, wanted):
+                return _mistyped(item, field, word)
     return ""
 
 
-def _go(value: Any) -> str:
-    from tidegate.local.apiserver.decoding import json_type
+_LISTS = (
+    ("finalizers", str, "string"),
+    ("ownerReferences", dict, "v1.OwnerReference"),
+    ("managedFields", dict, "v1.ManagedFieldsEntry"),
+)
 
-    return json_type(value)
+
+def _mistyped(value: Any, field: str, wanted: str) -> str:
+    return (
+        f"json: cannot unmarshal {json_type(value)} into Go struct field "
+        f"ObjectMeta.metadata.{field} of type {wanted}"
+    )
 
 
 def problems(kind: Kind, obj: Obj, *, old: Obj | None) -> list[Obj]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 INITIAL = ("default", "kube-node-lease", "kube-public", "kube-system")
 _ACCOUNTS = "/serviceaccounts"
 _FINALIZER = "kubernetes"
+_FINISHED = "All content-preserving finalizers finished"
 _MANAGER = "kube-controller-manager"
 
 
@@ -131,7 +132,7 @@ class NamespaceLifeCycle:
                             remaining),
             self._condition(obj, "NamespaceFinalizersRemaining", bool(finalizers),
                             "SomeFinalizersRemain" if finalizers else "ContentHasNoFinalizers",
-                            waiting if finalizers else "All content-preserving finalizers finished"),
+                            waiting if finalizers else _FINISHED),
         ]  # fmt: skip
         if obj["status"].get("conditions") != conditions:
             old = {**obj, "status": dict(obj["status"])}

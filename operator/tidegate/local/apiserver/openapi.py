@@ -70,9 +70,7 @@ class OpenApi:
     def _hash(self, group: str, version: str) -> str:
         return self._made(group, version)[1]
 
-    def _document(
-        self, request: HttpRequest, path: str, group: str, version: str
-    ) -> HttpResponse:
+    def _document(self, request: HttpRequest, path: str, group: str, version: str) -> HttpResponse:
         if not self._registry.has_version(group, version):
             raise PlainNotFound
         body, tag = self._made(group, version)

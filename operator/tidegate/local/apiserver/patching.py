@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.apiserver import machinery
-from tidegate.local.apiserver.decoding import load_json, load_yaml, media_type
+from tidegate.local.apiserver.decoding import json_type, load_json, load_yaml, media_type
 from tidegate.local.apiserver.errors import (
     bad_request,
     generic_invalid,
@@ -64,7 +64,10 @@ def patched(media: str, obj: Obj, request: HttpRequest, kind: Kind) -> Obj:
     if media == JSON:
         result = machinery.json_patch(obj, patch)
     elif not isinstance(patch, dict):
-        raise bad_request(f"error decoding patch: json: cannot unmarshal {_go(patch)} into Go value of type map[string]interface {{}}")
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {json_type(patch)} into Go value of "
+            "type map[string]interface {}"
+        )
     elif media == MERGE:
         result = machinery.merge_patch(obj, patch)
     else:
@@ -72,12 +75,6 @@ def patched(media: str, obj: Obj, request: HttpRequest, kind: Kind) -> Obj:
     if not isinstance(result, dict):
         raise generic_invalid()
     return result
-
-
-def _go(value: Any) -> str:
-    from tidegate.local.apiserver.decoding import json_type
-
-    return json_type(value)
 
 
 def configuration(request: HttpRequest, kind: Kind) -> Obj:
@@ -116,7 +113,7 @@ def relevant(config: Obj, kind: Kind, subresource: str) -> Obj:
     metadata = config["metadata"]
     if subresource == "status":
         identity = {k: v for k, v in metadata.items() if k in _IDENTITY}
-        kept = {k: config[k] for k in ("apiVersion", "kind", "status") if k in config}
+        kept: Obj = {k: config[k] for k in ("apiVersion", "kind", "status") if k in config}
         return {**kept, "metadata": identity}
     if kind.status:
         config.pop("status", None)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tidegate.local.apiserver.errors import ApiError, bad_request, expired, internal, invalid_options
+from tidegate.local.apiserver.errors import (
+    ApiError,
+    bad_request,
+    expired,
+    internal,
+    invalid_options,
+)
 from tidegate.local.apiserver.options import is_true
 from tidegate.local.apiserver.selectors import (
     FieldSelector,
@@ -102,7 +108,9 @@ class Page:
     remaining: int | None = None
 
 
-def list_page(cluster: Cluster, kind: Kind, namespace: str | None, query: Mapping[str, str]) -> Page:
+def list_page(
+    cluster: Cluster, kind: Kind, namespace: str | None, query: Mapping[str, str]
+) -> Page:
     """The records that a list asks for.
 
     :raises ApiError: 400 or 422 for bad options, 410 for revisions that are no longer kept, 504
@@ -133,9 +141,7 @@ def _limit(text: str) -> int:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
-def _start(
-    cluster: Cluster, kind: Kind, query: Mapping[str, str], token: str
-) -> tuple[str, int]:
+def _start(cluster: Cluster, kind: Kind, query: Mapping[str, str], token: str) -> tuple[str, int]:
     """Where to begin, and at which revision."""
     version = query.get("resourceVersion", "")
     match = query.get("resourceVersionMatch", "")

@@ -179,9 +179,7 @@ def _delete_all(
     return answering.list_answer(cluster, kind, form, page)
 
 
-def watch(
-    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath
-) -> HttpResponse:
+def watch(cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:
     """A stream of changes."""
     form = answering.form_of(request, watch=True)
     query = dict(request.query)

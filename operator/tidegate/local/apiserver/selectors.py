@@ -90,7 +90,11 @@ def parse_labels(text: str) -> LabelSelector:
         requirements.append(requirement)
         if position < len(tokens):
             if tokens[position] != ",":
-                raise bad_request(f"unable to parse requirement: found '{tokens[position]}', expected: ',' or 'end of string'")
+                found = tokens[position]
+                raise bad_request(
+                    f"unable to parse requirement: found '{found}', expected: ',' or "
+                    "'end of string'"
+                )
             position += 1
     return LabelSelector(tuple(requirements))
 

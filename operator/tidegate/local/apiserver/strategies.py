@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import crdrules
-from tidegate.local.apiserver.eventviews import complete_event
 from tidegate.local.apiserver.errors import cause, invalid_value
+from tidegate.local.apiserver.eventviews import complete_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,6 +273,4 @@ def decode_problem(kind: Kind, obj: Obj) -> str:
 def _time_problem(text: str) -> str:
     seconds = _SECONDS.match(text)
     rest, wanted = (text[seconds.end() :], ".000000") if seconds else (text, "2006")
-    return (
-        f'parsing time "{text}" as "{_MICRO_LAYOUT}": cannot parse "{rest}" as "{wanted}"'
-    )
+    return f'parsing time "{text}" as "{_MICRO_LAYOUT}": cannot parse "{rest}" as "{wanted}"'

@@ -52,8 +52,10 @@ _TABLES: dict[str, tuple[str, Cells]] = {
     "endpoints": ("Name|Endpoints|Age", core.endpoints),
     "namespaces": ("Name|Status|Age", cluster.namespace),
     "nodes": (
-        "Name|Status|Roles|Age|Version|+Internal-IP|+External-IP|+OS-Image|+Kernel-Version|"
-        "+Container-Runtime",
+        (
+            "Name|Status|Roles|Age|Version|+Internal-IP|+External-IP|+OS-Image|+Kernel-Version|"
+            "+Container-Runtime"
+        ),
         cluster.node,
     ),
     "events": (
@@ -61,8 +63,10 @@ _TABLES: dict[str, tuple[str, Cells]] = {
         cluster.event,
     ),
     "persistentvolumeclaims": (
-        "Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|"
-        "+VolumeMode",
+        (
+            "Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|"
+            "+VolumeMode"
+        ),
         core.claim,
     ),
     "deployments.apps": (

@@ -64,11 +64,7 @@ def _restarts(status: Obj, now: datetime) -> str:
 def _pod_state(obj: Obj) -> str:
     status = obj.get("status") or {}
     state = status.get("reason") or status.get("phase") or "Unknown"
-    begun = _init_state(obj)
-    if begun:
-        state = begun
-    else:
-        state = _container_state(status) or state
+    state = _init_state(obj) or _container_state(status) or state
     if obj["metadata"].get("deletionTimestamp"):
         return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
     return str(state)

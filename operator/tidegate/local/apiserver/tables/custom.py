@@ -39,7 +39,10 @@ def columns(kind: Kind) -> list[Obj]:
     """The column definitions."""
     if not kind.columns:
         word = "Age" if kind.custom else "Created At"
-        return [NAME, {"name": word, "type": "date", "format": "", "description": CREATED, "priority": 0}]
+        return [
+            NAME,
+            {"name": word, "type": "date", "format": "", "description": CREATED, "priority": 0},
+        ]
     return [
         NAME,
         *(

@@ -74,7 +74,11 @@ def controller_revision(obj: Obj, now: datetime) -> list[Any]:
         if reference.get("controller"):
             group = str(reference.get("apiVersion", "")).rpartition("/")[0]
             kind = str(reference.get("kind", "")).lower()
-            owner = f"{kind}.{group}/{reference.get('name')}" if group else f"{kind}/{reference.get('name')}"
+            owner = (
+                f"{kind}.{group}/{reference.get('name')}"
+                if group
+                else f"{kind}/{reference.get('name')}"
+            )
     return [obj["metadata"]["name"], owner, obj.get("revision") or 0, since(obj, now)]
 
 
