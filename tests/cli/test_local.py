@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import orjson
 import pytest
@@ -11,9 +17,6 @@ from typer.testing import CliRunner
 from tidegate.cli.local import app
 from tidegate.errors import Terminal
 from tidegate.local.cluster.state import StateDir, make_plan
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -65,3 +68,52 @@ def test_an_unknown_log_is_told_with_the_known_ones(state: StateDir) -> None:
     (state.logs / "envoy.log").touch()
     with pytest.raises(Terminal, match="there are: envoy"):
         CliRunner().invoke(app, ["logs", "nothing"], catch_exceptions=False)
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(240)
+def test_a_cluster_goes_up_twice_survives_its_supervisor_and_goes_down(tmp_path: Path) -> None:
+    def tidegate(*arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "tidegate", "local", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={
+                **os.environ,
+                "TIDEGATE_HOME": str(tmp_path),
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
+        )
+        assert done.returncode == code, done.stderr
+        # Progress is for terminals: elsewhere there is none.
+        assert code != 0 or done.stderr == ""
+        return done.stdout
+
+    try:
+        assert "cluster local is up" in tidegate("up")
+        assert "was up already" in tidegate("up")
+        found = orjson.loads(tidegate("status", "-o", "json"))
+        assert found["ready"] is True
+        assert set(found["parts"]) == {"apiserver", "workloads", "gateway", "metrics", "node"}
+        assert stat.S_IMODE(Path(found["kubeconfig"]).stat().st_mode) == 0o600
+
+        os.kill(found["pid"], signal.SIGKILL)
+        assert "is not up" in tidegate("status", code=3)
+        assert "cluster local is up" in tidegate("up")
+        again = orjson.loads(tidegate("status", "-o", "json"))
+        assert (again["server"], again["prometheus"]) == (found["server"], found["prometheus"])
+        assert tidegate("logs", "prometheus") is not None
+    finally:
+        assert tidegate("down", "--delete") == "cluster local is down\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_says_why(state: StateDir) -> None:
+    port = make_plan(state, name="local").api_port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        with pytest.raises(Terminal, match=f"port {port} of the API server .*--port"):
+            CliRunner().invoke(app, ["up", "--no-operator"], catch_exceptions=False)
