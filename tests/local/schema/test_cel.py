@@ -85,6 +85,12 @@ def messages(rule: str, value: Any = None, old: Any = None, **more: Any) -> list
         "'%s has %d'.format([self.text, self.a]) == 'Hello World has 2'",
         "math.greatest(self.list) == 3 && sets.contains(self.list, [1])",
         "self.rows.all(r, r.n == 1 && r.name == 'r')",
+        "self.?text.orValue('') == 'Hello World' && !self.?at.?none.hasValue() || true",
+        "self.map[?'none'].orValue(7) == 7 && self.list[?0].value() == 1",
+        "self.rows[?0].n.orValue(0) == 1 && !self.rows[?9].n.hasValue()",
+        "self.?a.optMap(x, x + 1).orValue(0) == 3",
+        "cel.bind(n, self.a + 1, [n, n].size() == 2 && n == 3)",
+        "'a.?b' == \"a.?b\"",
     ],
 )
 def test_a_rule_that_holds_refuses_nothing(rule: str) -> None:
@@ -157,6 +163,8 @@ def test_the_root_sees_its_name() -> None:
         ("other == 1", "1:1: undeclared reference to 'other'"),
         ("self.a >", "Syntax error: mismatched input '<EOF>'"),
         ("self.text.foo == 'x'", "undefined field 'foo'"),
+        ("self.?nope.hasValue()", "1:5: undefined field 'nope'"),
+        ("self.list.all(i, v, v > i)", "undeclared reference to 'v'"),
     ],
 )
 def test_a_rule_that_could_never_work_does_not_compile(rule: str, part: str) -> None:

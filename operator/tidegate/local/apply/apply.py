@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tidegate.local.apply import managed, ownership, typed
+from tidegate.local.apply import fitting, managed, ownership, typed
 from tidegate.local.apply.errors import ApplyRefused
 from tidegate.local.apply.update import live_if_same, update_managed
 from tidegate.local.schema.metadata import with_metadata
@@ -55,9 +55,8 @@ def apply(
     """What the server stores when `manager` applies `config`.
 
     `live` is None when the object does not exist; then the caller sets uid and its like on the
-    result. `schema` None means that fields are deduced. `ignored` are paths of the configuration
-    that this endpoint does not write (`("f:status",)` for a kind with a status subresource); by
-    default nothing on the main resource, and everything but `status` on the status subresource.
+    result. `schema` None means that fields are deduced. `ignored` are paths that this endpoint does
+    not write (`("f:status",)`); by default none, but all except `status` on that subresource.
 
     :raises ApplyConflict: others own what would change, and `force` is not set.
     :raises ApplyRefused: the configuration does not fit the schema or the request.
@@ -77,9 +76,10 @@ def apply(
     owners.entries[owner] = _applied(members, api_version, last)
     merged = _pruned(whole, merged, owners, last, typed.every_path(whole, config))
     ownership.take(whole, base, merged, owners, owner, force=force)
-    same = merged == base and live is not None
-    mine = _applied(members, api_version, last) if same else _stamped(members, api_version, now)
-    owners.put(owner, mine)
+    if live is None or merged != base:
+        owners.put(owner, _stamped(members, api_version, now))
+    else:
+        owners.put(owner, _applied(members, api_version, last))
     result = live_if_same(live, managed.written(merged, owners))
     return ApplyResult(result, changed=live is None or result != live)
 
@@ -112,7 +112,7 @@ def _check_request(config: dict[str, Any], api_version: str) -> None:
 
 def _check_typed(schema: Schema, config: dict[str, Any]) -> None:
     try:
-        typed.check(schema, config)
+        fitting.check(schema, config)
     except ApplyRefused as error:
         metadata = config.get("metadata") or {}
         where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"

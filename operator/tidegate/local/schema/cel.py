@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.local.schema import causes
 from tidegate.local.schema.cel_functions import base_context
+from tidegate.local.schema.cel_tokens import desugared
 from tidegate.local.schema.cel_values import to_cel
 from tidegate.local.schema.engine import engine
 from tidegate.local.schema.listing import correlated
@@ -65,7 +66,7 @@ def program(expression: str) -> Any:
 
     :raises ValueError: it is no CEL expression; the text says where.
     """
-    return engine().compile(expression)
+    return engine().compile(desugared(expression))
 
 
 _known: OrderedDict[int, tuple[dict[str, Any], bool]] = OrderedDict()

@@ -8,12 +8,12 @@ variables) that the schema does not declare. Wrong operand types are found when 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.schema import cel
 from tidegate.local.schema.causes import Problem, compact, invalid_unshown, required
 from tidegate.local.schema.cel_functions import function_names
+from tidegate.local.schema.cel_tokens import Token, closing, tokens_of
 from tidegate.local.schema.cel_values import properties_of
 
 if TYPE_CHECKING:
@@ -90,24 +90,12 @@ _TYPE_NAMES = frozenset(
     ]
 )
 _MACROS = frozenset(("all", "exists", "exists_one", "map", "filter"))
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*)|(?P<text>[rRbB]{0,2}(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))
-    |(?P<number>\d[\w.]*)|(?P<name>[A-Za-z_]\w*)|(?P<sign>.)""",
-    re.VERBOSE | re.DOTALL,
-)
 _REASONS = (
     "FieldValueInvalid",
     "FieldValueForbidden",
     "FieldValueRequired",
     "FieldValueDuplicate",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
 
 
 def check_rules(schema: dict[str, Any], path: str, *, root: bool, fixed: bool) -> list[Problem]:
@@ -188,11 +176,7 @@ def compile_error(expression: str, schema: dict[str, Any], *, root: bool = False
         _, _, detail = str(error).partition("': ")
         # cel-go indents the quoted source by one blank more than our engine.
         return re.sub(r"(?m)^\| ", " | ", detail or str(error))
-    tokens = [
-        _Token(str(found.lastgroup), found.group(), found.start())
-        for found in _TOKEN.finditer(expression)
-        if found.lastgroup != "space"
-    ]
+    tokens = tokens_of(expression)
     macro_names = _macro_names(tokens)
     for name in program.variables():
         if name not in {"self", "oldSelf"} | macro_names | _TYPE_NAMES:
@@ -209,7 +193,7 @@ def _undeclared(name: str) -> str:
     return f"undeclared reference to '{name}' (in container '')"
 
 
-def _macro_names(tokens: list[_Token]) -> set[str]:
+def _macro_names(tokens: list[Token]) -> set[str]:
     return {
         tokens[index + 2].text
         for index, token in enumerate(tokens[:-2])
@@ -217,7 +201,7 @@ def _macro_names(tokens: list[_Token]) -> set[str]:
     }
 
 
-def _first(tokens: list[_Token], name: str) -> int:
+def _first(tokens: list[Token], name: str) -> int:
     last = name.rpartition(".")[2]
     return next((token.at for token in tokens if token.text == last), 0)
 
@@ -231,7 +215,7 @@ def _located(expression: str, at: int, text: str) -> str:
 
 
 def _undefined_field(
-    expression: str, tokens: list[_Token], schema: dict[str, Any], *, root: bool
+    expression: str, tokens: list[Token], schema: dict[str, Any], *, root: bool
 ) -> str | None:
     """The first field in the expression that the schema does not declare."""
     top = {**schema, "properties": properties_of(schema, root=root)} if root else schema
@@ -253,7 +237,7 @@ def _undefined_field(
     return None
 
 
-def _optional(tokens: list[_Token], index: int) -> bool:
+def _optional(tokens: list[Token], index: int) -> bool:
     """Whether `oldSelf` is used as an optional (`oldSelf.orValue(…)`), which has no fields."""
     return [one.text for one in tokens[index + 1 : index + 2]] == ["."] and [
         one.text for one in tokens[index + 3 : index + 4]
@@ -261,7 +245,7 @@ def _optional(tokens: list[_Token], index: int) -> bool:
 
 
 def _follow(
-    tokens: list[_Token],
+    tokens: list[Token],
     index: int,
     node: dict[str, Any] | None,
     scopes: list[tuple[int, str, dict[str, Any] | None]],
@@ -270,12 +254,21 @@ def _follow(
     while node is not None and index < len(tokens):
         if tokens[index].text == "[":
             node = _element(node)
-            index = _closing(tokens, index) + 1
+            index = closing(tokens, index) + 1
+        elif [token.text for token in tokens[index : index + 2]] == [".", "?"]:
+            # An optional selection names a declared field all the same.
+            name = tokens[index + 2].text if index + 2 < len(tokens) else ""
+            if not _closed(node):
+                return None
+            below = properties_of(node).get(name)
+            if below is None:
+                return tokens[index].at, name
+            node, index = below, index + 3
         elif tokens[index].text == "." and index + 1 < len(tokens):
             name = tokens[index + 1].text
             if index + 2 < len(tokens) and tokens[index + 2].text == "(":
                 if name in _MACROS:
-                    end = _closing(tokens, index + 2)
+                    end = closing(tokens, index + 2)
                     scopes.append((end, tokens[index + 3].text, _bound(node)))
                 return None
             if not _closed(node):
@@ -305,15 +298,3 @@ def _bound(node: dict[str, Any]) -> dict[str, Any] | None:
     """What a macro variable is: an item of a list; for a map it is a key, without fields."""
     items = node.get("items")
     return items if isinstance(items, dict) else None
-
-
-def _closing(tokens: list[_Token], index: int) -> int:
-    depth = 0
-    for position in range(index, len(tokens)):
-        if tokens[position].text in {"(", "[", "{"}:
-            depth += 1
-        elif tokens[position].text in {")", "]", "}"}:
-            depth -= 1
-            if depth == 0:
-                return position
-    return len(tokens)

@@ -171,7 +171,31 @@ def _format(template: str, values: Sequence[Any]) -> str:
     return re.sub(r"%%|%(\.\d+)?([sdfexXob])", fill, template)
 
 
+def _opt_select(value: Any, name: Any) -> Any:
+    """A member or item as an optional; of an optional, of what it holds."""
+    optional = engine().OptionalValue
+    if isinstance(value, optional):
+        if not value.has_value():
+            return value
+        value = value.value()
+    found = name in value if isinstance(value, dict) else 0 <= name < len(value)
+    return optional.of(value[name]) if found else optional.none()
+
+
+def _opt_list(value: Any) -> list[Any]:
+    return [value.value()] if value.has_value() else []
+
+
+def _opt_first(items: list[Any]) -> Any:
+    optional = engine().OptionalValue
+    return optional.of(items[0]) if items else optional.none()
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "optSelect": _opt_select,
+    "optIndex": _opt_select,
+    "optList": _opt_list,
+    "optFirst": _opt_first,
     "isSorted": _is_sorted,
     "indexOf": _index_of,
     "lastIndexOf": _last_index_of,
