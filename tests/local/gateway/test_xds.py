@@ -13,6 +13,7 @@ import pytest
 from tidegate.local.gateway.admin import EnvoyAdmin
 from tidegate.local.gateway.envoy import envoy_binary, envoy_command
 from tidegate.local.gateway.envoy_docs import LATENCY_BUCKETS_MS
+from tidegate.local.gateway.last_good import LastGood
 from tidegate.local.gateway.snapshot import Snapshot
 from tidegate.local.gateway.translate import translate
 from tidegate.local.gateway.xds import Outcome, XdsWriter
@@ -46,17 +47,20 @@ class Edge:
     port: int
     backends: dict[str, NamedBackend]
 
-    async def serve(
+    def snapshot(
         self, *routes: Obj, gateways: tuple[Obj, ...] = (), services: tuple[Obj, ...] = ()
-    ) -> Outcome:
+    ) -> Snapshot:
         slices = tuple(endpoint_slice(n, b.port) for n, b in self.backends.items())
-        snapshot = Snapshot(
+        return Snapshot(
             gateway_classes=(gateway_class(),),
             gateways=gateways or (gateway(port=self.port),),
             routes=routes,
             services=services or tuple(service(n) for n in self.backends),
             slices=slices,
         )
+
+    async def serve(self, *routes: Obj, **more: tuple[Obj, ...]) -> Outcome:
+        snapshot = self.snapshot(*routes, **more)
         return await self.writer.push(translate(snapshot, root=self.root).documents)
 
     async def get(self, path: str = "/", **headers: str) -> tuple[int, str]:
@@ -268,6 +272,40 @@ async def test_a_table_that_envoy_rejects_is_told_and_the_old_one_goes_on(edge: 
         assert await edge.get() == (200, "a")
     assert (await edge.serve(http_route(to(backend_ref("b"))))).rejected == {}
     assert await edge.get() == (200, "b")
+
+
+async def test_a_rejected_route_is_held_and_freezes_nobody_else(edge: Edge) -> None:
+    last_good = LastGood(edge.writer, root=edge.root)
+    match: Obj = {"path": {"type": "PathPrefix", "value": "/x"}}
+
+    def mine(generation: int, to_name: str, pattern: str | None = None) -> Obj:
+        path = {"type": "RegularExpression", "value": pattern} if pattern else match["path"]
+        route = http_route(to(backend_ref(to_name), matches=[{"path": path}]), name="mine")
+        route["metadata"]["generation"] = generation
+        return route
+
+    def neighbour(generation: int, to_name: str) -> Obj:
+        route = http_route(to(backend_ref(to_name)), name="neighbour")
+        route["metadata"]["generation"] = generation
+        return route
+
+    async def serve(*routes: Obj) -> dict[str, str]:
+        served = await last_good.serve(edge.snapshot(*routes), again=False)
+        assert served.rejected == {}
+        return dict(served.held)
+
+    assert await serve(mine(1, "a"), neighbour(1, "b")) == {}
+    # Both change at once, one of them to what Envoy refuses.
+    held = await serve(mine(2, "b", "/x{2000}"), neighbour(2, "a"))
+    assert held.keys() == {"uid-mine"}
+    assert await edge.get("/x") == (200, "a")
+    assert await edge.get("/other") == (200, "a")
+    # The neighbour moves on while the other is held.
+    assert (await serve(mine(2, "b", "/x{2000}"), neighbour(3, "b"))).keys() == {"uid-mine"}
+    assert await edge.get("/x") == (200, "a")
+    assert await edge.get("/other") == (200, "b")
+    assert await serve(mine(3, "b"), neighbour(3, "b")) == {}
+    assert await edge.get("/x") == (200, "b")
 
 
 async def test_a_service_address_reaches_its_endpoints(edge: Edge) -> None:

@@ -24,16 +24,15 @@ from tidegate.kube.resources import (
 )
 from tidegate.local.gateway.attachment import CONTROLLER_NAME
 from tidegate.local.gateway.conditions import ACCEPTED, Condition, render
+from tidegate.local.gateway.last_good import LastGood
 from tidegate.local.gateway.snapshot import Obj, Snapshot, name_of, namespace_of
 from tidegate.local.gateway.statuses import gateway_status, route_status, same_status
-from tidegate.local.gateway.translate import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from tidegate.kube.client import Client, WatchEvent
-    from tidegate.local.gateway.translate import Translation
+    from tidegate.local.gateway.last_good import Served
     from tidegate.local.gateway.xds import XdsWriter
 
 MANAGER = "tidegate-gateway"
@@ -51,8 +50,7 @@ class GatewayController:
     def __init__(self, client: Client, writer: XdsWriter, *, root: Path) -> None:
         """`root` is the folder that the writer owns."""
         self._client = client
-        self._writer = writer
-        self._root = root
+        self._last_good = LastGood(writer, root=root)
         self._objects: dict[Resource, dict[tuple[str, str], Obj]] = {r: {} for r in _RESOURCES}
         self._listed: set[Resource] = set()
         self._changed = asyncio.Event()
@@ -114,13 +112,12 @@ class GatewayController:
     async def _once(self, *, again: bool) -> bool:
         """Serve what is known now. Returns whether Envoy refused a part of it."""
         await self._ensure_class()
-        translation = translate(self._snapshot(), root=self._root)
-        outcome = await self._writer.push(translation.documents, again=again)
-        for name, why in outcome.rejected.items():
+        served = await self._last_good.serve(self._snapshot(), again=again)
+        for name, why in {**served.rejected, **served.held}.items():
             fields = {"resource": name, "why": why}
             _log.warning("Envoy refused a resource", extra={"fields": fields})
-        await self._report(translation, outcome.rejected)
-        return bool(outcome.rejected)
+        await self._report(served)
+        return bool(served.rejected)
 
     def _snapshot(self) -> Snapshot:
         classes, gateways, routes, services, slices, namespaces = (
@@ -150,13 +147,16 @@ class GatewayController:
         )
         await self._write_status(GATEWAYCLASSES, live, {"conditions": conditions})
 
-    async def _report(self, translation: Translation, rejected: Mapping[str, str]) -> None:
-        now = _now()
-        for gateway in translation.gateways:
-            status = gateway_status(gateway, translation=translation, rejected=rejected, now=now)
+    async def _report(self, served: Served) -> None:
+        now, rejected = _now(), served.rejected
+        for gateway in served.translation.gateways:
+            status = gateway_status(
+                gateway, translation=served.translation, rejected=rejected, now=now
+            )
             await self._write_status(GATEWAYS, gateway, status)
-        for verdict in translation.routes:
-            status = route_status(verdict, rejected=rejected, now=now)
+        for verdict in served.translation.routes:
+            held = served.held.get(verdict.route["metadata"]["uid"])
+            status = route_status(verdict, rejected=rejected, now=now, held=held)
             await self._write_status(HTTPROUTES, verdict.route, status)
 
     async def _write_status(self, resource: Resource, live: Obj, status: Obj) -> None:

@@ -26,14 +26,21 @@ if TYPE_CHECKING:
 _PROGRAMMED = Condition(PROGRAMMED, ok=True, reason="Programmed", message="Envoy serves it")
 
 
-def route_status(verdict: RouteVerdict, *, rejected: Mapping[str, str], now: str) -> Obj:
-    """The `status` of one HTTPRoute. Entries of other controllers are kept as they are."""
+def route_status(
+    verdict: RouteVerdict, *, rejected: Mapping[str, str], now: str, held: str | None = None
+) -> Obj:
+    """The `status` of one HTTPRoute. Entries of other controllers are kept as they are.
+
+    `held` says why Envoy does not serve this version of it, though it serves an older one.
+    """
     live = (verdict.route.get("status") or {}).get("parents") or ()
     generation = int(verdict.route["metadata"].get("generation") or 0)
     parents: list[Obj] = [p for p in live if p.get("controllerName") != CONTROLLER_NAME]
     for parent in verdict.parents:
         ports = {listener.port for listener, _ in parent.listeners}
         programmed = _programmed(parent.accepted, ports=ports, rejected=rejected)
+        if held is not None and programmed.ok:
+            programmed = Condition(PROGRAMMED, ok=False, reason="Invalid", message=held)
         wanted = [parent.accepted, verdict.resolved, programmed]
         existing: Obj = next((p for p in live if _same_parent(p, parent.ref)), {})
         parents.append(

@@ -33,9 +33,16 @@ REJECTED = "Envoy rejected this configuration; see `tidegate local logs envoy`"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What Envoy said: resource names with the reason for which they are not served."""
+    """What Envoy refused, by resource name, with the reason. `clusters` has the one key `cds`."""
 
-    rejected: Mapping[str, str] = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    listeners: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        """All of it. A table and its listener have one name, for one needs the other."""
+        return {**self.clusters, **self.tables, **self.listeners}
 
 
 class XdsWriter:
@@ -67,20 +74,25 @@ class XdsWriter:
         `again` hands over the listeners anew even if nothing changed (a port may be free by now).
         Raises Unreachable when Envoy does not answer in time; a later push continues.
         """
-        rejected: dict[str, str] = {}
         for name, document in documents.endpoints.items():
             self._write(self._root / "eds" / file_name(name), (document,))
         wider = {**self._clusters, **documents.clusters}
-        rejected |= await self._put_clusters(wider)
+        clusters = await self._put_clusters(wider)
         self._clusters = wider
-        rejected |= await self._put_routes(documents)
-        rejected |= await self._put_listeners(documents, again=again)
-        if wider.keys() != documents.clusters.keys():
-            rejected |= await self._put_clusters(documents.clusters)
+        tables = await self._put_routes(documents)
+        listeners = await self._put_listeners(documents, again=again)
+        # Now the tables of new listeners have a reader as well.
+        unserved = listeners.keys()
+        files = {n: f for n, f in self._tables(documents).items() if n not in unserved}
+        tables |= await self._put(files)
+        if wider.keys() != documents.clusters.keys() and not tables:
+            clusters |= await self._put_clusters(documents.clusters)
             self._clusters = dict(documents.clusters)
-        self._remove_others("rds", documents.routes)
-        self._remove_others("eds", documents.endpoints)
-        return Outcome(rejected)
+        if not tables:
+            # A rejected table means that an older one is served, which needs its clusters.
+            self._remove_others("rds", documents.routes)
+            self._remove_others("eds", documents.endpoints)
+        return Outcome(clusters, tables, listeners)
 
     async def _put_clusters(self, clusters: Mapping[str, Obj]) -> dict[str, str]:
         return await self._put({"cds": (self._collection("cds"), clusters.values())})
@@ -98,13 +110,10 @@ class XdsWriter:
         path = self._collection("lds")
         listeners = documents.listeners.values()
         refused = await self._put({"lds": (path, listeners)}, suffix=f"-{self._attempt}")
-        errors: dict[str, str] = {}
-        if refused:
-            found = await self._admin.listener_errors()
-            errors = dict(found) or dict.fromkeys(documents.listeners, refused["lds"])
-        # Now the tables of new listeners have a reader as well.
-        tables = self._tables(documents)
-        return errors | await self._put({n: f for n, f in tables.items() if n not in errors})
+        if not refused:
+            return {}
+        errors = await self._admin.listener_errors()
+        return dict(errors) or dict.fromkeys(documents.listeners, refused["lds"])
 
     def _tables(self, documents: Documents) -> dict[str, tuple[Path, Iterable[Obj]]]:
         return {
