@@ -375,8 +375,9 @@ class Evidence(ApiModel):
         description="Evidence for promoting, in per cent of what is needed (log scale).",
     )
     message: str = Field(description="The same in words.")
-    state: dict[str, Any] = Field(
-        default_factory=dict, description="What is needed to go on after a restart."
+    state: str = Field(
+        default="",
+        description="What is needed to go on after a restart, as JSON: log-e grids, sums, bounds.",
     )
 
 

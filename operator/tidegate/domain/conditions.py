@@ -51,13 +51,16 @@ def merged(
         if entry is None:
             continue
         last = old.get(type_)
-        since = stamp(now) if last is None or last.status != entry.status else None
+        if last is not None and last.status == entry.status:
+            since = last.last_transition_time
+        else:
+            since = stamp(now.replace(microsecond=0))  # metav1.Time: whole seconds
         result.append(
             Condition(
                 type=type_,
                 status=entry.status,
                 observed_generation=generation,
-                last_transition_time=since or (last.last_transition_time if last else stamp(now)),
+                last_transition_time=since,
                 reason=entry.reason,
                 message=entry.message[:MESSAGE_LIMIT],
             )

@@ -7,6 +7,7 @@ goes on where the last one stopped. It moves no traffic and knows no phases.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -155,9 +156,16 @@ def _latency_bounds(metric: Metric, baseline: Baseline | None) -> list[Threshold
     return bounds
 
 
+def state_of(entry: Evidence) -> dict[str, Any]:
+    """The state that `status.evidence[].state` holds. It is text there, so that people can read the
+    rest."""
+    state: dict[str, Any] = json.loads(entry.state)
+    return state
+
+
 def bounds_ms(evidence: Sequence[Evidence]) -> tuple[float, ...]:
     """Every latency bound in use, in milliseconds, rising: what `Arm.slow` must be counted for."""
-    return tuple(sorted({bound for entry in evidence for bound in entry.state.get("t", ())}))
+    return tuple(sorted({bound for entry in evidence for bound in state_of(entry).get("t", ())}))
 
 
 def update(evidence: Sequence[Evidence], analysis: Analysis, batch: Batch) -> list[Evidence]:
@@ -165,7 +173,7 @@ def update(evidence: Sequence[Evidence], analysis: Analysis, batch: Batch) -> li
     bounds = bounds_ms(evidence)
     by_name = {entry.metric: entry for entry in evidence}
     return [
-        _display(metric, _added(metric, by_name[metric.name].state, batch, bounds), analysis)
+        _display(metric, _added(metric, state_of(by_name[metric.name]), batch, bounds), analysis)
         for metric in analysis.metrics
     ]
 
@@ -270,7 +278,7 @@ def judge(
     missing = [
         metric.name
         for metric in analysis.metrics
-        if (log_e := log_e_promote(metric, states[metric.name].state)) is not None
+        if (log_e := log_e_promote(metric, state_of(states[metric.name]))) is not None
         and log_e < promote_level(analysis)
     ]
     if missing:
@@ -289,11 +297,11 @@ def judge(
 def _rollback(states: dict[str, Evidence], analysis: Analysis) -> Judgement | None:
     for metric in analysis.metrics:
         if metric.margin is None and log_e_rollback(
-            metric, states[metric.name].state
+            metric, state_of(states[metric.name])
         ) >= guard_level(analysis):
             return Judgement("Rollback", "GuardBroken", states[metric.name].message, metric.name)
     values = {
-        metric.name: log_e_rollback(metric, states[metric.name].state)
+        metric.name: log_e_rollback(metric, state_of(states[metric.name]))
         for metric in analysis.metrics
         if metric.margin is not None
     }
@@ -351,7 +359,7 @@ def _display(metric: Metric, state: dict[str, Any], analysis: Analysis) -> Evide
         rollback=_share(rollback, level),
         promote=None if promote is None else _share(promote, promote_level(analysis)),
         message=_words(metric, shown, candidate, stable),
-        state=state,
+        state=json.dumps(state, separators=(",", ":")),
     )
 
 
