@@ -208,6 +208,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     seconds = parser.parse_args().seconds
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        # As the server does; the libraries read it when they are imported.
+        os.execve(
+            sys.executable, [sys.executable, *sys.argv], os.environ | {"OMP_NUM_THREADS": "1"}
+        )
     line = "{:20} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7}\n"
     sys.stdout.write(
         line.format(

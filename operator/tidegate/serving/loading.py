@@ -94,7 +94,7 @@ def warm_up(model: LoadedModel) -> None:
                 "of the training, and that the model takes such a row",
             ) from error
         for spec, values in zip(model.signature.outputs, outputs, strict=True):
-            check_output(spec, values, rows=1)
+            check_output(spec, values)
 
 
 def _open(path: Path, format: str, declared: Signature | None) -> LoadedModel:

@@ -12,12 +12,12 @@ import numpy as np
 
 from tidegate.errors import Terminal
 from tidegate.serving.failure import SIGNATURE_MISMATCH
-from tidegate.serving.signature import ANY, Signature, TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tidegate.serving.protocol import Tensor
+    from tidegate.serving.signature import Signature, TensorSpec
 
 
 class ForeignError(Exception):
@@ -84,15 +84,14 @@ def fitted_output(spec: TensorSpec, values: Tensor, *, rows: int) -> Tensor:
     return values.astype(spec.numpy_type, copy=False)
 
 
-def check_output(spec: TensorSpec, values: Tensor, *, rows: int) -> None:
+def check_output(spec: TensorSpec, values: Tensor) -> None:
     """Check one output of the warm-up against the signature.
 
     :raises Terminal: SignatureMismatch.
     """
     if not spec.admits(values.shape):
-        shown = [ANY, *values.shape[1:]]
         raise Terminal(
             SIGNATURE_MISMATCH,
-            f"output {spec.name!r} is declared with shape {list(spec.shape)}, and the model gives "
-            f"{shown} ({rows} rows in the test): change the signature's shape or the model",
+            f"output {spec.name!r} is declared with shape {spec.row_shape} for one row, and the "
+            f"model gives {list(values.shape[1:])}: declare that shape, or change the model",
         )

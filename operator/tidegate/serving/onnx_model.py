@@ -171,7 +171,7 @@ class OnnxModel:
             raise Terminal(
                 SIGNATURE_MISMATCH,
                 f"output {spec.name!r} is declared as one value a row, and the graph's "
-                f"{graph.name!r} has shape {list(graph.shape)}: declare that shape",
+                f"{graph.name!r} has shape {graph.row_shape} for one: declare that shape",
             )
         return _Chosen(graph.name)
 

@@ -1,6 +1,8 @@
 """A model's signature: the names, datatypes and shapes of its inputs and outputs. Pure.
 
 Datatypes are those of the Open Inference Protocol v2. FP16 is left out: it has no JSON form.
+A declared shape leaves out the rows, as the Model's schema says: absent for one value a row, [10]
+for a matrix of ten columns. In here, and on the wire, a shape begins with the rows.
 """
 
 from __future__ import annotations
@@ -47,6 +49,11 @@ class TensorSpec:
     @property
     def is_column(self) -> bool:
         return len(self.shape) == 1 or (len(self.shape) == 2 and self.shape[1] == 1)
+
+    @property
+    def row_shape(self) -> list[int]:
+        """The shape as a signature declares it: of one row."""
+        return list(self.shape[1:])
 
     @property
     def is_float(self) -> bool:
@@ -113,17 +120,22 @@ def _specs(tensors: list[_Tensor], *, what: str) -> tuple[TensorSpec, ...]:
         if tensor.name in seen:
             raise Terminal(SIGNATURE_MISMATCH, f"{what} {tensor.name!r} stands there twice")
         seen.add(tensor.name)
-        shape = tuple(tensor.shape) if tensor.shape else (ANY,)
-        if shape[0] != ANY or any(size != ANY and size < 1 for size in shape):
+        shape = (ANY, *(tensor.shape or ()))
+        if any(size != ANY and size < 1 for size in shape):
             raise Terminal(
                 SIGNATURE_MISMATCH,
-                f"{what} {tensor.name!r} has shape {list(shape)}; the first dimension is the "
-                "number of rows and must be -1, the others -1 or at least 1",
+                f"{what} {tensor.name!r} has shape {tensor.shape}; give the sizes of one row, "
+                "each at least 1, or -1 for any",
             )
         specs.append(TensorSpec(tensor.name, tensor.type, shape))
     return tuple(specs)
 
 
 def describe(specs: tuple[TensorSpec, ...]) -> str:
-    """For messages: `temp FP64 [-1], carrier BYTES [-1]`."""
-    return ", ".join(f"{spec.name} {spec.datatype} {list(spec.shape)}" for spec in specs) or "none"
+    """For messages, in the words of a signature: `temp FP64, all FP32 shape [10]`."""
+    return ", ".join(map(_described, specs)) or "none"
+
+
+def _described(spec: TensorSpec) -> str:
+    shape = f" shape {spec.row_shape}" if spec.row_shape else ""
+    return f"{spec.name} {spec.datatype}{shape}"

@@ -167,8 +167,8 @@ class SklearnModel:
                 if not spec.is_column:
                     raise Terminal(
                         SIGNATURE_MISMATCH,
-                        f"input {spec.name!r} has shape {list(spec.shape)}: give a scikit-learn "
-                        "model one matrix as its only input, or columns of shape [-1]",
+                        f"input {spec.name!r} has shape {spec.row_shape}: give a scikit-learn model "
+                        "one matrix as its only input, or columns without a shape",
                     )
         width = self._width()
         given = self._spec(0).shape[1] if self._is_matrix else len(inputs)
@@ -188,14 +188,14 @@ class SklearnModel:
                 raise Terminal(
                     SIGNATURE_MISMATCH,
                     f"output {spec.name!r} is one probability a row, and the model has "
-                    f"{len(classes)} classes: declare shape [-1, {len(classes)}] for the "
-                    "probabilities, or type INT64 or BYTES for the predicted class",
+                    f"{len(classes)} classes: declare shape [{len(classes)}] for "
+                    "the probabilities, or type INT64 or BYTES for the predicted class",
                 )
             if not spec.is_column and spec.shape not in ((ANY, len(classes)), (ANY, ANY)):
                 raise Terminal(
                     SIGNATURE_MISMATCH,
-                    f"output {spec.name!r} has shape {list(spec.shape)}, and the model has "
-                    f"{len(classes)} classes: declare [-1, {len(classes)}]",
+                    f"output {spec.name!r} has shape {spec.row_shape}, and the model has "
+                    f"{len(classes)} classes: declare shape [{len(classes)}]",
                 )
 
     def _column_order(self) -> tuple[str, ...]:
