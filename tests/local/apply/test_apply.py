@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.local.apply import ApplyConflict, ApplyRefused, ApplyResult, apply, update_managed
@@ -466,6 +466,7 @@ def _paths(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]
     return {path: value}
 
 
+@settings(deadline=None)
 @given(first=_specs, second=_specs)
 def test_applying_twice_is_applying_once(first: dict[str, Any], second: dict[str, Any]) -> None:
     live = applied(None, widget(first), "bob")
@@ -475,6 +476,7 @@ def test_applying_twice_is_applying_once(first: dict[str, Any], second: dict[str
     assert not again.changed
 
 
+@settings(deadline=None)
 @given(first=_specs, second=_specs)
 def test_a_changed_configuration_is_settled_after_one_apply(
     first: dict[str, Any], second: dict[str, Any]
@@ -488,6 +490,7 @@ def test_a_changed_configuration_is_settled_after_one_apply(
         assert not path or _paths(changed["spec"]).get(path) == value or value in ({}, [])
 
 
+@settings(deadline=None)
 @given(first=_specs, other=_specs, names=st.sets(st.sampled_from(["size", "env", "tags", "ports"])))
 def test_applying_less_removes_what_was_dropped_and_nothing_of_others(
     first: dict[str, Any], other: dict[str, Any], names: set[str]
@@ -522,6 +525,7 @@ def _owned_leaves(
     return found
 
 
+@settings(deadline=None)
 @given(first=_specs)
 def test_applying_nothing_leaves_nothing_of_what_was_owned(first: dict[str, Any]) -> None:
     live = applied(None, widget(first))
@@ -533,6 +537,7 @@ def test_applying_nothing_leaves_nothing_of_what_was_owned(first: dict[str, Any]
     assert not dropped & left.keys()
 
 
+@settings(deadline=None)
 @given(first=_specs, second=_specs)
 def test_nobody_owns_a_field_that_is_not_there(
     first: dict[str, Any], second: dict[str, Any]

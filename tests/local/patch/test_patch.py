@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.local.patch import PatchProblem, json_patch, merge_patch, strategic_merge
@@ -114,6 +114,7 @@ _json = st.recursive(
 _objects = st.dictionaries(st.sampled_from("abc"), _json, max_size=3)
 
 
+@settings(deadline=None)
 @given(obj=_objects, patch=_objects)
 def test_a_merge_patch_without_nulls_is_idempotent(
     obj: dict[str, Any], patch: dict[str, Any]
@@ -213,6 +214,7 @@ def test_null_removes_and_nothing_given_is_changed() -> None:
 _names = st.lists(st.sampled_from("abcde"), unique=True, max_size=5)
 
 
+@settings(deadline=None)
 @given(current=_names, patch=_names)
 def test_a_strategic_patch_keeps_every_container_and_is_idempotent(
     current: list[str], patch: list[str]

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.local.schema.causes import UNCHECKED, summary
@@ -400,12 +400,14 @@ _values = st.recursive(
 _specs = st.dictionaries(st.sampled_from([*_SPEC["properties"], "bogus"]), _values, max_size=6)
 
 
+@settings(deadline=None)
 @given(spec=_specs)
 def test_defaulting_twice_is_defaulting_once(spec: dict[str, Any]) -> None:
     once = default(WIDGET, widget(**spec))
     assert default(WIDGET, once) == once
 
 
+@settings(deadline=None)
 @given(spec=_specs)
 def test_pruning_twice_is_pruning_once(spec: dict[str, Any]) -> None:
     once, _ = prune(WIDGET, widget(**spec))
@@ -414,6 +416,7 @@ def test_pruning_twice_is_pruning_once(spec: dict[str, Any]) -> None:
     assert unknown == []
 
 
+@settings(deadline=None)
 @given(spec=_specs)
 def test_arguments_are_never_changed_and_any_value_can_be_judged(spec: dict[str, Any]) -> None:
     obj = widget(**spec)
@@ -424,6 +427,7 @@ def test_arguments_are_never_changed_and_any_value_can_be_judged(spec: dict[str,
     assert obj == before
 
 
+@settings(deadline=None)
 @given(spec=_specs)
 def test_an_object_that_does_not_change_stays_valid(spec: dict[str, Any]) -> None:
     filled = default(WIDGET, widget(**{**spec, "size": 1}))
