@@ -63,8 +63,7 @@ def apply(
     """
     _check_request(config, api_version)
     whole = with_metadata(schema) if schema else typed.DEDUCED
-    _check_typed(whole, config)
-    config = _writable(config, subresource, ignored)
+    config = _writable(_fitting(whole, config), subresource, ignored)
     owners = managed.read(live)
     base = managed.without_rows(live) if live is not None else _identity(config)
     if live is not None and not owners.entries:
@@ -81,7 +80,7 @@ def apply(
     else:
         owners.put(owner, _applied(members, api_version, last))
     result = live_if_same(live, managed.written(merged, owners))
-    return ApplyResult(result, changed=live is None or result != live)
+    return ApplyResult(result, changed=result != live)
 
 
 def _applied(members: Fields, api_version: str, last: Entry | None) -> Entry:
@@ -110,7 +109,7 @@ def _check_request(config: dict[str, Any], api_version: str) -> None:
         raise ApplyRefused(text, status=400, reason="BadRequest")
 
 
-def _check_typed(schema: Schema, config: dict[str, Any]) -> None:
+def _fitting(schema: Schema, config: dict[str, Any]) -> dict[str, Any]:
     try:
         fitting.check(schema, config)
     except ApplyRefused as error:
@@ -119,6 +118,7 @@ def _check_typed(schema: Schema, config: dict[str, Any]) -> None:
         what = f"{config['apiVersion']}, Kind={config['kind']}"
         text = f"failed to create typed patch object ({where}; {what}): {error.message}"
         raise ApplyRefused(text, status=error.status) from None
+    return config
 
 
 def _writable(
