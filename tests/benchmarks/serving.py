@@ -225,7 +225,7 @@ def main() -> None:
             artifact = Path(folder) / "model.skops"
             skops.io.dump(estimator, artifact)
             bare = bare_ms(estimator)
-            for run, inline_ms in (("by time", 2.0), ("threads", 0.0)):
+            for run, inline_ms in (("by time", 5.0), ("threads", 0.0)):
                 with served(artifact, inline_ms=inline_ms) as (process, port):
                     for rate in rates:
                         found = asyncio.run(measure(process, port, rate=rate, seconds=seconds))

@@ -167,8 +167,8 @@ class SklearnModel:
                 if not spec.is_column:
                     raise Terminal(
                         SIGNATURE_MISMATCH,
-                        f"input {spec.name!r} has shape {spec.row_shape}: give a scikit-learn model "
-                        "one matrix as its only input, or columns without a shape",
+                        f"input {spec.name!r} has shape {spec.row_shape}: give a scikit-learn "
+                        "model one matrix as its only input, or columns without a shape",
                     )
         width = self._width()
         given = self._spec(0).shape[1] if self._is_matrix else len(inputs)
