@@ -72,23 +72,20 @@ def apply(
     last = owners.entries.get(owner)
     merged = typed.merge(whole, base, config)
     members = typed.field_set(whole, config)
-    owners.entries[owner] = _applied(members, api_version, last)
+    owners.entries[owner] = _entry(members, api_version, last, None)
     merged = _pruned(whole, merged, owners, last, typed.every_path(whole, config))
     ownership.take(whole, base, merged, owners, owner, force=force)
-    if live is None or merged != base:
-        owners.put(owner, _stamped(members, api_version, now))
-    else:
-        owners.put(owner, _applied(members, api_version, last))
+    stamped = live is None or merged != base
+    owners.put(owner, _entry(members, api_version, last, now if stamped else None))
     result = live_if_same(live, managed.written(merged, owners))
     return ApplyResult(result, changed=result != live)
 
 
-def _applied(members: Fields, api_version: str, last: Entry | None) -> Entry:
+def _entry(members: Fields, api_version: str, last: Entry | None, now: datetime | None) -> Entry:
+    """What the manager owns. Without `now` its time stays, or there is none."""
+    if now is not None:
+        return managed.Entry(members, api_version, managed.timestamp(now))
     return managed.Entry(members, api_version, last.time if last else None)
-
-
-def _stamped(members: Fields, api_version: str, now: datetime) -> Entry:
-    return managed.Entry(members, api_version, managed.timestamp(now))
 
 
 def _check_request(config: dict[str, Any], api_version: str) -> None:
