@@ -18,6 +18,7 @@ from tidegate.kube.resources import (
     JOBS,
     NAMESPACES,
     PODS,
+    PVCS,
     REPLICASETS,
     SERVICES,
 )
@@ -324,6 +325,14 @@ async def test_a_job_completes_and_another_fails(stage: Stage) -> None:
     assert good["status"]["succeeded"] == 1
     bad = await stage.until(JOBS, "bad", has("Failed"))
     assert (condition_of(bad["status"], "Failed") or {})["reason"] == "BackoffLimitExceeded"
+
+
+async def test_a_claim_is_bound_with_what_it_asked_for(stage: Stage) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim = {"metadata": {"name": "cache", "namespace": "demo"}, "spec": spec}
+    await stage.client.create(PVCS, claim, manager="test")
+    found = await stage.until(PVCS, "cache", lambda one: one["status"].get("phase") == "Bound")
+    assert found["status"]["capacity"] == {"storage": "1Gi"}
 
 
 async def test_what_happened_is_told_by_events(stage: Stage) -> None:

@@ -165,18 +165,17 @@ class Container:
         launch = await self._prepared()
         if launch is None:
             return None
-        problem = missing_command(launch)
-        if problem is not None:
-            self._tell(reason="Failed", note=f"Error: {problem}", warning=True)
-            now = self._clock.now()
-            self._ran_s = 0.0
-            return Terminated(_START_FAILED, refusals.START_ERROR, problem, now, now)
+        if (problem := missing_command(launch)) is not None:
+            return self._not_started(problem)
         image = self._spec.get("image", "")
         self._tell(reason="Pulled", note=f'Container image "{image}" is in the image table')
         log = self._place.log(self._restarts)
-        process = await Process.start(
-            launch.command, env=launch.env, directory=launch.directory, log=log
-        )
+        try:
+            process = await Process.start(
+                launch.command, env=launch.env, directory=launch.directory, log=log
+            )
+        except OSError as error:
+            return self._not_started(f"no process could be started: {error}")
         try:
             self._records.add(process.identity, what=self._what)
             return await self._attend(process, launch)
@@ -186,6 +185,12 @@ class Container:
                 process.kill_group()
                 await process.wait()
             self._records.remove(process.identity)
+
+    def _not_started(self, problem: str) -> Terminated:
+        self._tell(reason="Failed", note=f"Error: {problem}", warning=True)
+        now = self._clock.now()
+        self._ran_s = 0.0
+        return Terminated(_START_FAILED, refusals.START_ERROR, problem, now, now)
 
     async def _prepared(self) -> Launch | None:
         """Work out how to start, again and again until it can be, or the container is stopped."""
@@ -261,10 +266,13 @@ class Container:
             if exit_task.done():
                 return
             if not self._stopping.is_set():
+                # A failed probe, which has told so itself.
                 grace_s = health.result()
                 self._kill_at = self._clock.monotonic() + (
                     self._grace_s if grace_s is None else grace_s
                 )
+            else:
+                self._tell(reason="Killing", note=f"Stopping container {self.name}")
             await self._end(process, exit_task, launch)
         finally:
             for task in (health, stop):
@@ -273,7 +281,6 @@ class Container:
                     await task
 
     async def _end(self, process: Process, exit_task: asyncio.Task[int], launch: Launch) -> None:
-        self._tell(reason="Killing", note=f"Stopping container {self.name}")
         hook = asyncio.create_task(
             run_pre_stop(
                 self._spec,

@@ -7,6 +7,7 @@ image table and the disk. It starts nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,14 @@ class Preparation:
         folder = self.place.container(spec["name"]).folder
         # our own folder is a real path already, whatever is mounted above it (an emptyDir at /tmp)
         named = spec.get("workingDir")
-        working = rewriter.rewrite(str(named)) if named else str(folder)
+        directory = folder / rewriter.rewrite(str(named)) if named else folder
+        with contextlib.suppress(OSError):
+            # As a kubelet does. Where it is not allowed, the start says that it is missing.
+            await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
         return Launch(
             command=[rewriter.rewrite(word) for word in command],
             env=env,
-            directory=folder / working,
+            directory=directory,
             rewrite=rewriter.rewrite,
         )
 

@@ -1,6 +1,7 @@
 """What a pod may not ask of this node, and the errors that end in a container's `waiting` state.
 
-Nothing that is asked for is silently left out: what the node cannot do fails the pod, in words.
+What the node cannot do, and a pod would miss, fails the pod in words. Without effect are only what
+fences a container in (security contexts, limits) and what chooses among nodes: there is one.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class ImageProblem(Exception):
 def refusal(pod: Mapping[str, Any]) -> str | None:
     """Return why this node cannot run the pod at all; None when it can."""
     spec = pod["spec"]
+    if spec.get("activeDeadlineSeconds") is not None:
+        return "the local node has no activeDeadlineSeconds for pods; a Job has its own"
     for container in spec.get("initContainers") or []:
         if container.get("restartPolicy"):
             return f"init container {container['name']}: the local node runs no sidecar containers"

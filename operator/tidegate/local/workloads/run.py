@@ -15,10 +15,12 @@ from tidegate.kube.resources import (
     ENDPOINTSLICES,
     JOBS,
     PODS,
+    PVCS,
     REPLICASETS,
     SERVICES,
 )
 from tidegate.local.workloads import endpointslice
+from tidegate.local.workloads.claims import ClaimController
 from tidegate.local.workloads.deployment_controller import DeploymentController
 from tidegate.local.workloads.endpointslice_controller import (
     EndpointSliceController,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from tidegate.kube.objects import Object
 
 NODE_NAME = "local"
-_KINDS = (DEPLOYMENTS, REPLICASETS, PODS, SERVICES, ENDPOINTSLICES, JOBS)
+_KINDS = (DEPLOYMENTS, REPLICASETS, PODS, SERVICES, ENDPOINTSLICES, JOBS, PVCS)
 
 
 async def run_workloads(
@@ -74,12 +76,14 @@ class _Workloads:
             "endpointslice", EndpointSliceController(view("endpointslice-controller")).reconcile
         )
         self._jobs = KeyedLoop("job", JobController(view("job-controller")).reconcile)
+        self._claims = KeyedLoop("claim", ClaimController(view("claim-controller")).reconcile)
         self._scheduling = KeyedLoop("scheduler", scheduler.reconcile)
         self.loops = (
             self._deployments,
             self._replicasets,
             self._services,
             self._jobs,
+            self._claims,
             self._scheduling,
         )
         self._pod_labels: dict[str, dict[str, str]] = {}
@@ -89,6 +93,7 @@ class _Workloads:
         mirror.on_change(SERVICES, lambda obj: self._services.add(_key(obj)))
         mirror.on_change(ENDPOINTSLICES, self._slice_changed)
         mirror.on_change(JOBS, lambda obj: self._jobs.add(_key(obj)))
+        mirror.on_change(PVCS, lambda obj: self._claims.add(_key(obj)))
 
     def _replicaset_changed(self, replicaset: Object) -> None:
         self._replicasets.add(_key(replicaset))
