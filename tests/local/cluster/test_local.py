@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
+import psutil
 import pytest
 
 from tidegate.errors import Terminal
@@ -16,6 +17,7 @@ from tidegate.kube.resources import DEPLOYMENTS, GATEWAYS, HTTPROUTES, SERVICES
 from tidegate.local.cluster.images import ImageTable, LocalEnvironment
 from tidegate.local.cluster.kubectl import kubectl_binary, run_kubectl
 from tidegate.local.cluster.local import LocalCluster
+from tidegate.local.metrics.prometheus import is_ready
 from tidegate.testing.gateway import free_port
 
 if TYPE_CHECKING:
@@ -229,6 +231,40 @@ async def listening(port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def test_envoy_and_prometheus_come_back_when_they_die(cluster: LocalCluster) -> None:
+    port = free_port()
+    await apply(cluster, gateway(port), deployment("a"), service("a"), route(a=1))
+
+    async def served() -> bool:
+        return await listening(port) and await get(port) == (200, "a")
+
+    await eventually(served)
+    mine = str(cluster.state.path)
+    found = [p for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"])]
+    killed = [p for p in found if p.name() in ("envoy", "prometheus")]
+    assert len(killed) == 2
+    for process in killed:
+        process.kill()
+
+    async def gone() -> bool:
+        return not any(process.is_running() for process in killed)
+
+    await eventually(gone)
+    await eventually(served)
+    # What changes afterwards arrives as before.
+    await apply(cluster, deployment("b"), service("b"), route(b=1))
+
+    async def changed() -> bool:
+        return await get(port) == (200, "b")
+
+    await eventually(changed)
+
+    async def measured() -> bool:
+        return await is_ready(cluster.prometheus_url)
+
+    await eventually(measured)
 
 
 async def test_an_unknown_image_is_told_with_the_table(cluster: LocalCluster) -> None:
