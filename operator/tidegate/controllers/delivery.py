@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.controllers.carrying import Carrier
 from tidegate.controllers.gathering import Gatherer
-from tidegate.controllers.reporting import Reporter
+from tidegate.controllers.reporting import Reporter, standing_refusal
 from tidegate.domain.direct import decide_direct, decide_without_rollout
 from tidegate.domain.rollout import Timing, decide, wanted
 from tidegate.errors import Terminal
@@ -62,11 +62,15 @@ class DeliveryReconciler:
         timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
         gathered = await self._gatherer.observe(gathered, timing)
         decision = _decide(gathered, timing)
-        await self._reporter.write(gathered, decision, timing.now)
+        standing = standing_refusal(gathered)
+        gathered = await self._reporter.write(gathered, decision, timing.now, refusal=standing)
+        refusal = None
         try:
             await self._carrier.carry_out(gathered, decision)
         except Terminal as error:
-            await self._reporter.refused(gathered, error, timing.now)
+            refusal = error
+        if (refusal is None) != (standing is None) or str(refusal) != str(standing):
+            await self._reporter.write_model(gathered, decision, timing.now, refusal=refusal)
         await self._reporter.tell(gathered, decision)
         return _result(decision)
 

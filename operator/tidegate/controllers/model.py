@@ -252,15 +252,21 @@ class ModelReconciler:
     async def _keep_live(self, obj: Object, model: Model, parent: Parent) -> None:
         """Live revisions have a Deployment, a Service and a budget; the others have nothing."""
         live = live_revisions(model)
+        refused: Terminal | None = None
         for revision in self._revisions(parent):
-            name = name_of(revision)
-            if name in live:
+            if name_of(revision) not in live:
+                continue
+            try:
                 await self._serve(parent, revision)
+            except Terminal as error:  # the others, stable above all, are kept all the same
+                refused = refused or error
         for res in SERVED_KINDS:
             for child in self._cache.list(res, parent.namespace, labels={MODEL_LABEL: parent.name}):
                 of = labels_of(child).get(REVISION_LABEL)
                 if of is not None and of not in live and not is_being_deleted(child):
                     await self._children.drop(res, child)
+        if refused is not None:
+            raise refused
 
     async def _serve(self, parent: Parent, revision: Object) -> None:
         name, template = name_of(revision), revision["data"]["podTemplate"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.base import Condition
-from tidegate.controllers.children import same_status
-from tidegate.domain.conditions import Said, merged
+from tidegate.controllers.children import NAME_TAKEN, same_status
+from tidegate.domain.conditions import Said, find, merged
+from tidegate.errors import Terminal
 from tidegate.kube.objects import name_of, namespace_of, resource_version_of, uid_of
 from tidegate.kube.resources import MODELS, ROLLOUTS
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
     from tidegate.controllers.gathering import Gathered
     from tidegate.domain.rollout.facts import Decision
-    from tidegate.errors import Terminal
     from tidegate.kube.client import Client
     from tidegate.kube.events import Recorder
     from tidegate.kube.objects import Object
@@ -36,16 +37,36 @@ class Reporter:
         self._cache = cache
         self._recorder = recorder
 
-    async def write(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
-        """The Model's status first: it says what serves, also when the Rollout is gone."""
-        said = list(decision.model_said)
-        if gathered.conflict is not None:
-            said.append(Said("Conflicted", "True", "RouteTaken", gathered.conflict))
-        await self._model(gathered, decision, said, now)
+    async def write(
+        self, gathered: Gathered, decision: Decision, now: datetime, *, refusal: Terminal | None
+    ) -> Gathered:
+        """The Model's status first: it says what serves, also when the Rollout is gone. Returns
+        what was gathered with the Model as it stands now."""
+        obj = await self.write_model(gathered, decision, now, refusal=refusal)
         if gathered.rollout is not None and decision.rollout is not None:
             await self._status(ROLLOUTS, gathered.rollout, decision.rollout.wire())
         for other in gathered.others:
             await self._idle_rollout(gathered, other, now)
+        return replace(gathered, obj=obj)
+
+    async def write_model(
+        self, gathered: Gathered, decision: Decision, now: datetime, *, refusal: Terminal | None
+    ) -> Object:
+        """The delivery's part of the Model's status; `refusal` is why something of ours cannot be
+        written. Returns the Model as it stands then."""
+        said = list(decision.model_said)
+        if refusal is not None:
+            kept = [
+                entry for entry in said if entry.type not in ("Ready", "Reconciling", "Stalled")
+            ]
+            said = [
+                *kept,
+                Said("Ready", "False", refusal.reason, refusal.message),
+                Said("Stalled", "True", refusal.reason, refusal.message),
+            ]
+        if gathered.conflict is not None:
+            said.append(Said("Conflicted", "True", "RouteTaken", gathered.conflict))
+        return await self._model(gathered, decision, said, now)
 
     async def tell(self, gathered: Gathered, decision: Decision) -> None:
         """Events on the Rollout, or on the Model where there is none."""
@@ -55,19 +76,6 @@ class Reporter:
             await self._recorder.emit(
                 regarding, type=kind, reason=note.reason, note=note.message, action="Deliver"
             )
-
-    async def refused(self, gathered: Gathered, error: Terminal, now: datetime) -> None:
-        """Something of ours cannot be written: said on the Model, Ready False and Stalled."""
-        said = [
-            Said(type_, status, error.reason, error.message)  # type: ignore[arg-type]
-            for type_, status in (("Ready", "False"), ("Stalled", "True"))
-        ]
-        latest = self._cache.get(MODELS, gathered.namespace, gathered.name) or gathered.obj
-        status = dict(latest.get("status", {}))
-        kept = [c for c in status.get("conditions", ()) if c["type"] == "Available"]
-        merged_now = self._merged(latest, said, MODEL_TYPES, now)
-        body = {field: status[field] for field in MODEL_FIELDS if field in status}
-        await self._status(MODELS, latest, {**body, "conditions": [*kept, *merged_now]})
 
     async def model_missing(self, rollouts: list[Object], now: datetime) -> None:
         """Rollouts whose Model does not exist: Stalled, with what to do."""
@@ -83,7 +91,7 @@ class Reporter:
 
     async def _model(
         self, gathered: Gathered, decision: Decision, said: list[Said], now: datetime
-    ) -> None:
+    ) -> Object:
         obj = gathered.obj
         status: dict[str, Any] = {
             "observedGeneration": int(obj["metadata"].get("generation", 0)),
@@ -97,8 +105,8 @@ class Reporter:
         if same_status(live, status, MODEL_FIELDS) and _by_type(before) == _by_type(
             status["conditions"]
         ):
-            return
-        await self._status(MODELS, obj, status)
+            return obj
+        return await self._status(MODELS, obj, status)
 
     def _merged(
         self, obj: Object, said: list[Said], types: tuple[str, ...], now: datetime
@@ -133,15 +141,15 @@ class Reporter:
         status["conditions"] = self._merged(rollout, said, ROLLOUT_TYPES, now)
         await self._status(ROLLOUTS, rollout, status)
 
-    async def _status(self, res: Resource, obj: Object, status: dict[str, Any]) -> None:
-        """Apply a status, unless it stands there already.
+    async def _status(self, res: Resource, obj: Object, status: dict[str, Any]) -> Object:
+        """Apply a status, unless it stands there already; returns the object as it stands then.
 
         With the resourceVersion that the decision was made from: a leader that woke up late, or a
         decision on stale facts, is refused and made again.
         """
         clean = {key: value for key, value in status.items() if value is not None}
         if res is ROLLOUTS and clean == obj.get("status", {}):
-            return
+            return obj
         written = await self._client.apply_status(
             res,
             {
@@ -158,6 +166,18 @@ class Reporter:
             manager=STATUS_MANAGER,
         )
         self._cache.note(res, written)
+        return written
+
+
+def standing_refusal(gathered: Gathered) -> Terminal | None:
+    """What the Model says already about a name of ours that is taken.
+
+    It stands until writing succeeds: a Ready that changed to and fro would wake us for ever.
+    """
+    ready = find(gathered.model.status.conditions, "Ready")
+    if ready is None or ready.reason != NAME_TAKEN:
+        return None
+    return Terminal(ready.reason, ready.message)
 
 
 def _by_type(conditions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
