@@ -10,6 +10,9 @@ from rich.console import Console
 
 demo = typer.Typer(help="The whole story on real data, in minutes.", no_args_is_help=False)
 
+PLAIN_WIDTH = 150
+"""Where there is no terminal, nobody's window is too narrow."""
+
 Rate = Annotated[float, typer.Option(min=1, max=1000, help="Requests a second.")]
 
 
@@ -32,8 +35,11 @@ def story(
     from tidegate.demo.run import Options, run_demo
     from tidegate.local.cluster.state import home
 
+    console = Console()
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     options = Options(home=home(), keep=keep, rate=rate, first_flight=first_flight)
-    raise typer.Exit(run_demo(options, Console()))
+    raise typer.Exit(run_demo(options, console))
 
 
 @demo.command()

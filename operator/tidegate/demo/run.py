@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -43,8 +44,6 @@ BASELINE_S = 12.0
 """How long v1 serves alone: a latency can be judged beside 1,000 requests of stable or more."""
 SETTLE_S = 3.0
 """How long after a decision: the last answers of a version that was taken back come in."""
-SLOW_RATIO = 1.25
-SLOW_QUANTILE = 0.95
 STORY_FAILED = "StoryFailed"
 
 
@@ -147,8 +146,6 @@ class Demo:
 
     async def tell(self, chapter: Chapter) -> None:
         """Bring one version, and wait for what becomes of it."""
-        stable = self.scene.ledger.tally(self.scene.stable or "")
-        self.slow_ms[chapter.version] = SLOW_RATIO * (stable.quantile(SLOW_QUANTILE) or 0.0)
         self.view.note(f"— {chapter.version}: {chapter.about}; it has to be {chapter.expected}")
         await self.apply(chapter.example)
         revision = await self.note_revision(chapter)
@@ -158,6 +155,8 @@ class Demo:
             what=f"{chapter.version} to be {chapter.expected}",
         )
         self.view.note(f"— {chapter.version} was {came}")
+        if (bound := self.scene.latency_bound_ms) is not None:
+            self.slow_ms[chapter.version] = bound
         await asyncio.sleep(SETTLE_S)
 
     async def replay(self) -> None:
@@ -230,9 +229,11 @@ async def until[T](found: Callable[[], T | None], *, limit_s: float, what: str) 
 
 def run_demo(options: Options, console: Console) -> int:
     """The whole demo. 0 when the whole story came true, else 1; the cluster is gone afterwards."""
+    signal.signal(signal.SIGTERM, _end)
     demo = Demo(options, console, view_for(console))
     began = time.monotonic()
     wrong: list[str] = []
+    rows: list[Row] = []
     try:
         demo.prepare()
         asyncio.run(demo.play())
@@ -241,22 +242,57 @@ def run_demo(options: Options, console: Console) -> int:
     except* (OSError, subprocess.SubprocessError) as group:
         wrong = [f"{type(error).__name__}: {error}" for error in leaves(group)]
     finally:
-        if options.keep:
-            console.print(kept_text(demo), markup=False, highlight=False)
-        else:
-            with contextlib.suppress(TidegateError, subprocess.SubprocessError):
-                local("down", "--delete", "--name", options.name, quiet=True)
-    rows = demo.rows()
-    console.print(story_table(rows))
-    wrong += failures(rows, demo.scene, skipped=demo.skipped)
+        # Where not even a first version came up, what went wrong says it all.
+        if demo.revisions or not wrong:
+            rows = demo.rows()
+            wrong += failures(rows, demo.scene, skipped=demo.skipped)
+        clean_up(demo, keep_evidence=bool(wrong))
+    if rows:
+        console.print(story_table(rows))
     for line in wrong:
         console.print(f"WRONG: {line}", style="bold red", markup=False, highlight=False)
     spent = time.monotonic() - began
     verdict = "the demo failed" if wrong else "all of it happened as it has to"
-    console.print(
-        f"{demo.scene.ledger.total} requests in {spent:.0f} s: {verdict}.", highlight=False
-    )
+    total = demo.scene.ledger.total
+    console.print(f"{total} requests in {spent:.0f} s: {verdict}.", highlight=False)
     return 1 if wrong else 0
+
+
+def _end(number: int, frame: object) -> None:
+    """SIGTERM ends the demo as ^C does: everything is cleaned up."""
+    raise SystemExit(128 + number)
+
+
+def clean_up(demo: Demo, *, keep_evidence: bool) -> None:
+    """Take the cluster down, unless it is to stay; what went wrong is written down first."""
+    options = demo.options
+    if keep_evidence and demo.kubectl.kubeconfig.exists():
+        demo.view.note(f"what the cluster said: {write_evidence(demo)}")
+    if options.keep:
+        demo.console.print(kept_text(demo), markup=False, highlight=False, soft_wrap=True)
+        return
+    with contextlib.suppress(TidegateError, subprocess.SubprocessError):
+        local("down", "--delete", "--name", options.name, quiet=True)
+
+
+EVIDENCE = {
+    "objects.yaml": ("get", "models,rollouts,httproutes,deployments,pods", "-A", "-o", "yaml"),
+    "events.txt": ("get", "events.events.k8s.io", "-A"),
+    "operator.log": ("-n", "tidegate-system", "logs", "deployment/tidegate-operator"),
+}
+
+
+def write_evidence(demo: Demo) -> Path:
+    """Everything that tells why it went wrong, in one folder that stays."""
+    folder = demo.options.files / "failed"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, arguments in EVIDENCE.items():
+        try:
+            text = asyncio.run(demo.kubectl.run(*arguments))
+        except TidegateError as error:
+            text = str(error)
+        (folder / name).write_text(text)
+    return folder
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -84,9 +84,8 @@ class PlainView:
                 self._line(f"  {line}")
 
     def _line(self, text: str) -> None:
-        self.console.print(
-            f"{time.monotonic() - self._began:6.1f} s  {text}", markup=False, highlight=False
-        )
+        line = f"{time.monotonic() - self._began:6.1f} s  {text}"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveView:
