@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from tidegate.local.apiserver import answering
 from tidegate.local.apiserver.decoding import MAX_BODY, too_large
+from tidegate.local.apiserver.errors import ApiError
 from tidegate.local.apiserver.messages import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _SHUTDOWN_S = 2.0
 _BODY_TIMEOUT_S = 60.0
 _KEEPALIVE_S = 75.0
+# How long a reader of a stream may leave a full connection alone.
+_WRITE_TIMEOUT_S = 30.0
 
 
 @dataclass
@@ -52,7 +55,13 @@ async def serve(
 
     :raises OSError: when the port is taken.
     """
-    server = web.Server(_handler(api), keepalive_timeout=_KEEPALIVE_S, access_log=None)
+    server = web.Server(
+        _handler(api),
+        # A watch whose client is gone ends at once, not at its next event.
+        handler_cancellation=True,
+        keepalive_timeout=_KEEPALIVE_S,
+        access_log=None,
+    )
     runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     context = None
@@ -73,10 +82,13 @@ def _handler(api: ApiServer) -> Callable[[web.BaseRequest], Awaitable[web.Stream
         try:
             request.body = await _body(incoming)
         except web.HTTPRequestEntityTooLarge:
-            return _whole(answering.refusal(too_large(), request), head=False)
+            return _whole(answering.refusal(too_large(), request))
+        except TimeoutError:
+            late = ApiError(408, "Timeout", "the body did not arrive in time")
+            return _whole(answering.refusal(late, request))
         answer = await api.handle(request)
         if isinstance(answer.body, bytes):
-            return _whole(answer, head=incoming.method == "HEAD")
+            return _whole(answer)
         return await _streamed(incoming, answer)
 
     return handler
@@ -104,7 +116,7 @@ def _headers(answer: HttpResponse) -> list[tuple[str, str]]:
     return found
 
 
-def _whole(answer: HttpResponse, *, head: bool) -> web.Response:
+def _whole(answer: HttpResponse) -> web.Response:
 
     assert isinstance(answer.body, bytes)
     return web.Response(
@@ -117,10 +129,11 @@ async def _streamed(incoming: web.BaseRequest, answer: HttpResponse) -> web.Stre
     response = web.StreamResponse(status=answer.status, headers=CIMultiDict(_headers(answer)))
     pieces = cast("AsyncGenerator[bytes]", answer.body)
     async with aclosing(pieces):
-        # A client that goes away ends its stream: nothing to report.
-        with suppress(ConnectionResetError):
+        # A client that goes away, or stops to read, ends its stream: nothing to report.
+        with suppress(ConnectionResetError, TimeoutError):
             await response.prepare(incoming)
             async for piece in pieces:
-                await response.write(piece)
+                async with asyncio.timeout(_WRITE_TIMEOUT_S):
+                    await response.write(piece)
             await response.write_eof()
     return response

@@ -101,7 +101,9 @@ def carry_over(metadata: Obj, old: Obj) -> None:
 def type_error(metadata: Obj) -> str:
     """What is wrong with the JSON types in metadata, in Go's words; empty when nothing is."""
     for field in ("labels", "annotations"):
-        value = metadata.get(field) or {}
+        value = metadata.get(field)
+        if value is None:
+            continue
         if not isinstance(value, dict):
             return _mistyped(value, field, "map[string]string")
         for item in value.values():
@@ -112,7 +114,9 @@ def type_error(metadata: Obj) -> str:
         if value is not None and not isinstance(value, str):
             return _mistyped(value, field, "string")
     for field, wanted, word in _LISTS:
-        value = metadata.get(field) or []
+        value = metadata.get(field)
+        if value is None:
+            continue
         if not isinstance(value, list):
             return _mistyped(value, field, f"[]{word}")
         for item in value:

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 _REF = "#/components/schemas/"
 _META = "V1ObjectMeta"
-_LIST_META = "V1ListMeta"
+_LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
+_LIST_META_SCHEMA: Obj = {
+    "type": "object",
+    "description": "What a list says about itself: its version, and where its next page begins.",
+    "properties": {
+        "continue": {"type": "string"},
+        "remainingItemCount": {"type": "integer", "format": "int64"},
+        "resourceVersion": {"type": "string"},
+        "selfLink": {"type": "string"},
+    },
+}
 
 
 class OpenApi:
@@ -96,7 +106,7 @@ class OpenApi:
 def document(kinds: list[Kind]) -> Obj:
     """The OpenAPI 3 document of one group and version."""
     known = builtin.definitions()
-    schemas: Obj = {}
+    schemas: Obj = {_LIST_META: _LIST_META_SCHEMA}
     paths: Obj = {}
     for kind in kinds:
         name = definition_name(kind)

@@ -52,6 +52,9 @@ class Watcher:
 
     def offer(self, event: Event) -> None:
         """Take an event into the queue, or give up on the watcher."""
+        if self.closed:
+            # Whoever is cut off must not see later events: there would be a gap.
+            return
         if len(self.pending) >= BACKLOG:
             self.closed = True
             self.pending.clear()
