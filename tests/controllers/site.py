@@ -135,7 +135,11 @@ class Site:
         return await self.kube.user.get(ROLLOUTS, "flights", namespace=NAMESPACE)
 
     async def weights(self) -> dict[str, int]:
-        """The live route's weights; empty without a route."""
+        """The live route's weights above 0; empty without a route."""
+        return {name: weight for name, weight in (await self.route()).items() if weight > 0}
+
+    async def route(self) -> dict[str, int]:
+        """All that the live route names, with weights; empty without a route."""
         routes = (await self.kube.user.list(HTTPROUTES, namespace=NAMESPACE)).items
         return weights_of(routes[0]) if routes else {}
 
@@ -148,7 +152,7 @@ class Site:
 
     async def flow(self) -> None:
         """Let traffic follow the live route."""
-        weights = await self.weights()
+        weights = await self.route()
         if weights and (not self.weights_seen or self.weights_seen[-1] != weights):
             assert sum(weights.values()) == 100
             self.weights_seen.append(weights)

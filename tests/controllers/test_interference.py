@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.controllers.named import direct, revision_of
+from tests.controllers.named import direct, revision_of, traffic
 from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout
 
 from tidegate.kube.resources import DEPLOYMENTS, HTTPROUTES, MODELS, ROLLOUTS, SERVICES, Resource
@@ -132,7 +132,7 @@ async def test_hand_edited_weights_are_put_back(site: Site) -> None:
         backend["weight"] = 100 if backend["name"] == new else 0
     await site.kube.user.replace(HTTPROUTES, route, manager="hand")
     await site.harness.settle()
-    assert await site.weights() == {stable: 95, new: 5}
+    assert await traffic(site) == {stable: 95, new: 5}
 
 
 async def test_a_deleted_route_comes_back_with_the_intended_weights(site: Site) -> None:
@@ -142,7 +142,7 @@ async def test_a_deleted_route_comes_back_with_the_intended_weights(site: Site) 
     await site.pass_time(seconds=5)
     await site.kube.user.delete(HTTPROUTES, NAME, namespace=NAMESPACE)
     await site.harness.settle()
-    assert await site.weights() == {stable: 95, new: 5}
+    assert await traffic(site) == {stable: 95, new: 5}
 
 
 async def test_a_deleted_candidate_deployment_takes_its_weight_away_until_it_is_back(
@@ -157,7 +157,7 @@ async def test_a_deleted_candidate_deployment_takes_its_weight_away_until_it_is_
     site.harness.world.ready[new] = 0
     await site.kube.user.delete(DEPLOYMENTS, new, namespace=NAMESPACE)
     await site.harness.settle()
-    assert await site.weights() == {stable: 100, new: 0}
+    assert await traffic(site) == {stable: 100}
     assert new in await site.deployments()
     found = await site.rollout()
     assert found["status"]["phase"] == "Holding"
@@ -165,7 +165,7 @@ async def test_a_deleted_candidate_deployment_takes_its_weight_away_until_it_is_
     assert found["status"]["step"]["requests"] == 0
     site.harness.world.recover(new)
     await site.until("Healthy")
-    assert await site.weights() == {new: 100}
+    assert await traffic(site) == {new: 100}
     assert (await site.rollout())["status"]["attempts"] == 1
 
 

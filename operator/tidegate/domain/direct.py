@@ -84,8 +84,19 @@ def _follow_latest(draft: DeliveryDraft) -> None:
         draft.set_delivery(candidate=None)
         draft.tell("RevisionFailed", f"{latest.name}: {pods.failure.message}", warning=True)
         return
-    if pods.complete and pods.ready >= _size(draft):
+    if pods.complete and pods.ready >= _size(draft) and _known(draft, latest.name):
         _switch(draft, latest.name)
+
+
+def _known(draft: DeliveryDraft, revision: str) -> bool:
+    """Whether the gateway already has the revision in the route, at weight 0.
+
+    Then its endpoints are there before the first request; nothing to wait for when nothing serves.
+    """
+    facts = draft.facts
+    if not facts.route_wanted or draft.delivery.stable is None:
+        return True
+    return facts.route.programmed and revision in (facts.route.weights or {})
 
 
 def _switch(draft: DeliveryDraft, revision: str) -> None:
@@ -125,7 +136,7 @@ def _decision(draft: DeliveryDraft, ready: Said, *, extra: tuple[Said, ...] = ()
     return Decision(
         delivery=draft.delivery,
         rollout=None,
-        weights={stable: 100} if stable is not None else None,
+        weights=draft.route_with({stable: 100}) if stable is not None else None,
         floors=floors,
         model_said=tuple(said),
         notes=tuple(draft.notes),
@@ -179,8 +190,7 @@ def _serving(draft: DeliveryDraft) -> Said | None:
     if facts.arm(stable).ready == 0:
         available = stable_available(draft)
         return Said("Ready", "False", available.reason, available.message)
-    right = facts.route.programmed and facts.route.weights == {stable: 100}
-    if facts.route_wanted and not right:
+    if not draft.routes({stable: 100}):
         message = facts.route.message or "the gateway has not confirmed the route yet"
         return Said("Ready", "False", "RouteNotProgrammed", message)
     return Said("Ready", "True", "Serving", f"{stable} serves")

@@ -15,6 +15,7 @@ from tidegate.domain.rollout.transitions import ACTIVE, following
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from tidegate.api.model import DeliveryStatus
@@ -28,6 +29,10 @@ _WARNINGS = frozenset(
      "HoldExpired", "Inconclusive", "RevisionFailed", "RolledBack", "PausedByHold",
      "PausedByFailure", "PausedByDeadline", "RejectedBefore", "CommonCause"}
 )  # fmt: skip
+
+
+def _positive(weights: Mapping[str, int]) -> dict[str, int]:
+    return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 class DeliveryDraft:
@@ -64,6 +69,30 @@ class DeliveryDraft:
     def soon(self, why: str) -> None:
         """Look again at once."""
         self.within(timedelta(0), why)
+
+    def routes(self, weights: Mapping[str, int]) -> bool:
+        """Whether the gateway routes by these weights now; entries of weight 0 do not count."""
+        if not self.facts.route_wanted:
+            return True
+        route = self.facts.route
+        if not route.programmed or route.weights is None:
+            return False
+        return _positive(route.weights) == _positive(weights)
+
+    def route_with(self, weights: Mapping[str, int]) -> dict[str, int]:
+        """What the route is to say: the weights, and 0 for every other revision that has pods.
+
+        A revision that stays in the route at 0 keeps its endpoints and counters there: what it is
+        still answering is not cut off, and going back to it needs no new cluster. One whose pods
+        are still to be created is left out, because its Service is too.
+        """
+        others = [self.delivery.previous, self.delivery.candidate]
+        others += [entry.revision for entry in self.delivery.draining]
+        found = {name: w for name, w in weights.items() if w > 0 or self.facts.arm(name).exists}
+        for name in others:
+            if name is not None and name not in found and self.facts.arm(name).exists:
+                found[name] = 0
+        return found
 
     @property
     def next_look(self) -> tuple[timedelta, str] | None:
@@ -138,16 +167,13 @@ class Draft(DeliveryDraft):
         return ArmStatus(name=name, revision=revision, weight=weight, ready=ready)
 
     def weights(self) -> dict[str, int]:
-        """The intended weight of every revision behind the route."""
-        return {arm.revision: arm.weight for arm in self.status.arms}
+        """What the route is to say."""
+        return self.route_with({arm.revision: arm.weight for arm in self.status.arms})
 
     @property
     def confirmed(self) -> bool:
         """Whether the gateway routes exactly as intended."""
-        route = self.facts.route
-        if not self.facts.route_wanted:
-            return True
-        return route.programmed and route.weights == self.weights()
+        return self.routes(self.weights())
 
     # -- changes of phase ------------------------------------------------------------------
 
