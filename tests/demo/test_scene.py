@@ -51,14 +51,6 @@ def test_each_decision_is_remembered_once_and_in_its_order() -> None:
     assert scene.decision_about("m-3", phases=("WarmingUp",)) is None
 
 
-def test_the_bound_of_a_slow_answer_is_the_rollouts_own() -> None:
-    scene = Scene()
-    assert scene.latency_bound_ms is None
-    evidence = [{"metric": "errors", "state": {"h": [0, 1]}}, {"state": {"t": [12.5, 40.0]}}]
-    scene.show_rollout(rollout(evidence=evidence))
-    assert scene.latency_bound_ms == 12.5
-
-
 def test_arms_are_read_with_their_weights() -> None:
     scene = Scene(versions={"m-2": "v2"})
     assert scene.arms == []

@@ -28,7 +28,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.transport import HttpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from rich.console import Console
@@ -44,6 +44,8 @@ BASELINE_S = 12.0
 """How long v1 serves alone: a latency can be judged beside 1,000 requests of stable or more."""
 SETTLE_S = 3.0
 """How long after a decision: the last answers of a version that was taken back come in."""
+SLOW_RATIO = 2.0
+"""Slower than stable's median by this is slow: the margin of examples/03-rollout.yaml."""
 STORY_FAILED = "StoryFailed"
 
 
@@ -146,6 +148,8 @@ class Demo:
 
     async def tell(self, chapter: Chapter) -> None:
         """Bring one version, and wait for what becomes of it."""
+        median = self.scene.ledger.tally(self.scene.stable or "").quantile(0.5)
+        self.slow_ms[chapter.version] = SLOW_RATIO * (median or 0.0)
         self.view.note(f"— {chapter.version}: {chapter.about}; it has to be {chapter.expected}")
         await self.apply(chapter.example)
         revision = await self.note_revision(chapter)
@@ -155,8 +159,6 @@ class Demo:
             what=f"{chapter.version} to be {chapter.expected}",
         )
         self.view.note(f"— {chapter.version} was {came}")
-        if (bound := self.scene.latency_bound_ms) is not None:
-            self.slow_ms[chapter.version] = bound
         await asyncio.sleep(SETTLE_S)
 
     async def replay(self) -> None:
@@ -186,7 +188,7 @@ class Demo:
     async def play(self) -> None:
         """Everything that needs the cluster, with the scene kept current and shown."""
         client = Client(HttpTransport.from_kubeconfig(self.options.state / "kubeconfig"))
-        async with asyncio.TaskGroup() as group:
+        async with closing(client), asyncio.TaskGroup() as group:
             background = [
                 group.create_task(
                     follow_objects(client, self.scene, namespace=NAMESPACE, name=MODEL)
@@ -200,7 +202,6 @@ class Demo:
             finally:
                 for task in background:
                     task.cancel()
-        await client.close()
 
     def rows(self) -> list[Row]:
         """The table's lines, from everything that was seen."""
@@ -225,6 +226,15 @@ async def until[T](found: Callable[[], T | None], *, limit_s: float, what: str) 
             return result
         await asyncio.sleep(0.1)
     raise Terminal(STORY_FAILED, f"waited {limit_s:.0f} s for {what}")
+
+
+@contextlib.asynccontextmanager
+async def closing(client: Client) -> AsyncGenerator[None]:
+    """Close the client at the end of the block."""
+    try:
+        yield
+    finally:
+        await client.close()
 
 
 def run_demo(options: Options, console: Console) -> int:

@@ -117,12 +117,6 @@ class Scene:
         """The evidence of each metric in the attempt under way, as status has it."""
         return list(self.rollout.get("status", {}).get("evidence", []))
 
-    @property
-    def latency_bound_ms(self) -> float | None:
-        """The lowest bound above which the Rollout counts an answer as slow."""
-        bounds = [bound for entry in self.evidence for bound in entry.get("state", {}).get("t", [])]
-        return min(bounds, default=None)
-
     def label(self, revision: str) -> str:
         """`v2 (flight-delay-1a2b3c4d)` for people."""
         version = self.versions.get(revision)
