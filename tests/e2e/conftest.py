@@ -1,0 +1,31 @@
+"""One cluster for all tests of this folder, and the models that they serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from tests.e2e.stage import Stage, running
+from tests.e2e.versions import Artifact, train
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    """The versions by name."""
+    return train(tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(
+    artifacts: dict[str, Artifact],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Stage]:
+    """The running cluster."""
+    async with running(tmp_path_factory.mktemp("e2e"), artifacts) as found:
+        found.selected = frozenset(item.name for item in request.session.items)
+        yield found

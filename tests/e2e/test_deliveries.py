@@ -1,0 +1,183 @@
+"""Deliveries from end to end: real pods, Envoy, Prometheus and kubectl, under load.
+
+Every test has a namespace, a Model and traffic of its own, so several are played at once.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from tests.e2e.objects import LATENCY, condition, model, namespace, rollout
+from tests.e2e.stage import E2E, Stage, Together, eventually, shown
+
+from tidegate.kube.resources import MODELS
+from tidegate.testing.gateway import free_port
+
+if TYPE_CHECKING:
+    from tests.e2e.load import Load
+
+pytestmark = E2E
+together = Together(at_once=3)
+
+
+async def settled(stage: Stage, where: str, load: Load, *, stable: str) -> None:
+    """Everything goes to stable: Envoy says so, and nobody else answers any more."""
+    await stage.until_envoy_gives_all_to(stable, where)
+    moment = time.time()
+    before = load.served(stable)
+
+    async def more() -> bool:
+        return load.served(stable) >= before + 50
+
+    await eventually(more, saw=load.story)
+    latest = {name: tally.last_at or 0 for name, tally in load.ledger.revisions.items()}
+    assert [name for name, at in latest.items() if at > moment] == [stable], load.story()
+
+
+async def rolled_back(stage: Stage, where: str, *, stable: str, candidate: str) -> str:
+    """Why a candidate was taken back, as the conditions of Rollout and Model tell it."""
+    found = await stage.until_phase("Degraded", where)
+    ready = condition(found, "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "RolledBack")
+    assert condition(found, "Stalled")["status"] == "True"
+    assert "Change the Model, or send the verb retry" in ready["message"]
+    served = await stage.model(where)
+    assert condition(served, "Available")["status"] == "True"
+    assert condition(served, "Ready")["reason"] == "RolledBack"
+    delivery = served["status"]["delivery"]
+    assert delivery["stable"] == stable
+    assert [entry["revision"] for entry in delivery["rejected"]] == [candidate]
+    return str(ready["message"])
+
+
+@together
+async def test_a_crash_looping_candidate_is_taken_back_without_traffic(stage: Stage) -> None:
+    where, good = "crashing", stage.artifacts["good"].uri
+    stable = await stage.serve(where, model(where, good), rollout(where, (50, "5s")))
+    async with stage.load(where, rate=20).flowing() as load:
+        # It dies before our own program could say why: only its restarts tell.
+        await stage.apply(model(where, good, env={"PYTHONPATH": "/nowhere"}))
+        found = await stage.until(lambda m: len(m["status"]["revisions"]) == 2, MODELS, where)
+        candidate = found["status"]["latestRevision"]
+        message = await rolled_back(stage, where, stable=stable, candidate=candidate)
+        await settled(stage, where, load, stable=stable)
+    assert "CrashLoop" in message
+    assert "kubectl logs" in message
+    assert load.untouched(stable), load.story()
+
+
+@together
+async def test_a_good_version_is_promoted_without_a_failed_request(stage: Stage) -> None:
+    where = "promoted"
+    old = await stage.serve(
+        where,
+        model(where, stage.artifacts["good"].uri),
+        rollout(where, (20, "3s"), (50, "3s")),
+    )
+    async with stage.load(where, rate=150, missing=3).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["better"].uri))
+        await stage.until_tried(where, load, stable=old)
+        assert set(await stage.envoy_weights(where)) >= {old}
+        found = await stage.until_phase("Healthy", where)
+        new = found["status"]["arms"][0]["revision"]
+        await settled(stage, where, load, stable=new)
+    assert new != old
+    assert load.untouched(old, new), load.story()
+    assert load.untouched(new, old), load.story()
+    weights = [entry["message"] for entry in found["status"]["history"]]
+    assert found["status"]["history"][0]["reason"] == "Promoted", weights
+    assert condition(found, "Ready")["status"] == "True"
+    delivery = (await stage.model(where))["status"]["delivery"]
+    assert (delivery["stable"], delivery["previous"]) == (new, old)
+
+
+@together
+async def test_a_version_that_fails_is_taken_back_and_told_by_describe(stage: Stage) -> None:
+    where = "broken"
+    stable = await stage.serve(
+        where,
+        model(where, stage.artifacts["good"].uri),
+        rollout(where, (20, "1m"), (50, "1m")),
+    )
+    async with stage.load(where, rate=100, missing=3).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["broken"].uri))
+        candidate = await stage.until_tried(where, load, stable=stable)
+        message = await rolled_back(stage, where, stable=stable, candidate=candidate)
+        await settled(stage, where, load, stable=stable)
+        description = await stage.kubectl(
+            "describe", "rollouts.tidegate.dev", "weather", "-n", where
+        )
+    assert load.failed(candidate) > 0
+    assert load.untouched(stable, candidate), load.story()
+    assert "EvidenceRollsBack" in message
+    assert "errors" in message
+    assert "EvidenceRollsBack" in description, description
+    assert f"{candidate} was taken back" in description, description
+
+
+@together
+async def test_a_slow_version_is_taken_back(stage: Stage) -> None:
+    where = "slow"
+    stable = await stage.serve(
+        where,
+        model(where, stage.artifacts["good"].uri),
+        rollout(where, (10, "1m"), (50, "1m"), metrics=(LATENCY,)),
+    )
+    async with stage.load(where, rate=100).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["slow"].uri))
+        candidate = await stage.until_tried(where, load, stable=stable)
+        message = await rolled_back(stage, where, stable=stable, candidate=candidate)
+        await settled(stage, where, load, stable=stable)
+    assert "latency" in message
+    assert load.failed(candidate) == 0
+    assert load.untouched(stable, candidate), load.story()
+
+
+@together
+async def test_a_rollout_deleted_mid_canary_gives_everything_back_to_stable(stage: Stage) -> None:
+    where = "deleted"
+    stable = await stage.serve(
+        where, model(where, stage.artifacts["good"].uri), rollout(where, (50, "10m"))
+    )
+    async with stage.load(where, rate=50).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["better"].uri))
+        candidate = await stage.until_tried(where, load, stable=stable)
+        assert await stage.envoy_weights(where) == {stable: 50, candidate: 50}
+        await stage.kubectl("delete", "rollouts.tidegate.dev", "weather", "-n", where)
+        ready = await stage.until_ready_is("RolloutMissing", where)
+        await settled(stage, where, load, stable=stable)
+    assert "create a Rollout" in ready["message"]
+    assert load.untouched(stable, candidate), load.story()
+    found = await stage.model(where)
+    assert condition(found, "Available")["status"] == "True"
+    assert condition(found, "RolloutMissing")["status"] == "True"
+    assert found["status"]["delivery"]["stable"] == stable
+
+
+@together
+async def test_an_artifact_that_cannot_be_reached_is_served_once_it_can(stage: Stage) -> None:
+    where, port = "remote", free_port()
+    good = stage.artifacts["good"]
+    uri = f"http://127.0.0.1:{port}/model.skops"
+    await stage.apply(*namespace(where), model(where, uri, delivery="Direct"))
+    ready = await stage.until_ready_is("Unreachable", where)
+    assert uri in ready["message"], ready
+    assert condition(await stage.model(where), "Resolved")["status"] == "Unknown"
+
+    async def answer(_: web.BaseRequest) -> web.FileResponse:
+        return web.FileResponse(good.path, headers={"etag": f'"{good.sha256}"'})
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await stage.kubectl(
+            "wait", "models.tidegate.dev/weather", "-n", where,
+            "--for=condition=Ready", "--timeout=55s",
+        )  # fmt: skip
+    finally:
+        await runner.cleanup()
+    found = await stage.model(where)
+    assert found["status"]["resolved"]["sha256"] == good.sha256, shown(found["status"])
