@@ -32,3 +32,8 @@ def break_pods(site: Site, revision: str, reason: str, message: str, *, init: bo
 def direct(uri: str, **spec: Any) -> dict[str, Any]:
     """A Model with `delivery: Direct`."""
     return model(uri, delivery="Direct", **spec)
+
+
+async def traffic(site: Site) -> dict[str, int]:
+    """The live route's weights above 0; a revision at 0 only keeps its endpoints there."""
+    return {name: weight for name, weight in (await site.weights()).items() if weight > 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.controllers.named import break_pods, direct, revision_of
+from tests.controllers.named import break_pods, direct, revision_of, traffic
 from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout, sha
 
 from tidegate.errors import NotFound, Unreachable
@@ -29,7 +29,7 @@ async def serve(site: Site, uri: str = V1, **spec: Any) -> str:
     await site.kube.put(direct(uri, **spec))
     await site.harness.settle()
     stable = str((await site.model())["status"]["delivery"]["stable"])
-    assert await site.weights() == {stable: 100}
+    assert await traffic(site) == {stable: 100}
     return stable
 
 
@@ -99,12 +99,12 @@ async def test_an_unreachable_source_recovers_by_itself(site: Site) -> None:
     assert (said["status"], said["reason"]) == ("Unknown", "Unreachable")
     assert condition(found, "Reconciling")["status"] == "True"
     assert condition(found, "Stalled") == {}
-    assert await site.weights() == {stable: 100}
+    assert await traffic(site) == {stable: 100}
     site.shelf.resolve = resolve  # type: ignore[method-assign]
     await site.pass_time(seconds=30)
     found = await site.model()
     assert condition(found, "Ready")["status"] == "True"
-    assert await site.weights() == {revision_of(V2): 100}
+    assert await traffic(site) == {revision_of(V2): 100}
 
 
 FAILURES = [
@@ -131,11 +131,11 @@ async def test_a_direct_model_whose_next_artifact_does_not_serve_keeps_the_last_
     assert message in condition(found, "Ready")["message"]
     assert condition(found, "Stalled")["status"] == "True"
     assert condition(found, "Available")["status"] == "True"
-    assert await site.weights() == {stable: 100}
+    assert await traffic(site) == {stable: 100}
     assert [entry["revision"] for entry in found["status"]["delivery"]["rejected"]] == [new]
     await site.pass_time(minutes=11)
     assert set(await site.deployments()) == {stable}
-    assert await site.weights() == {stable: 100}
+    assert await traffic(site) == {stable: 100}
 
 
 @pytest.mark.parametrize(("reason", "message", "init"), FAILURES)
@@ -169,14 +169,14 @@ async def test_a_crash_looping_first_revision_gives_way_to_a_good_one(
     await site.harness.settle()
     await site.pass_time(seconds=5)
     found = await site.model()
-    assert await site.weights() == {}
+    assert await traffic(site) == {}
     assert "exit at once" in condition(found, "Ready")["message"]
     assert condition(found, "Stalled")["status"] == "True"
     await site.kube.put(model(V2, delivery=delivery))
     await site.harness.settle()
     await site.pass_time(minutes=12)
     found = await site.model()
-    assert await site.weights() == {second: 100}
+    assert await traffic(site) == {second: 100}
     assert found["status"]["delivery"]["stable"] == second
     assert [entry["revision"] for entry in found["status"]["delivery"]["rejected"]] == [first]
     assert set(await site.deployments()) == {second}
@@ -192,12 +192,12 @@ async def test_direct_delivery_switches_only_when_every_pod_is_ready(site: Site)
     new = revision_of(V2)
     site.harness.world.ready[new] = 1
     found = await change(site, direct(V2), seconds=60)
-    assert await site.weights() == {stable: 100}
+    assert await traffic(site) == {stable: 100}
     assert condition(found, "Ready")["status"] == "False"
     assert "1 of 2" in condition(found, "Ready")["message"]
     site.harness.world.recover(new)
     await site.pass_time(seconds=5)
-    assert await site.weights() == {new: 100}
+    assert await traffic(site) == {new: 100}
     assert stable in await site.deployments()
     await site.pass_time(minutes=1)
     assert set(await site.deployments()) == {new}
@@ -217,7 +217,7 @@ async def test_a_moving_artifact_that_is_polled_becomes_a_new_revision(site: Sit
     status = (await site.model())["status"]
     assert status["latestRevision"] != first
     assert status["resolved"]["sha256"] == sha("february")
-    assert await site.weights() == {status["latestRevision"]: 100}
+    assert await traffic(site) == {status["latestRevision"]: 100}
 
 
 async def test_a_pinned_artifact_is_asked_for_once(site: Site) -> None:
@@ -244,7 +244,7 @@ async def test_a_digest_that_comes_back_reuses_its_revision_under_the_next_numbe
         (first, 3),
         (revision_of(V2), 2),
     ]
-    assert await site.weights() == {first: 100}
+    assert await traffic(site) == {first: 100}
 
 
 async def test_old_revisions_are_pruned_beyond_the_limit(site: Site) -> None:
@@ -287,7 +287,7 @@ async def test_scaling_alone_makes_no_revision_and_no_attempt(site: Site) -> Non
     assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (3, 9)
     assert scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
     assert await numbers(site) == {stable: 1}
-    assert await site.weights() == {stable: 100}
+    assert await traffic(site) == {stable: 100}
 
 
 async def test_a_retry_of_a_rejected_digest_starts_its_pods_again(site: Site) -> None:

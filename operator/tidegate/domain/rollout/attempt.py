@@ -200,7 +200,8 @@ def _follow_capacity(draft: Draft) -> tuple[str, str] | None:
             draft.set_step(started_at=None, observed_duration=0, requests=0, last_batch_end=None)
         return None
     least = min(weight, sizes.carried(candidate.ready, stable.ready)) if candidate.ready else 0
-    if least < weight:
+    # Only lost pods lower it: a stable that grew leaves the candidate with what it carried before.
+    if least < weight and candidate.ready < max(1, draft.seen_ready("candidate")):
         draft.set_candidate_weight(least)
         draft.set_step(started_at=None, observed_duration=0, requests=0, last_batch_end=None)
         draft.tell(

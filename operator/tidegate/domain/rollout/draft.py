@@ -108,6 +108,7 @@ class Draft(DeliveryDraft):
         self.spec: RolloutSpec = declared.spec
         self.generation = declared.generation
         self.status: RolloutStatus = declared.status
+        self._seen_arms = declared.status.arms
         self.target_weight: int | None = None
         """The weight that the candidate's size is made ready for, when above its weight now."""
         if self.status.phase is None:
@@ -143,6 +144,10 @@ class Draft(DeliveryDraft):
     def weight(self, arm: str) -> int:
         """The weight that is intended for an arm, in per cent."""
         return next((entry.weight for entry in self.status.arms if entry.name == arm), 0)
+
+    def seen_ready(self, arm: str) -> int:
+        """Ready pods of an arm as the last look found them."""
+        return next((entry.ready for entry in self._seen_arms if entry.name == arm), 0)
 
     def set_candidate_weight(self, weight: int) -> None:
         """Intend a weight for the candidate; stable gets the rest."""

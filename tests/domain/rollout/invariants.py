@@ -1,0 +1,133 @@
+"""What must hold after every decision, whatever was seen."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tidegate.domain.rollout.sizes import needed
+from tidegate.domain.rollout.transitions import ACTIVE, TRANSITIONS
+from tidegate.domain.times import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidegate.api.rollout import RolloutStatus
+    from tidegate.domain.rollout import Decision, Declared, Facts
+
+STATUS_LIMIT_BYTES = 16 * 1024
+PROMOTIONS = {"EvidencePromotes", "PromotedByCommand", "PromotedByDeadline", "FastRollback"}
+
+
+def check(before: Declared, facts: Facts, decision: Decision) -> None:
+    """Assert every invariant of one decision."""
+    status = decision.rollout
+    assert status is not None
+    _weights(before.status, status, facts, decision)
+    _history(before.status, status)
+    _attempts(before.status, status)
+    _deadlines(before.status, status)
+    _promotion(before, decision, facts)
+    _abort(before, facts, status)
+    text = json.dumps(status.wire(), allow_nan=False)
+    assert len(text) <= STATUS_LIMIT_BYTES, f"status of {len(text)} bytes"
+    json.dumps(decision.delivery.wire(), allow_nan=False)
+    assert all(size >= 1 for size in decision.floors.values())
+
+
+def positive(weights: Mapping[str, int] | None) -> dict[str, int]:
+    """The weights above 0; what stands at 0 only keeps its endpoints."""
+    return {name: weight for name, weight in (weights or {}).items() if weight > 0}
+
+
+def _weights(before: RolloutStatus, after: RolloutStatus, facts: Facts, decision: Decision) -> None:
+    if after.arms:
+        assert all(0 <= arm.weight <= 100 for arm in after.arms)
+        assert sum(arm.weight for arm in after.arms) == 100
+        assert positive(decision.weights) == positive({a.revision: a.weight for a in after.arms})
+    was = {arm.revision: arm.weight for arm in before.arms if arm.name == "candidate"}
+    for arm in after.arms:
+        if arm.name == "candidate" and arm.weight > was.get(arm.revision, 0):
+            full = facts.arm(decision.delivery.stable).ready
+            ready = facts.arm(arm.revision).ready
+            assert ready >= min(
+                needed(arm.weight, full), needed(arm.weight, facts.scaling.min_replicas)
+            )
+            assert ready > 0, "weight for an arm without a ready pod"
+
+
+def _history(before: RolloutStatus, after: RolloutStatus) -> None:
+    known = len(before.history)
+    fresh = [entry for entry in after.history if entry not in before.history]
+    assert len(after.history) <= 20
+    assert known <= 20
+    for entry in fresh:
+        assert TRANSITIONS[entry.from_, entry.reason] == entry.to
+    if fresh:
+        assert fresh[0].to == after.phase
+        assert fresh[-1].from_ == (before.phase or "Pending")
+
+
+def _attempts(before: RolloutStatus, after: RolloutStatus) -> None:
+    assert before.attempts <= after.attempts <= before.attempts + 1
+    if after.attempt is not None:
+        assert after.attempt.number == after.attempts
+    if after.attempts > before.attempts:
+        assert after.evidence == [] or after.phase == "Progressing"
+        weights = [arm.weight for arm in after.arms if arm.name == "candidate"]
+        assert weights == [0]
+
+
+def _deadlines(before: RolloutStatus, after: RolloutStatus) -> None:
+    if before.hold is not None and after.hold is not None and before.attempts == after.attempts:
+        same = before.hold.since == after.hold.since
+        assert not same or after.hold.deadline == before.hold.deadline
+        assert moment(after.hold.deadline) >= moment(before.hold.deadline)
+    old, new = before.attempt, after.attempt
+    if old is not None and new is not None and old.number == new.number:
+        assert new.evaluating_s >= old.evaluating_s
+        assert (new.deadline_s or 0) >= (old.deadline_s or 0)
+    a, b = before.step, after.step
+    if a is not None and b is not None and before.attempts == after.attempts:
+        assert b.index >= a.index
+        if a.last_batch_end is not None and b.last_batch_end is not None:
+            assert moment(b.last_batch_end) >= moment(a.last_batch_end)
+
+
+def _promotion(before: Declared, decision: Decision, facts: Facts) -> None:
+    """Stable changes only for the first revision, or at the end of Promoting."""
+    was, now = facts.delivery.stable, decision.delivery.stable
+    status = decision.rollout
+    assert status is not None
+    if was is None or now == was:
+        return
+    assert before.status.phase == "Promoting"
+    fresh = [entry for entry in status.history if entry not in before.status.history]
+    assert fresh[-1].reason == "Promoted"
+    assert any(entry.reason in PROMOTIONS for entry in before.status.history)
+    forward = next(entry for entry in before.status.history if entry.reason in PROMOTIONS)
+    if forward.reason == "EvidencePromotes":
+        compared = [entry for entry in before.status.evidence if entry.promote is not None]
+        assert compared
+        assert all((entry.promote or 0) >= 100 for entry in compared)
+    intended = {arm.revision: arm.weight for arm in before.status.arms}
+    assert positive(facts.route.weights) == positive(intended)
+
+
+def _abort(before: Declared, facts: Facts, after: RolloutStatus) -> None:
+    """Abort is reachable from every active phase, at once."""
+    command, last = facts.command, before.status.last_command
+    if (
+        command is None
+        or command.verb != "abort"
+        or command.problem
+        or command.attempt
+        or command.revision
+    ):
+        return
+    if last is not None and last.id == command.id:
+        return
+    if before.status.phase in ACTIVE:
+        assert after.attempt is not None
+        assert after.attempt.ending is not None
+        assert after.attempt.ending.reason == "Aborted"
