@@ -57,7 +57,13 @@ def test_a_version_that_was_taken_back_tells_why_whom_it_met_and_for_how_long() 
         Answer(2, 11.0, 500, "m-3", 2.0),
         Answer(3, 14.5, 200, "m-3", 2.0),
     ]
-    row = row_for(CHAPTERS[2], scene_with(*answers, rejected=("m-3",)), "m-3", slow_ms=9.0)
+    row = row_for(
+        CHAPTERS[2],
+        scene_with(*answers, rejected=("m-3",)),
+        "m-3",
+        came=Outcome.TAKEN_BACK,
+        slow_ms=9.0,
+    )
     assert row == Row("v3", "taken back", "ErrorRate: 6 of 50", 3, 1, 3.5, True)
 
 
@@ -72,15 +78,17 @@ def test_a_slow_version_does_harm_from_its_first_slow_answer() -> None:
 
 
 def test_the_first_version_only_has_to_serve() -> None:
-    row = row_for(CHAPTERS[0], scene_with(Answer(1, 1.0, 200, "m-1", 1.0)), "m-1", slow_ms=None)
+    row = row_for(
+        CHAPTERS[0], scene_with(Answer(1, 1.0, 200, "m-1", 1.0)), "m-1", came=None, slow_ms=None
+    )
     assert (row.decision, row.as_expected) == ("served", True)
-    nobody = row_for(CHAPTERS[0], scene_with(), "m-1", slow_ms=None)
+    nobody = row_for(CHAPTERS[0], scene_with(), "m-1", came=None, slow_ms=None)
     assert not nobody.as_expected
 
 
 def test_a_version_without_a_revision_or_a_decision_is_not_as_expected() -> None:
-    assert not row_for(CHAPTERS[1], scene_with(), None, slow_ms=None).as_expected
-    undecided = row_for(CHAPTERS[1], scene_with(), "m-2", slow_ms=None)
+    assert not row_for(CHAPTERS[1], scene_with(), None, came=None, slow_ms=None).as_expected
+    undecided = row_for(CHAPTERS[1], scene_with(), "m-2", came=None, slow_ms=None)
     assert (undecided.decision, undecided.as_expected) == ("undecided", False)
 
 

@@ -79,6 +79,7 @@ class Demo:
     view: View
     scene: Scene = field(default_factory=Scene)
     revisions: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     slow_ms: dict[str, float] = field(default_factory=dict)
     trained: Trained | None = None
     port: int = 0
@@ -158,6 +159,7 @@ class Demo:
             limit_s=CHAPTER_LIMIT_S,
             what=f"{chapter.version} to be {chapter.expected}",
         )
+        self.outcomes[chapter.version] = came
         self.view.note(f"— {chapter.version} was {came}")
         await asyncio.sleep(SETTLE_S)
 
@@ -211,6 +213,7 @@ class Demo:
                 chapter,
                 self.scene,
                 self.revisions.get(chapter.version),
+                came=self.outcomes.get(chapter.version),
                 slow_ms=self.slow_ms.get(chapter.version),
             )
             for chapter in CHAPTERS

@@ -67,8 +67,19 @@ def outcome_of(scene: Scene, revision: str) -> Outcome | None:
     return None
 
 
-def row_for(chapter: Chapter, scene: Scene, revision: str | None, *, slow_ms: float | None) -> Row:
-    """The line of a chapter, from what was seen. `slow_ms`: slower answers count as bad."""
+def row_for(
+    chapter: Chapter,
+    scene: Scene,
+    revision: str | None,
+    *,
+    came: Outcome | None,
+    slow_ms: float | None,
+) -> Row:
+    """The line of a chapter, from what was seen.
+
+    `came`: what became of it, as seen in its own chapter; a later one may have taken its place
+    since. `slow_ms`: slower answers count as bad.
+    """
     if revision is None:
         return Row(chapter.version, "nothing", "no revision was made", 0, 0, None, False)
     tally = scene.ledger.tally(revision)
@@ -78,7 +89,6 @@ def row_for(chapter: Chapter, scene: Scene, revision: str | None, *, slow_ms: fl
             chapter.version, came or "nothing", chapter.about, tally.served, tally.failed, None,
             came is chapter.expected,
         )  # fmt: skip
-    came = outcome_of(scene, revision)
     seconds = None
     if came is Outcome.TAKEN_BACK:
         seconds = seconds_of_harm(tally, slow_ms=slow_ms)
