@@ -165,7 +165,7 @@ class Stage:
         return revision
 
     async def envoy_weights(self, where: str, name: str = "weather") -> dict[str, int]:
-        """The weight of each revision as Envoy itself has it."""
+        """The weight of each revision that gets any, as Envoy itself has it."""
         url = f"http://127.0.0.1:{self.plan.envoy_port}/config_dump"
         async with self.http.get(url, params={"resource": "dynamic_route_configs"}) as answer:
             document = orjson.loads(await answer.read())
@@ -173,7 +173,7 @@ class Stage:
         for each in _weighted(document):
             # A cluster is named NAMESPACE/MODEL/REVISION.
             *model, revision = each["name"].split("/")
-            if model == [where, name]:
+            if model == [where, name] and each["weight"]:
                 found[revision] = int(each["weight"])
         return found
 
@@ -184,7 +184,7 @@ class Stage:
         async def look() -> bool:
             nonlocal seen
             seen = await self.envoy_weights(where)
-            return {name for name, weight in seen.items() if weight} == {revision}
+            return set(seen) == {revision}
 
         await eventually(look, saw=lambda: f"Envoy's weights {seen}")
 
