@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,7 +63,7 @@ def test_a_first_revision_that_fails_is_remembered_and_not_tried_again() -> None
 def test_every_weight_stays_at_least_its_duration_and_sums_to_a_hundred() -> None:
     walk = sim((5, 30), (25, 60), (50, 45))
     walk.ask("r2")
-    changes = {}
+    changes: dict[int, datetime] = {}
     while walk.phase != "Healthy" or walk.delivery.stable != "r2":
         walk.run(1)
         changes.setdefault(walk.weight, walk.now)

@@ -1,0 +1,267 @@
+"""What the API server refuses of our kinds, and what it makes of the least that it accepts."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tidegate.errors import Invalid
+from tidegate.kube.resources import MODELS, ROLLOUTS
+from tidegate.testing.kube import FakeKube, resource_of
+from tidegate.testing.transport import InProcessTransport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+type Obj = dict[str, Any]
+
+
+@pytest.fixture
+async def kube() -> AsyncIterator[FakeKube]:
+    async with FakeKube.start() as kube:
+        yield kube
+
+
+def a_model() -> Obj:
+    """The least that makes a Model."""
+    return {
+        "apiVersion": "tidegate.dev/v1alpha1",
+        "kind": "Model",
+        "metadata": {"name": "m", "namespace": "demo"},
+        "spec": {
+            "artifact": {"uri": "https://models/v1", "format": "onnx"},
+            "runtime": {"v2": {}},
+        },
+    }
+
+
+def a_rollout() -> Obj:
+    """The least that makes a Rollout."""
+    metric = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
+    return {
+        "apiVersion": "tidegate.dev/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "r", "namespace": "demo"},
+        "spec": {
+            "modelRef": {"name": "m"},
+            "strategy": {"canary": {"steps": [{"weight": 5}]}},
+            "analysis": {"metrics": [metric]},
+        },
+    }
+
+
+def put_at(obj: Obj, path: str, value: Any) -> Obj:
+    """A copy with a value at a dotted path; None removes it."""
+    changed = copy.deepcopy(obj)
+    node: Any = changed
+    *parents, last = path.split(".")
+    for key in parents:
+        node = node[int(key)] if key.isdigit() else node.setdefault(key, {})
+    if value is None:
+        del node[last]
+    elif last.isdigit():
+        node[int(last)] = value
+    else:
+        node[last] = value
+    return changed
+
+
+async def refusal(kube: FakeKube, obj: Obj) -> str:
+    """Why an object is refused when it is created, all of it."""
+    with pytest.raises(Invalid) as caught:
+        await kube.user.create(resource_of(obj), obj, manager="user")
+    return f"{caught.value} {json.dumps(caught.value.details)}"
+
+
+GATEWAY = {"parentRefs": [{"name": "public"}], "hostnames": ["a.example"]}
+LATENCY = {"name": "latency", "type": "Latency", "margin": {"ratio": 1.25}}
+ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("metadata.name", "m" * 41, "at most 40 characters"),
+        ("spec.artifact.uri", "s3://bucket/model", "file://, http:// or https://"),
+        ("spec.artifact.uri", "/models/v1.onnx", "file://, http:// or https://"),
+        ("spec.artifact.sha256", "abc", "sha256"),
+        ("spec.artifact.sha256", "A" * 64, "sha256"),
+        ("spec.artifact.format", "pickle", "sklearn-skops"),
+        ("spec.artifact.pollInterval", "5 min", "pollInterval"),
+        ("spec.artifact.pollInterval", "-3s", "pollInterval"),
+        ("spec.artifact.pollInterval", "", "pollInterval"),
+        ("spec.artifact.pollInterval", 60, "pollInterval"),
+        ("spec.artifact", None, "artifact"),
+        ("spec.runtime", {}, "name the runtime"),
+        ("spec.delivery", "Rollout", "needs spec.traffic"),
+        ("spec.delivery", "BlueGreen", "Direct"),
+        ("spec.scaling", {"minReplicas": 3, "maxReplicas": 2}, "at least minReplicas"),
+        ("spec.scaling", {"minReplicas": 2}, "at least minReplicas"),
+        ("spec.scaling", {"minReplicas": 0}, "minReplicas"),
+        ("spec.traffic", {}, "name the provider"),
+        ("spec.traffic", {"gatewayAPI": {**GATEWAY, "parentRefs": []}}, "parentRefs"),
+        ("spec.traffic", {"gatewayAPI": {**GATEWAY, "hostnames": ["Upper.Case"]}}, "hostnames"),
+        ("spec.traffic", {"gatewayAPI": {**GATEWAY, "hostnames": ["a.b", "a.b"]}}, "uplicate"),
+        ("spec.traffic", {"gatewayAPI": {**GATEWAY, "path": "no-slash"}}, "path"),
+        ("spec.runtime.v2", {"env": [{"name": "1X"}]}, "env"),
+        ("spec.runtime.v2", {"env": [{"name": "A"}, {"name": "A"}]}, "uplicate"),
+        ("spec.runtime.v2", {"resources": {"requests": {"cpu": "lots"}}}, "cpu"),
+        ("spec.signature", {"inputs": [], "outputs": []}, "inputs"),
+        (
+            "spec.signature",
+            {
+                "inputs": [{"name": "x", "type": "FLOAT"}],
+                "outputs": [{"name": "y", "type": "FP64"}],
+            },
+            "FP64",
+        ),
+    ],
+)
+async def test_a_wrong_model_is_refused_with_what_is_wrong(
+    kube: FakeKube, path: str, value: Any, said: str
+) -> None:
+    assert said in await refusal(kube, put_at(a_model(), path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("metadata.name", "r" * 41, "at most 40 characters"),
+        ("spec.strategy", {}, "name the strategy"),
+        ("spec.strategy.canary.steps", [], "steps"),
+        ("spec.strategy.canary.steps", [{"weight": 5}] * 2, "weights must rise"),
+        ("spec.strategy.canary.steps", [{"weight": 50}, {"weight": 10}], "weights must rise"),
+        ("spec.strategy.canary.steps", [{"weight": w} for w in range(1, 32)], "steps"),
+        ("spec.strategy.canary.steps.0.weight", 0, "weight"),
+        ("spec.strategy.canary.steps.0.weight", -1, "weight"),
+        ("spec.strategy.canary.steps.0.weight", 101, "weight"),
+        ("spec.strategy.canary.steps.0.weight", 5.5, "weight"),
+        ("spec.strategy.canary.steps.0.weight", "5", "weight"),
+        ("spec.strategy.canary.steps.0", {"duration": "5m"}, "weight"),
+        ("spec.strategy.canary.steps.0.duration", "5 min", "duration"),
+        ("spec.strategy.canary.steps.0.duration", "-3s", "duration"),
+        ("spec.strategy.canary.steps.0.duration", "1w", "duration"),
+        ("spec.strategy.canary.steps.0.minRequests", -1, "minRequests"),
+        ("spec.analysis.metrics", [], "metrics"),
+        ("spec.analysis.metrics.0.margin", {"ratio": 1.5}, "margin.absolute is required"),
+        ("spec.analysis.metrics.0.margin", {"absolute": 0.1}, "ratio"),
+        ("spec.analysis.metrics.0.margin", {"ratio": 0.9, "absolute": 0.1}, "at least 1"),
+        ("spec.analysis.metrics.0.margin", {"ratio": 1.5, "absolute": 0}, "absolute"),
+        ("spec.analysis.metrics.0.margin", {"ratio": 1.5, "absolute": 1}, "absolute"),
+        ("spec.analysis.metrics.0.margin", None, "either margin"),
+        ("spec.analysis.metrics.0.max", 0.05, "either margin"),
+        ("spec.analysis.metrics.0.quantiles", [0.5], "quantiles belong to type Latency"),
+        ("spec.analysis.metrics.0.type", "Vibes", "ErrorRate"),
+        ("spec.analysis.metrics.0.name", "Not A Name", "name"),
+        ("spec.analysis.metrics", [{**LATENCY, "margin": None, "max": 0.1}], "margin"),
+        ("spec.analysis.metrics", [{"name": "l", "type": "Latency", "max": 0.1}], "margin.ratio"),
+        ("spec.analysis.metrics", [{**LATENCY, "margin": {"ratio": 1}}], "above 1"),
+        (
+            "spec.analysis.metrics",
+            [{**LATENCY, "margin": {"ratio": 1.25, "absolute": 0.1}}],
+            "no other margin",
+        ),
+        ("spec.analysis.metrics", [{**LATENCY, "margin": {}}], "ratio"),
+        ("spec.analysis.metrics", [{**LATENCY, "quantiles": [1.0]}], "quantiles"),
+        ("spec.analysis.metrics", [{**LATENCY, "quantiles": [0.5, 0.5]}], "uplicate"),
+        ("spec.analysis.metrics", [{**LATENCY, "quantiles": []}], "quantiles"),
+        ("spec.analysis.metrics", [ERRORS, {**ERRORS}], "uplicate"),
+        (
+            "spec.analysis.metrics",
+            [{"name": "slo", "type": "ErrorRate", "max": 0.05}],
+            "at least one metric needs a margin",
+        ),
+        ("spec.analysis.falseRollbackRate", 0, "falseRollbackRate"),
+        ("spec.analysis.falsePromotionRate", 0.5, "falsePromotionRate"),
+        ("spec.analysis.interval", "soon", "interval"),
+        ("spec.holds", {"then": "Promote"}, "Rollback"),
+        ("spec.onFailure", "Ignore", "Rollback"),
+        ("spec.deadline", "2", "deadline"),
+        ("spec.modelRef", {}, "name"),
+        ("spec.modelRef.name", "UPPER", "name"),
+    ],
+)
+async def test_a_wrong_rollout_is_refused_with_what_is_wrong(
+    kube: FakeKube, path: str, value: Any, said: str
+) -> None:
+    assert said in await refusal(kube, put_at(a_rollout(), path, value))
+
+
+@pytest.mark.parametrize(
+    ("obj", "path"),
+    [
+        (a_model(), "spec.artefact"),
+        (a_model(), "spec.runtime.v2.gpu"),
+        (a_rollout(), "spec.strategy.blueGreen"),
+        (a_rollout(), "spec.strategy.canary.steps.0.shadow"),
+        (a_rollout(), "spec.analysis.source"),
+    ],
+)
+async def test_an_unknown_field_is_named_when_fields_are_validated_strictly(
+    kube: FakeKube, obj: Obj, path: str
+) -> None:
+    body = put_at(obj, path, {"x": 1})
+    plural = {"Model": MODELS, "Rollout": ROLLOUTS}[obj["kind"]]
+    answer = await InProcessTransport(kube.api).request(
+        "POST",
+        plural.path("demo"),
+        params={"fieldValidation": "Strict"},
+        headers={"content-type": "application/json"},
+        body=json.dumps(body).encode(),
+        timeout=10,
+    )
+    assert answer.status in (400, 422)
+    assert f'unknown field \\"{_indexed(path)}\\"' in answer.body.decode()
+
+
+def _indexed(path: str) -> str:
+    return path.replace(".0.", "[0].")
+
+
+async def test_the_least_model_is_accepted_with_its_defaults(kube: FakeKube) -> None:
+    spec = (await kube.put(a_model()))["spec"]
+    assert spec["delivery"] == "Direct"
+    assert spec["artifact"]["pollInterval"] == "1m"
+    assert spec["scaling"] == {"minReplicas": 1, "maxReplicas": 1, "targetCPU": 70}
+    assert spec["revisionHistoryLimit"] == 10
+    assert "traffic" not in spec
+
+
+async def test_the_least_rollout_is_accepted_with_its_defaults(kube: FakeKube) -> None:
+    spec = (await kube.put(a_rollout()))["spec"]
+    assert spec["strategy"]["canary"]["steps"] == [
+        {"weight": 5, "duration": "0s", "minRequests": 0}
+    ]
+    analysis = {key: value for key, value in spec["analysis"].items() if key != "metrics"}
+    assert analysis == {
+        "interval": "15s",
+        "warmup": "30s",
+        "minRequests": 500,
+        "falseRollbackRate": 0.01,
+        "falsePromotionRate": 0.05,
+    }
+    assert spec["holds"] == {"deadline": "10m", "then": "Pause"}
+    assert spec["rollbackWindow"] == {"duration": "1h"}
+    policies = ("deadline", "onFailure", "onInconclusive", "keepFailed", "paused")
+    assert [spec[field] for field in policies] == ["2h", "Rollback", "Rollback", "10m", False]
+
+
+async def test_thirty_rising_steps_are_accepted(kube: FakeKube) -> None:
+    steps = [{"weight": 3 * n, "duration": "1m"} for n in range(1, 31)]
+    stored = await kube.put(put_at(a_rollout(), "spec.strategy.canary.steps", steps))
+    assert len(stored["spec"]["strategy"]["canary"]["steps"]) == 30
+
+
+async def test_a_rollout_cannot_be_pointed_at_another_model(kube: FakeKube) -> None:
+    await kube.put(a_rollout())
+    with pytest.raises(Invalid, match="modelRef cannot be changed"):
+        await kube.put(put_at(a_rollout(), "spec.modelRef.name", "other"))
+
+
+async def test_an_accepted_object_does_not_suffer_from_a_refused_sibling(kube: FakeKube) -> None:
+    await refusal(kube, put_at(a_rollout(), "spec.deadline", "never"))
+    stored = await kube.put(a_model())
+    assert stored["metadata"]["generation"] == 1
