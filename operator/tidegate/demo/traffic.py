@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -106,6 +107,8 @@ def replay_for(
             replay=trained.folder,
             out=Path(scratch) / "answers.jsonl",
         )
+        # SIGTERM ends it as ^C does: the load client must not outlive whoever started it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_counted(traffic, seconds=seconds, say=say))
 
