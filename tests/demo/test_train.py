@@ -23,15 +23,18 @@ train.train_all(pathlib.Path(sys.argv[1]), say=lambda text: None)
 """
 
 
+pytestmark = pytest.mark.timeout(120)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("trained")
     python = environments_folder() / "train" / "bin" / "python"
     subprocess.run(
         [str(python), "-W", "ignore", "-c", QUICK, str(out)],
-        env={"PYTHONPATH": str(SOURCE_ROOT)},
+        env={"PYTHONPATH": str(SOURCE_ROOT), "OMP_NUM_THREADS": "1"},
         check=True,
-        timeout=55,
+        timeout=100,
     )
     return out, json.loads((out / "trained.json").read_text())
 

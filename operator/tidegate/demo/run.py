@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tidegate.demo.story import Chapter, Row
+    from tidegate.demo.story import Chapter, Outcome, Row
     from tidegate.demo.trained import Trained
     from tidegate.demo.view import View
 
