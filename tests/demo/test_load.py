@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import struct
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from aiohttp import web
 
@@ -35,7 +35,7 @@ async def served(handler: Handler) -> AsyncGenerator[str]:
 
 
 def load_of(url: str, *, rate: float = 500.0) -> Load:
-    replay = Replay(("a",), np.arange(10.0).reshape(10, 1))
+    replay = Replay(("a",), struct.pack("<10d", *range(10)))
     timetable = Timetable(rate=rate, started=time.monotonic())
     return Load(url, {"Host": "flights.example"}, replay, timetable)
 

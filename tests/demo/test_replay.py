@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from tidegate.demo.replay import Replay
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    np.save(tmp_path / "replay.npy", np.array([[1.0, np.nan], [2.0, 3.5]]))
-    summary = {"columns": ["a", "b"], "replay": {"file": "replay.npy", "flights": 2}}
+    (tmp_path / "replay.f64").write_bytes(struct.pack("<4d", 1.0, math.nan, 2.0, 3.5))
+    summary = {"columns": ["a", "b"], "replay": {"file": "replay.f64", "flights": 2}}
     (tmp_path / "trained.json").write_text(json.dumps(summary))
     return tmp_path
 

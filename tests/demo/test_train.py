@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tidegate.demo.replay import Replay
 from tidegate.local.cluster.images import SOURCE_ROOT, environments_folder
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def test_the_replay_holds_every_later_flight_with_the_gaps_of_its_weather(
     trained: tuple[Path, dict[str, Any]],
 ) -> None:
     folder, summary = trained
-    rows = np.load(folder / "replay.npy")
-    assert rows.shape == (summary["replay"]["flights"], len(summary["columns"]))
+    rows = np.fromfile(folder / "replay.f64", dtype="<f8").reshape(-1, len(summary["columns"]))
+    assert len(rows) == len(Replay.open(folder)) == summary["replay"]["flights"]
     assert len(rows) == 115_215
     missing = np.isnan(rows).mean(axis=0)
     gaps = dict(zip(summary["columns"], missing.tolist(), strict=True))

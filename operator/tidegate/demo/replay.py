@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import mmap
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 if TYPE_CHECKING:
@@ -16,21 +16,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replay:
-    """Rows of numbers and the names of their columns. Ends where it began: it is a ring."""
+    """Rows of little-endian doubles and the names of their columns.
+
+    It is a ring: after the last flight the first comes again. The environment of the operator has
+    no NumPy, and needs none to read numbers.
+    """
 
     columns: tuple[str, ...]
-    rows: npt.NDArray[np.float64]
+    rows: bytes | mmap.mmap
 
     @classmethod
     def open(cls, folder: Path) -> Replay:
         """What `train.py` wrote into the folder. The rows stay on disk until they are asked for."""
         summary = orjson.loads((folder / "trained.json").read_bytes())
-        rows = np.load(folder / summary["replay"]["file"], mmap_mode="r")
+        with (folder / summary["replay"]["file"]).open("rb") as file:
+            rows = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return cls(tuple(summary["columns"]), rows)
+
+    def __len__(self) -> int:
+        return len(self.rows) // self._row.size
+
+    @property
+    def _row(self) -> struct.Struct:
+        return struct.Struct(f"<{len(self.columns)}d")
 
     def body(self, number: int) -> bytes:
         """The JSON of one request. A missing value is null: JSON has no NaN."""
-        row = self.rows[number % len(self.rows)].tolist()
+        row = self._row.unpack_from(self.rows, number % len(self) * self._row.size)
         inputs = [
             {
                 "name": name,

@@ -1,7 +1,7 @@
 """Trains the demo's four versions of one model: `python -m tidegate.demo.train --out DIR`.
 
 Runs in the environment `train`, which holds what the runtime `v2` holds, so that what is trained
-can be served. Writes `v1.skops` … `v4.skops`, `replay.npy` (the later flights, one row a request)
+can be served. Writes `v1.skops` … `v4.skops`, `replay.f64` (the later flights, one row a request)
 and, last, `trained.json`, so that its presence says that everything else is whole.
 """
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 REPLAYED_MONTHS = (7, 8, 9, 10)
 SUMMARY = "trained.json"
+REPLAY = "replay.f64"
+"""Rows of little-endian doubles, without a head: `replay.py` reads them."""
 
 
 def boosted_trees(trees: int, rate: float) -> Any:
@@ -142,10 +144,10 @@ def train_all(out: Path, *, say: Callable[[str], object]) -> dict[str, Any]:
         shown = models[version]["auc"] or "none, it fails"
         spent = time.perf_counter() - began
         say(f"{version}: {about}; AUC on July to October: {shown} ({spent:.1f} s)\n")
-    np.save(out / "replay.npy", later.rows)
+    later.rows.astype("<f8").tofile(out / REPLAY)
     summary = {
         "models": models,
-        "replay": {"file": "replay.npy", "flights": len(later.rows)},
+        "replay": {"file": REPLAY, "flights": len(later.rows)},
         "columns": list(COLUMNS),
         "codes": flights.codes,
     }
