@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tidegate.local.apiserver import ADMIN, ADMIN_TOKEN, ApiServer, Store
-from tidegate.testing.apiserver import CRDS, WIDGET_CRD, WIDGETS, Asker, widget
+from tidegate.testing.apiserver import CRDS, WIDGET_CRD, WIDGETS, Asker, config_map, widget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,4 +140,27 @@ async def test_kinds_are_served_again_after_a_restart(tmp_path: Path) -> None:
     second = ApiServer(Store.open(tmp_path / "state.db"), users=users)
     await second.start()
     assert await Asker(second).get(f"{WIDGETS}/a") == created
+    await second.stop()
+
+
+async def test_instances_of_a_crd_that_is_being_deleted_are_cleaned_up_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    users = {ADMIN_TOKEN: ADMIN}
+    first = ApiServer(Store.open(tmp_path / "state.db"), users=users)
+    await first.start()
+    ask = Asker(first)
+    await ask.create(CRDS, WIDGET_CRD)
+    held = widget("held")
+    held["metadata"]["finalizers"] = ["e.com/hold"]
+    await ask.create(WIDGETS, held)
+    await ask("DELETE", NAME)
+    await first.stop()
+    second = ApiServer(Store.open(tmp_path / "state.db"), users=users)
+    await second.start()
+    ask = Asker(second)
+    await ask.patch(f"{WIDGETS}/held", {"metadata": {"finalizers": None}})
+    await ask.create("/api/v1/namespaces/default/configmaps", config_map("a"))
+    assert (await ask("GET", NAME)).status == 404
+    assert not second.store.collection("example.com/widgets").records
     await second.stop()

@@ -330,3 +330,10 @@ async def test_the_events_of_both_apis_are_the_same_objects(ask: Asker) -> None:
     path = "/apis/events.k8s.io/v1/namespaces/default/events/e"
     assert (await ask.patch(path, series)).body["series"]["count"] == 2
     assert (await ask.patch(path, {"note": "other"})).status == 422
+
+
+async def test_a_config_map_holds_a_megabyte_at_most(ask: Asker) -> None:
+    obj = config_map("big") | {"data": {"k": "x" * 1_100_000}}
+    answer = await ask("POST", CONFIG_MAPS, obj)
+    assert answer.status == 422
+    assert "may not be more than 1048576 bytes" in answer.body["message"]

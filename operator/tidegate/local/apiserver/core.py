@@ -147,9 +147,10 @@ class ApiServer:
 
     def _count(self, request: HttpRequest, user: User | None, status: int) -> None:
         path = routes.parse(request.path)
-        resource = request.path
-        verb = request.method.lower()
-        if path is not None:
+        # One word for all paths that nothing serves, or clients could fill the memory.
+        resource, verb = "other", request.method.lower()
+        registry = self.cluster.registry
+        if path is not None and registry.find(path.group, path.version, path.plural):
             resource = "/".join(p for p in (path.plural, path.subresource) if p)
             if path.group:
                 resource = f"{path.group}/{resource}"

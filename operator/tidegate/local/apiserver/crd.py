@@ -66,6 +66,9 @@ class CrdLifeCycle:
     def _follow(self, record: Record) -> None:
         crd = record.decode()
         if crd["metadata"].get("deletionTimestamp"):
+            if record.name not in self._served and self._accept_names(crd)[1] is None:
+                # After a restart: its instances are still to be deleted, so they must be known.
+                self._serve(crd)
             self._drain(record)
             return
         accepted, problem = self._accept_names(crd)

@@ -5,6 +5,7 @@ Each function changes the object in place. Values are those of a real server.
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -187,8 +188,6 @@ def persistent_volume_claim(obj: Obj) -> None:
 
 def secret(obj: Obj) -> None:
     """A Secret: `stringData` goes into `data`."""
-    import base64
-
     _fill(obj, {"type": "Opaque"})
     plain = obj.pop("stringData", None)
     if isinstance(plain, dict):

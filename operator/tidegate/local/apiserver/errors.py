@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -188,8 +190,6 @@ def invalid_options(kind: str, field: str, reason: str, message: str) -> ApiErro
 
 def invalid_value(value: Any, why: str) -> str:
     """The text `Invalid value: "…": why`, quoted as Go quotes."""
-    import orjson
-
     return f"Invalid value: {orjson.dumps(value).decode()}: {why}"
 
 

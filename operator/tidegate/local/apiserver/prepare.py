@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tidegate.local.apiserver import machinery, metadata, strategies
 from tidegate.local.apiserver.cluster import stamp
 from tidegate.local.apiserver.defaults import DEFAULTS
@@ -77,8 +79,6 @@ def cannot_decode(intent: Intent, obj: Obj, why: str) -> ApiError:
 
 
 def _dump(obj: Obj) -> str:
-    import orjson
-
     return orjson.dumps(obj).decode()
 
 

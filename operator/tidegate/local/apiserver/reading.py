@@ -167,22 +167,26 @@ def _start(cluster: Cluster, kind: Kind, query: Mapping[str, str], token: str) -
         return "", current
     asked = _revision(version, "invalid resource version: ", bad_request)
     if asked > current:
-        raise ApiError(
-            504,
-            "Timeout",
-            f"Too large resource version: {asked}, current: {current}",
-            details={
-                "causes": [
-                    {
-                        "reason": "ResourceVersionTooLarge",
-                        "message": "Too large resource version",
-                    }
-                ],
-                "retryAfterSeconds": 1,
-            },
-            retry_after=1,
-        )
+        raise _too_new(asked, current)
     return "", asked if match == "Exact" else current
+
+
+def _too_new(asked: int, current: int) -> ApiError:
+    return ApiError(
+        504,
+        "Timeout",
+        f"Too large resource version: {asked}, current: {current}",
+        details={
+            "causes": [
+                {
+                    "reason": "ResourceVersionTooLarge",
+                    "message": "Too large resource version",
+                }
+            ],
+            "retryAfterSeconds": 1,
+        },
+        retry_after=1,
+    )
 
 
 def _refuse_option(field: str, why: str) -> None:

@@ -110,9 +110,9 @@ def _write(
     form = answering.form_of(request)
     namespace = path.namespace or ""
     if verb == "create":
-        if path.name:
-            # A real server takes POST to a named path for a creation of what is there.
-            return _create_named(cluster, kind, request, path, form)
+        if path.name and not kind.custom:
+            raise method_not_allowed(kind, "create")
+        # For custom kinds a real server takes POST to a named path as one to the collection.
         written = writing.create(cluster, kind, request, namespace)
     elif verb == "update":
         written = writing.update(cluster, kind, request, namespace, path.name, "")
@@ -131,12 +131,6 @@ def _write(
         obj=written.obj,
         warnings=written.warnings,
     )
-
-
-def _create_named(
-    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, form: Form
-) -> HttpResponse:
-    raise method_not_allowed(kind, "create")
 
 
 def _delete(

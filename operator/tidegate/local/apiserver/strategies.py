@@ -108,7 +108,21 @@ def _config_map(obj: Obj, old: Obj | None) -> list[Obj]:
         for key in obj.get(field) or {}
         if not _CONFIG_KEY.fullmatch(key)
     ]
+    if _size(obj) > _MOST_DATA:
+        found.append(_TOO_MUCH_DATA)
     return found + _immutable_contents(obj, old)
+
+
+_MOST_DATA = 1024 * 1024
+_TOO_MUCH_DATA = cause(
+    "[]", "FieldValueTooLong", f"Too long: may not be more than {_MOST_DATA} bytes"
+)
+
+
+def _size(obj: Obj) -> int:
+    """How much a ConfigMap or Secret holds."""
+    fields = (obj.get("data") or {}, obj.get("binaryData") or {})
+    return sum(len(key) + len(str(value)) for field in fields for key, value in field.items())
 
 
 def _immutable_contents(obj: Obj, old: Obj | None) -> list[Obj]:

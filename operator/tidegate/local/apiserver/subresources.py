@@ -6,6 +6,8 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from tidegate.local.apiserver import answering, machinery, patching, protobuf, writing
 from tidegate.local.apiserver.cluster import stamp
 from tidegate.local.apiserver.decoding import decode_object, load_json, media_type
@@ -112,18 +114,7 @@ def _scale(
         raise method_not_allowed(kind, verb or request.method.lower())
     options = write_options(request, verb)
     wanted = _wanted_scale(kind, request, current, verb)
-    replicas = (wanted.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal value '
-            "into Go struct field ScaleSpec.spec.replicas of type int32"
-        )
-    if replicas < 0:
-        message = invalid_value(replicas, "should be a non-negative integer")
-        where = ".spec.replicas" if kind.custom else "spec.replicas"
-        raise invalid(
-            kind.kind, kind.group, path.name, [cause(where, "FieldValueInvalid", message)]
-        )
+    replicas = _replicas(kind, path.name, wanted)
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     if version:
         writing.check_version(kind, record, version)
@@ -140,6 +131,20 @@ def _scale(
     written = writing.replace(cluster, intent, record, obj, dry_run=options.dry_run)
     after = written.obj or cluster.shown(kind, _of(written.record))
     return answering.json_answer(200, _scale_of(kind, after))
+
+
+def _replicas(kind: Kind, name: str, wanted: Obj) -> int:
+    replicas = (wanted.get("spec") or {}).get("replicas", 0)
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise bad_request(
+            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal value '
+            "into Go struct field ScaleSpec.spec.replicas of type int32"
+        )
+    if replicas < 0:
+        message = invalid_value(replicas, "should be a non-negative integer")
+        where = ".spec.replicas" if kind.custom else "spec.replicas"
+        raise invalid(kind.kind, kind.group, name, [cause(where, "FieldValueInvalid", message)])
+    return replicas
 
 
 def _of(record: Record | None) -> Record:
@@ -249,8 +254,6 @@ def _evict(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePa
     inner = HttpRequest("DELETE", request.path, dict(request.query), {}, b"")
     options = delete_options(inner)
     if isinstance(given, dict) and isinstance(given.get("deleteOptions"), dict):
-        import orjson
-
         inner.body = orjson.dumps(given["deleteOptions"])
         options = delete_options(inner)
     delete(server.cluster, kind, record, options)

@@ -320,13 +320,7 @@ def _apply(
         )
     meta["name"] = name
     check_identity(kind, config, namespace=intent.namespace, name=name)
-    uid = meta.get("uid")
-    if record is None and (intent.subresource or uid):
-        raise uid_conflict(kind, None, uid, name) if uid else not_found(kind, name)
-    if record is not None and uid and uid != record.uid:
-        raise uid_conflict(kind, record, uid)
-    if record is not None and meta.get("resourceVersion"):
-        check_version(kind, record, meta["resourceVersion"])
+    _check_applied_to(intent, record, meta)
     live = cluster.shown(kind, record) if record is not None else None
     manager = request.query.get("fieldManager", "")
     merged = machinery.server_side_apply(
@@ -345,6 +339,21 @@ def _apply(
     merged["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
     merged = admit_unknown(intent, merged)
     return replace(cluster, intent, record, merged, dry_run=options.dry_run, applied=True)
+
+
+def _check_applied_to(intent: Intent, record: Record | None, meta: Obj) -> None:
+    """A configuration may say which object, or which state of it, it is meant for."""
+    kind, name, uid = intent.kind, meta["name"], meta.get("uid")
+    if record is None:
+        if uid:
+            raise uid_conflict(kind, None, uid, name)
+        if intent.subresource:
+            raise not_found(kind, name)
+        return
+    if uid and uid != record.uid:
+        raise uid_conflict(kind, record, uid)
+    if meta.get("resourceVersion"):
+        check_version(kind, record, meta["resourceVersion"])
 
 
 def _create_applied(cluster: Cluster, intent: Intent, obj: Obj, *, dry_run: bool) -> Written:

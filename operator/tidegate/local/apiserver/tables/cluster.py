@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from tidegate.local.apiserver.eventviews import events_to_core
 from tidegate.local.apiserver.tables.ages import age
 from tidegate.local.apiserver.tables.core import NONE, shortened, since
@@ -108,8 +110,6 @@ def endpoint_slice(obj: Obj, now: datetime) -> list[Any]:
 
 def http_route(obj: Obj, now: datetime) -> list[Any]:
     """A route. The host names are JSON, as the Gateway API's own CRD prints them."""
-    import orjson
-
     names = (obj.get("spec") or {}).get("hostnames")
     shown = orjson.dumps(names).decode() if names else None
     return [obj["metadata"]["name"], shown, since(obj, now)]
