@@ -130,7 +130,8 @@ def _server(spec: ModelSpec, facts: PodFacts) -> Object:
         "TMPDIR": SCRATCH_PATH,
         "HOME": SCRATCH_PATH,
     }
-    theirs = [variable.wire() for variable in runtime.env if variable.name not in own]
+    reserved = {*own, "POD_IP"}  # a name that came twice would make the API server refuse it all
+    theirs = [variable.wire() for variable in runtime.env if variable.name not in reserved]
     return {
         **_container("server", facts, cache_read_only=True),
         "command": ["python", "-m", "tidegate.serving.server"],

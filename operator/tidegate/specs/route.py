@@ -70,8 +70,11 @@ def programmed(route: Mapping[str, Any]) -> tuple[bool, str]:
     generation = route.get("metadata", {}).get("generation", 0)
     wanted = route.get("spec", {}).get("parentRefs", ())
     parents = route.get("status", {}).get("parents", ())
+    own = route.get("metadata", {}).get("namespace", "")
     for ref in wanted:
-        said = next((p for p in parents if _same_parent(p.get("parentRef", {}), ref)), None)
+        said = next(
+            (p for p in parents if _same_parent(p.get("parentRef", {}), ref, namespace=own)), None
+        )
         if said is None:
             return False, f"Gateway {ref['name']} has not taken the route yet; does it exist?"
         for condition in said.get("conditions", ()):
@@ -86,6 +89,8 @@ def programmed(route: Mapping[str, Any]) -> tuple[bool, str]:
     return bool(wanted), ""
 
 
-def _same_parent(said: Mapping[str, Any], ref: Mapping[str, Any]) -> bool:
-    same_name = said.get("name") == ref.get("name")
-    return same_name and said.get("sectionName") == ref.get("sectionName")
+def _same_parent(said: Mapping[str, Any], ref: Mapping[str, Any], *, namespace: str) -> bool:
+    """Whether two references mean one Gateway, seen from a route in `namespace`."""
+    if any(said.get(field) != ref.get(field) for field in ("name", "sectionName")):
+        return False
+    return bool(said.get("namespace", namespace) == ref.get("namespace", namespace))

@@ -12,7 +12,7 @@ from tidegate.domain.times import moment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tidegate.api.rollout import RolloutStatus
+    from tidegate.api.rollout_status import RolloutStatus, Transition
     from tidegate.domain.rollout import Decision, Declared, Facts
 
 STATUS_LIMIT_BYTES = 16 * 1024
@@ -56,11 +56,17 @@ def _weights(before: RolloutStatus, after: RolloutStatus, facts: Facts, decision
             assert ready > 0, "weight for an arm without a ready pod"
 
 
+def _fresh(before: RolloutStatus, after: RolloutStatus) -> list[Transition]:
+    """The entries of the history that this decision added, newest first."""
+    for added in range(len(after.history) + 1):
+        if after.history[added:] == before.history[: len(after.history) - added]:
+            return after.history[:added]
+    raise AssertionError("the history was rewritten")
+
+
 def _history(before: RolloutStatus, after: RolloutStatus) -> None:
-    known = len(before.history)
-    fresh = [entry for entry in after.history if entry not in before.history]
+    fresh = _fresh(before, after)
     assert len(after.history) <= 20
-    assert known <= 20
     for entry in fresh:
         assert TRANSITIONS[entry.from_, entry.reason] == entry.to
     if fresh:
@@ -102,7 +108,7 @@ def _promotion(before: Declared, decision: Decision, facts: Facts) -> None:
     if was is None or now == was:
         return
     assert before.status.phase == "Promoting"
-    fresh = [entry for entry in status.history if entry not in before.status.history]
+    fresh = _fresh(before.status, status)
     assert fresh[-1].reason == "Promoted"
     assert any(entry.reason in PROMOTIONS for entry in before.status.history)
     forward = next(entry for entry in before.status.history if entry.reason in PROMOTIONS)

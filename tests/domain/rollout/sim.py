@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tests.domain.rollout.invariants import check, positive
 
 from tidegate.api.model import DeliveryStatus, Scaling
-from tidegate.api.rollout import RolloutSpec, RolloutStatus
+from tidegate.api.rollout import RolloutSpec
+from tidegate.api.rollout_status import RolloutStatus
 from tidegate.domain import evidence
 from tidegate.domain.evidence import Arm, Batch, Unseen
 from tidegate.domain.pods import ArmPods, PodFailure
@@ -140,14 +141,23 @@ class Sim:
             facts = replace(facts, quiet=self.quiet)
         return facts
 
-    def look(self, *, crash: bool = False) -> Decision:
-        """Decide once and follow; with `crash`, nothing of it was written before it died."""
+    def look(self, *, written: int = 3) -> Decision:
+        """Decide once and follow.
+
+        `written` is how far the operator came before it died: 0 nothing, 1 the Model's status, 2
+        the Rollout's too, 3 all of it.
+        """
         before, facts = self.declared, self.facts()
         decision = decide(before, facts, self.timing)
         assert decision == decide(before, facts, self.timing), "the same facts, another decision"
         check(before, facts, decision)
         self.looks += 1
-        if not crash:
+        if written >= 1:
+            self.delivery = decision.delivery
+        if written >= 2:
+            assert decision.rollout is not None
+            self.status = decision.rollout
+        if written >= 3:
             self._follow(facts, decision)
         return decision
 
@@ -228,8 +238,6 @@ class Sim:
     # -- the world -----------------------------------------------------------------------------
 
     def _follow(self, facts: Facts, decision: Decision) -> None:
-        assert decision.rollout is not None
-        self.delivery, self.status = decision.delivery, decision.rollout
         self.notes.extend(decision.notes)
         if isinstance(facts.observation, Batch):
             self.batches.append(facts.observation)

@@ -270,7 +270,7 @@ def test_evidence_before_a_crash_is_counted_once() -> None:
     for _ in range(12):
         calm.run(1)
         shaken.now += timedelta(seconds=1)
-        shaken.look(crash=True)
+        shaken.look(written=0)
         shaken.settle()
     assert shaken.status.evidence == calm.status.evidence
     assert shaken.status.step == calm.status.step
