@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.e2e.objects import LATENCY, condition, model, namespace, rollout
 from tests.e2e.stage import E2E, Stage, Together, eventually, shown
 
-from tidegate.kube.resources import MODELS
+from tidegate.kube.resources import MODELS, ROLLOUTS
 from tidegate.testing.gateway import free_port
 
 if TYPE_CHECKING:
@@ -109,12 +109,24 @@ async def test_a_version_that_fails_is_taken_back_and_told_by_describe(stage: St
         description = await stage.kubectl(
             "describe", "rollouts.tidegate.dev", "weather", "-n", where
         )
-    assert load.failed(candidate) > 0
+        failed = load.failed(candidate)
+        await not_tried_again(stage, where, stable=stable, candidate=candidate)
+        await settled(stage, where, load, stable=stable)
+    assert load.failed(candidate) == failed > 0
     assert load.untouched(stable, candidate), load.story()
     assert "EvidenceRollsBack" in message
     assert "errors" in message
     assert "EvidenceRollsBack" in description, description
     assert f"{candidate} was taken back" in description, description
+
+
+async def not_tried_again(stage: Stage, where: str, *, stable: str, candidate: str) -> None:
+    """Ask for stable and then for a rejected version again: it is refused at once."""
+    await stage.apply(model(where, stage.artifacts["good"].uri))
+    await stage.until_phase("Healthy", where)
+    await stage.apply(model(where, stage.artifacts["broken"].uri))
+    await rolled_back(stage, where, stable=stable, candidate=candidate)
+    assert (await stage.rollout(where))["status"]["attempts"] == 1
 
 
 @together
@@ -154,6 +166,37 @@ async def test_a_rollout_deleted_mid_canary_gives_everything_back_to_stable(stag
     assert condition(found, "Available")["status"] == "True"
     assert condition(found, "RolloutMissing")["status"] == "True"
     assert found["status"]["delivery"]["stable"] == stable
+
+
+@together
+async def test_what_is_asked_for_mid_canary_replaces_the_candidate(stage: Stage) -> None:
+    where = "superseded"
+    stable = await stage.serve(
+        where, model(where, stage.artifacts["good"].uri), rollout(where, (50, "10m"))
+    )
+    async with stage.load(where, rate=50).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["better"].uri))
+        first = await stage.until_tried(where, load, stable=stable)
+        await stage.apply(
+            model(where, stage.artifacts["best"].uri), rollout(where, (20, "5s"), name="second")
+        )
+        await stage.until(lambda r: r["status"].get("attempts") == 2, ROLLOUTS, where)
+        second = await stage.until_tried(where, load, stable=stable)
+        assert second != first
+        assert await stage.envoy_weights(where) == {stable: 50, second: 50}
+        idle = await stage.until(
+            lambda r: condition(r, "Stalled").get("reason") == "DuplicateRollout",
+            *(ROLLOUTS, where),
+            name="second",
+        )
+    assert "delete one of them" in condition(idle, "Ready")["message"]
+    assert load.untouched(stable, first, second), load.story()
+    found = await stage.rollout(where)
+    reasons = [entry["reason"] for entry in found["status"]["history"]]
+    assert "Superseded" in reasons
+    delivery = (await stage.model(where))["status"]["delivery"]
+    assert (delivery["stable"], delivery["candidate"]) == (stable, second)
+    assert not delivery.get("rejected")
 
 
 @together

@@ -5,11 +5,12 @@ They are shared by everybody on the stage, so these tests are played alone.
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 from tests.e2e.objects import condition, model, rollout
 from tests.e2e.stage import E2E, Stage, eventually
+
+from tidegate.kube.resources import ROLLOUTS
 
 if TYPE_CHECKING:
     from tests.e2e.load import Load
@@ -32,34 +33,49 @@ async def promoted(stage: Stage, where: str, load: Load, *, old: str, new: str) 
     return found
 
 
-async def test_a_canary_holds_while_prometheus_is_gone_and_then_goes_on(stage: Stage) -> None:
+async def without_prometheus(stage: Stage, where: str, phase: str) -> None:
+    """The Rollout says that it waits for Prometheus, and Ready what to look at."""
+    found = await stage.until(
+        lambda r: r["status"].get("hold", {}).get("reason") == "MetricsUnavailable",
+        *(ROLLOUTS, where),
+    )
+    assert found["status"]["phase"] == phase
+    ready = condition(found, "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "MetricsUnavailable")
+    assert "Prometheus" in ready["message"]
+
+
+async def test_a_canary_waits_for_prometheus_before_it_begins_and_on_its_way(stage: Stage) -> None:
     where = "unmeasured"
     old = await stage.serve(
         where, model(where, stage.artifacts["good"].uri), rollout(where, *STEPS)
     )
     async with stage.load(where, rate=100, missing=3).flowing() as load:
-        await stage.apply(model(where, stage.artifacts["better"].uri))
-        new = await stage.until_tried(where, load, stable=old)
+        # Stopped, because a dead one would be back at once.
         prometheus = stage.process("prometheus")
-        # Stopped, for a dead one would be back at once; killed at the end, so that it comes back
-        # as a new process that has lost what it had not written.
-        prometheus.send_signal(signal.SIGSTOP)
+        prometheus.suspend()
         try:
-            held = await stage.until_phase("Holding", where)
-            ready = condition(held, "Ready")
-            assert ready["reason"] == "MetricsUnavailable"
-            assert "Prometheus" in ready["message"]
+            await stage.apply(model(where, stage.artifacts["better"].uri))
+            await without_prometheus(stage, where, "WarmingUp")
+            assert await stage.envoy_weights(where) == {old: 100}
+        finally:
+            prometheus.resume()
+        new = await stage.until_tried(where, load, stable=old)
+        prometheus.suspend()
+        try:
+            await without_prometheus(stage, where, "Holding")
             weights = await stage.envoy_weights(where)
             assert set(weights) == {old, new}
-            answered = load.served(old) + load.served(new)
+            answered = load.ledger.total
 
             async def intervals_pass() -> bool:
-                return load.served(old) + load.served(new) >= answered + 300
+                return load.ledger.total >= answered + 300
 
             await eventually(intervals_pass, saw=load.story)
             assert (await stage.rollout(where))["status"]["phase"] == "Holding"
             assert await stage.envoy_weights(where) == weights
         finally:
+            # It comes back as a new process, without what it had not written.
             prometheus.kill()
         await promoted(stage, where, load, old=old, new=new)
 
