@@ -262,9 +262,7 @@ def _cluster(gathered: Gathered, revision: str) -> str:
 
 def _arm(batch: Batch, cluster: str) -> Arm:
     counts = batch.arms[cluster]
-    return Arm(
-        requests=counts.requests, errors=counts.errors, slow=counts.slow, timed=counts.timed
-    )
+    return Arm(requests=counts.requests, errors=counts.errors, slow=counts.slow, timed=counts.timed)
 
 
 def _declared(rollout: Object) -> Declared:

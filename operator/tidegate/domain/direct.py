@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.api.rollout import Ending
+from tidegate.api.rollout_status import Ending
 from tidegate.domain.conditions import Said
 from tidegate.domain.rollout.availability import stable_available
 from tidegate.domain.rollout.draft import DeliveryDraft

@@ -10,11 +10,11 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from tidegate.api.rollout import CommandResult
+from tidegate.api.rollout_status import CommandResult
 from tidegate.domain import evidence as evidences
-from tidegate.domain.rollout.attempt import pause_by_command
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.facts import Command
+from tidegate.domain.rollout.waiting import pause_by_command
 from tidegate.domain.times import stamp
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tidegate.api.rollout import Attempt, Ending
+from tidegate.api.rollout_status import Attempt, Ending
 from tidegate.domain.revision import attempt_key
 from tidegate.domain.rollout import commands, sizes, standing
 from tidegate.domain.rollout.attempt import advance

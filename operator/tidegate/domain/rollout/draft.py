@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tidegate.api.rollout import ArmStatus, Hold, RolloutStatus, Transition
+from tidegate.api.rollout_status import ArmStatus, Hold, RolloutStatus, Transition
 from tidegate.domain.rollout.facts import Note
 from tidegate.domain.rollout.transitions import ACTIVE, following
 from tidegate.domain.times import moment, stamp

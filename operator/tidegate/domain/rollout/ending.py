@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.api.model import Draining, Rejection
-from tidegate.api.rollout import Ending
+from tidegate.api.rollout_status import Ending
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from tidegate.api.model import DeliveryStatus, Scaling
-    from tidegate.api.rollout import RolloutSpec, RolloutStatus
+    from tidegate.api.rollout import RolloutSpec
+    from tidegate.api.rollout_status import RolloutStatus
     from tidegate.domain.conditions import Said
     from tidegate.domain.evidence import Baseline, Batch, Unseen
 

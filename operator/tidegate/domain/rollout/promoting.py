@@ -1,0 +1,72 @@
+"""A promotion: raise to 100 as pods carry it, wait for the gateway and for the old arm's silence.
+
+Owns nothing of what becomes of stable and previous: that is `ending.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.domain.rollout import sizes
+from tidegate.domain.rollout.ending import finish_promotion, take_back
+from tidegate.domain.rollout.observing import count, judge
+from tidegate.domain.times import seconds_between, stamp
+
+if TYPE_CHECKING:
+    from tidegate.domain.rollout.draft import Draft
+
+
+SETTLE_LIMIT = timedelta(seconds=30)
+"""Longest wait for the old arm's counters to stand still after a promotion is programmed."""
+
+
+def promote(draft: Draft) -> None:
+    """Raise to 100 as ready pods carry it, wait for the gateway and for the old arm to fall
+    silent."""
+    _confirm_evidence(draft)
+    if draft.phase != "Promoting":
+        return
+    candidate = draft.facts.arm(draft.delivery.candidate)
+    full = sizes.full_size(draft)
+    weight = draft.weight("candidate")
+    reach = sizes.carried(candidate.ready, full)
+    if weight < 100:
+        if reach > weight:
+            draft.set_candidate_weight(reach)
+            weight = reach
+        if weight < 100:
+            draft.hold(
+                "CapacityMissing", f"the candidate has {candidate.ready} of {full} ready pods"
+            )
+            return
+    draft.clear_hold()
+    if not draft.confirmed:
+        draft.set(settling_since=None)
+        return
+    since = draft.status.settling_since
+    if since is None:
+        draft.set(settling_since=stamp(draft.now))
+        draft.within(draft.timing.lag + draft.timing.scrape, "the old arm falls silent")
+        return
+    waited = seconds_between(since, draft.now)
+    if draft.facts.quiet is True or waited >= SETTLE_LIMIT.total_seconds():
+        finish_promotion(draft)
+        return
+    draft.within(max(draft.timing.scrape, timedelta(seconds=1)), "the old arm falls silent")
+
+
+def _confirm_evidence(draft: Draft) -> None:
+    """While both arms still carry traffic, a Rollback verdict counts during a promotion too."""
+    if draft.status.step is None or draft.weight("stable") == 0 or not draft.status.evidence:
+        return
+    if count(draft):
+        judgement = judge(draft)
+        if judgement.verdict == "Rollback" and not _forced(draft):
+            take_back(draft, judgement.reason, judgement.message)
+
+
+def _forced(draft: Draft) -> bool:
+    """Whether a person promoted against the evidence."""
+    attempt = draft.status.attempt
+    return attempt is not None and attempt.failed

@@ -1,0 +1,192 @@
+"""The steps of an attempt: confirm the weight, take evidence, judge, go on.
+
+Owns the order of things while both arms have traffic: a Rollback verdict before pauses, pauses
+before holds, holds before the next step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.api.rollout_status import StepStatus
+from tidegate.domain.rollout import sizes
+from tidegate.domain.rollout.ending import take_back
+from tidegate.domain.rollout.observing import (
+    count,
+    interval_of,
+    judge,
+    look_at_next_batch,
+    metric_hold,
+)
+from tidegate.domain.rollout.waiting import deadline_passed, is_paused, pause
+from tidegate.domain.times import moment, stamp
+
+if TYPE_CHECKING:
+    from tidegate.api.rollout import Step
+    from tidegate.domain.evidence import Judgement
+    from tidegate.domain.rollout.draft import Draft
+
+
+def steps_of(draft: Draft) -> list[Step]:
+    """The steps of the strategy."""
+    canary = draft.spec.strategy.canary
+    assert canary is not None, "the schema requires a strategy"
+    return canary.steps
+
+
+def take_step(draft: Draft, index: int) -> None:
+    """Intend the weight of a step; its clock starts when the gateway has confirmed it."""
+    weight = steps_of(draft)[index].weight
+    last = draft.status.step.last_batch_end if draft.status.step else None
+    draft.set(step=StepStatus(index=index, last_batch_end=last))
+    draft.set_candidate_weight(weight)
+    draft.move("StepReached", f"step {index + 1} of {len(steps_of(draft))}: weight {weight}")
+
+
+def progress(draft: Draft) -> None:
+    """Progressing, Holding or Paused: confirm the weight, take evidence, judge, go on."""
+    if draft.status.step is None:
+        if not is_paused(draft):
+            draft.move("ResumedAtStart", "resumed before the first step")
+        return
+    short = _follow_capacity(draft)
+    confirm(draft)
+    counted = count(draft)
+    judgement = judge(draft)
+    if judgement.verdict == "Rollback" and _failed(draft, judgement):
+        return
+    waits = short or metric_hold(draft)
+    if is_paused(draft):
+        return
+    if waits is not None:
+        draft.hold(*waits)
+        draft.move(waits[0], waits[1])
+        return
+    if draft.phase == "Holding":
+        draft.clear_hold()
+        draft.move("HoldCleared", "nothing is missing any more")
+    draft.clear_hold()
+    if draft.phase == "Paused":
+        _resume(draft)
+        return
+    if deadline_passed(draft):
+        return
+    _go_on(draft, judgement, counted=counted)
+
+
+def _follow_capacity(draft: Draft) -> tuple[str, str] | None:
+    """Lower the weight to what the candidate's ready pods carry; put it back when they are there.
+
+    Less exposure is always allowed. Returns the hold while the step's weight is not carried.
+    """
+    assert draft.status.step is not None
+    step = steps_of(draft)[draft.status.step.index]
+    candidate = draft.facts.arm(draft.delivery.candidate)
+    stable = draft.facts.arm(draft.delivery.stable)
+    need = sizes.needed(step.weight, stable.ready)
+    weight = draft.weight("candidate")
+    if candidate.ready >= need:
+        if weight < step.weight and not draft.status.pauses:
+            draft.set_candidate_weight(step.weight)
+            draft.set_step(started_at=None, observed_duration=0, requests=0, last_batch_end=None)
+        return None
+    least = min(weight, sizes.carried(candidate.ready, stable.ready)) if candidate.ready else 0
+    # Only lost pods lower it: a stable that grew leaves the candidate with what it carried before.
+    if least < weight and candidate.ready < max(1, draft.seen_ready("candidate")):
+        draft.set_candidate_weight(least)
+        draft.set_step(started_at=None, observed_duration=0, requests=0, last_batch_end=None)
+        draft.tell(
+            "WeightLowered",
+            f"weight {weight} -> {least}: the candidate has {candidate.ready} of {need} ready pods",
+            warning=True,
+        )
+    return (
+        "CapacityMissing",
+        f"the candidate has {candidate.ready} ready pods and needs {need} for weight {step.weight}",
+    )
+
+
+def confirm(draft: Draft) -> None:
+    """Start the step's clock once the gateway routes as intended."""
+    step = draft.status.step
+    assert step is not None
+    if step.started_at is not None or not draft.confirmed:
+        return
+    start = step.last_batch_end or stamp(draft.now)
+    first = moment(start) + interval_of(draft) + draft.timing.lag
+    draft.set_step(
+        started_at=stamp(draft.now), last_batch_end=start, next_evaluation_at=stamp(first)
+    )
+
+
+def _failed(draft: Draft, judgement: Judgement) -> bool:
+    """Act on a Rollback verdict, in a pause and in a hold too. Returns whether the attempt
+    ended."""
+    attempt = draft.status.attempt
+    assert attempt is not None
+    if draft.spec.on_failure == "Rollback":
+        take_back(draft, judgement.reason, judgement.message)
+        return True
+    if "PausedByFailure" not in draft.status.pauses:
+        draft.set_attempt(failed=True)
+        pause(
+            draft,
+            "PausedByFailure",
+            f"{judgement.message}; onFailure is Pause: abort it, or promote with force",
+        )
+    return False
+
+
+def _go_on(draft: Draft, judgement: Judgement, *, counted: bool) -> None:
+    """Take the next step, or promote after the last, when all is there that is asked for."""
+    step = draft.status.step
+    assert step is not None
+    steps = steps_of(draft)
+    look_at_next_batch(draft)
+    if not _step_done(draft, steps[step.index]):
+        return
+    if step.index + 1 < len(steps):
+        _raise(draft, step.index + 1, fresh=counted or step.skipped)
+    elif judgement.verdict == "Promote" and counted:
+        draft.move("EvidencePromotes", judgement.message)
+
+
+def _raise(draft: Draft, index: int, *, fresh: bool) -> None:
+    """Go to a higher step as soon as ready pods carry it."""
+    weight = steps_of(draft)[index].weight
+    candidate = draft.facts.arm(draft.delivery.candidate)
+    need = sizes.needed(weight, draft.facts.arm(draft.delivery.stable).ready)
+    draft.target_weight = weight
+    if candidate.ready < need:
+        message = (
+            f"the candidate has {candidate.ready} ready pods and needs {need} for weight {weight}"
+        )
+        draft.hold("CapacityMissing", message)
+        return
+    draft.clear_hold()
+    if fresh or draft.confirmed:
+        take_step(draft, index)
+
+
+def _step_done(draft: Draft, step: Step) -> bool:
+    now = draft.status.step
+    assert now is not None
+    if now.skipped:
+        return True
+    return (
+        now.started_at is not None
+        and draft.confirmed
+        and now.observed_duration >= step.duration.total_seconds()
+        and now.requests >= step.min_requests
+    )
+
+
+def _resume(draft: Draft) -> None:
+    """Go on after a pause; at least one fresh batch is needed before the next step."""
+    step = draft.status.step
+    assert step is not None
+    duration = steps_of(draft)[step.index].duration.total_seconds()
+    fresh = max(0.0, duration - interval_of(draft).total_seconds())
+    draft.set_step(observed_duration=min(step.observed_duration, fresh))
+    draft.move("Resumed", "no pause stands any more")
+    look_at_next_batch(draft)

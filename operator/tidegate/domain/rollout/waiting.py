@@ -1,0 +1,76 @@
+"""Waits and their ends: pauses until a person lifts them, holds and the deadline by policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.domain.rollout.ending import take_back
+from tidegate.domain.rollout.observing import judge, look_at_next_batch
+from tidegate.domain.times import moment
+
+if TYPE_CHECKING:
+    from tidegate.domain.rollout.draft import Draft
+
+
+def pause(draft: Draft, cause: str, message: str) -> None:
+    if cause not in draft.status.pauses:
+        draft.set(pauses=[*draft.status.pauses, cause])
+    if draft.phase != "Paused":
+        draft.move(cause, message)
+    else:
+        draft.tell(cause, message)
+
+
+def pause_by_command(draft: Draft, by: str) -> None:
+    """Freeze the weight because a person asked for it."""
+    pause(draft, "PausedByCommand", f"paused by {by or 'a person'}; resume with the verb resume")
+
+
+def is_paused(draft: Draft) -> bool:
+    """Enter or keep the pause while any cause stands; holds do not run out in it."""
+    if draft.spec.paused:
+        if draft.phase != "Paused":
+            draft.move("PausedBySpec", "spec.paused is true; the weight stays")
+    elif not draft.status.pauses:
+        return False
+    look_at_next_batch(draft)
+    draft.clear_hold()
+    return True
+
+
+def expire_hold(draft: Draft) -> None:
+    """A hold at its deadline ends as `holds.then` says."""
+    hold = draft.status.hold
+    if hold is None or not draft.active or draft.phase == "Paused":
+        return
+    if draft.now < moment(hold.deadline):
+        draft.at(hold.deadline, f"hold {hold.reason} ends")
+        look_at_next_batch(draft)
+        return
+    text = f"held for {hold.reason} until its deadline: {hold.message}"
+    if draft.spec.holds.then == "Rollback" or draft.phase == "Promoting":
+        take_back(draft, "HoldExpired", text)
+    else:
+        draft.clear_hold()
+        pause(draft, "PausedByHold", f"{text}; resume or abort")
+
+
+def deadline_passed(draft: Draft) -> bool:
+    """Whether the deadline came before a verdict, and what the policy makes of it."""
+    attempt = draft.status.attempt
+    assert attempt is not None
+    limit = attempt.deadline_s or draft.spec.deadline.total_seconds()
+    if attempt.evaluating_s < limit:
+        return False
+    judgement = judge(draft)
+    if judgement.verdict == "Promote":
+        return False
+    message = f"no verdict after {attempt.evaluating_s:.0f} s of evaluating: {judgement.message}"
+    match draft.spec.on_inconclusive:
+        case "Rollback":
+            take_back(draft, "Inconclusive", message)
+        case "Pause":
+            pause(draft, "PausedByDeadline", f"{message}; resume grants the same time again")
+        case "Promote":
+            draft.move("PromotedByDeadline", f"{message}; onInconclusive is Promote")
+    return True
