@@ -15,6 +15,7 @@ from tidegate.controllers.children import Children, same_status
 from tidegate.domain.conditions import Said, merged
 from tidegate.domain.pods import ArmPods, arm_pods
 from tidegate.domain.revision import digest, identity, revision_name
+from tidegate.domain.revisions import live_revisions, phase_of, verified
 from tidegate.domain.times import stamp
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import (
@@ -251,7 +252,7 @@ class ModelReconciler:
 
     async def _keep_live(self, obj: Object, model: Model, parent: Parent) -> None:
         """Live revisions have a Deployment, a Service and a budget; the others have nothing."""
-        live = live_revisions(model)
+        live = live_revisions(model.status.delivery)
         refused: Terminal | None = None
         for revision in self._revisions(parent):
             if name_of(revision) not in live:
@@ -282,7 +283,7 @@ class ModelReconciler:
     async def _prune(self, obj: Object, model: Model, latest: _Latest) -> None:
         """Drop the oldest revisions that serve nothing, beyond the limit."""
         parent = Parent(name_of(obj), obj["metadata"]["namespace"], {})
-        used = live_revisions(model) | {model.status.latest_revision}
+        used = live_revisions(model.status.delivery) | {model.status.latest_revision}
         if latest.revision is not None:
             used.add(name_of(latest.revision))
         spare = [r for r in self._revisions(parent) if name_of(r) not in used]
@@ -350,7 +351,7 @@ class ModelReconciler:
                     "Resolved", "True", "Resolved", f"{latest.resolved.location} is sha256 {short}…"
                 )
             )
-        said.append(_verified(latest, name, revisions))
+        said.append(verified(latest.problem, name=name, revisions=revisions))
         return merged(
             model.status.conditions,
             said,
@@ -365,7 +366,9 @@ class ModelReconciler:
         name = name_of(revision)
         of = revision["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "")
         pods = self._pods(namespace, name)
-        phase, reason, message = _phase(model, name, of, pods, latest)
+        phase, reason, message = phase_of(
+            model.status.delivery, name=name, digest=of, pods=pods, latest=latest
+        )
         before = next((entry for entry in model.status.revisions if entry.name == name), None)
         same = before is not None and before.phase == phase
         return RevisionStatus(
@@ -383,49 +386,3 @@ class ModelReconciler:
             self._cache.get(DEPLOYMENTS, namespace, revision),
             self._cache.list(PODS, namespace, labels={REVISION_LABEL: revision}),
         )
-
-
-def live_revisions(model: Model) -> set[str]:
-    """The revisions that have pods: stable, previous, candidate, and those that drain."""
-    delivery = model.status.delivery
-    if delivery is None:
-        return set()
-    named = {delivery.stable, delivery.previous, delivery.candidate}
-    return {name for name in named if name} | {entry.revision for entry in delivery.draining}
-
-
-def _phase(
-    model: Model, name: str, of: str, pods: ArmPods, latest: str | None
-) -> tuple[str, str | None, str | None]:
-    """Phase, reason and message of a revision."""
-    delivery = model.status.delivery
-    for rejection in delivery.rejected if delivery else ():
-        if rejection.digest == of:
-            return "Failed", rejection.reason, rejection.message
-    if name in live_revisions(model):
-        if pods.ready > 0:
-            return "Ready", None, None
-        if pods.failure is not None:
-            return "Starting", pods.failure.reason, pods.failure.message
-        return "Starting", None, None
-    return ("Pending" if name == latest else "Retired"), None, None
-
-
-_PROBLEMS_OF_ARTIFACTS = frozenset(
-    {"DigestMismatch", "SignatureMismatch", "LoadFailed", "FormatUnsupported", "UnsafeArtifact",
-     "TooLarge", "ArtifactNotFound"}
-)  # fmt: skip
-
-
-def _verified(latest: _Latest, name: str | None, revisions: list[RevisionStatus]) -> Said:
-    """Whether the latest revision's artifact was verified and loaded."""
-    if latest.problem is not None and latest.problem.reason in _PROBLEMS_OF_ARTIFACTS:
-        return replace(latest.problem, type="Verified", status="False")
-    entry = next((entry for entry in revisions if entry.name == name), None)
-    if entry is not None and entry.reason in _PROBLEMS_OF_ARTIFACTS:
-        return Said("Verified", "False", entry.reason or "", entry.message or "")
-    if entry is not None and entry.phase in ("Ready", "Retired"):
-        return Said("Verified", "True", "Loaded", "digest and signature fit; it is loaded")
-    if entry is not None and entry.phase == "Failed":
-        return Said("Verified", "True", "Loaded", "it was loaded, and rejected for another reason")
-    return Said("Verified", "Unknown", "NotLoaded", "no pod has loaded it yet")

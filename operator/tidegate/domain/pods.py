@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 FINAL_REASONS = frozenset(
-    {"DigestMismatch", "SignatureMismatch", "LoadFailed", "FormatUnsupported", "TooLarge",
-     "UnsafeArtifact", "ArtifactNotFound"}
+    {"ArtifactForbidden", "ArtifactNotFound", "DigestMismatch", "FileOutsideRoot",
+     "FormatUnsupported", "LoadFailed", "SchemeUnsupported", "SettingsInvalid",
+     "SignatureMismatch", "TooLarge", "UriInvalid"}
 )  # fmt: skip
 """What a server or fetcher says when trying again cannot help."""
 

@@ -1,0 +1,67 @@
+"""How a Model's revisions stand: which have pods, each one's phase, whether the latest is verified.
+
+Pure: from what the delivery says and what the pods show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tidegate.domain.conditions import Said
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidegate.api.model import DeliveryStatus, RevisionPhase, RevisionStatus
+    from tidegate.domain.pods import ArmPods
+
+UNVERIFIED = frozenset(
+    {"DigestMismatch", "FormatUnsupported", "LoadFailed", "SignatureMismatch", "TooLarge"}
+)
+"""What is wrong with an artifact itself, whoever found it out."""
+
+
+def live_revisions(delivery: DeliveryStatus | None) -> set[str]:
+    """The revisions that have pods: stable, previous, candidate, and those that drain."""
+    if delivery is None:
+        return set()
+    named = {delivery.stable, delivery.previous, delivery.candidate}
+    return {name for name in named if name} | {entry.revision for entry in delivery.draining}
+
+
+def phase_of(
+    delivery: DeliveryStatus | None, *, name: str, digest: str, pods: ArmPods, latest: str | None
+) -> tuple[RevisionPhase, str | None, str | None]:
+    """Phase, reason and message of a revision."""
+    for rejection in delivery.rejected if delivery else ():
+        if rejection.digest == digest:
+            return "Failed", rejection.reason, rejection.message
+    if name in live_revisions(delivery):
+        if pods.ready > 0:
+            return "Ready", None, None
+        if pods.failure is not None:
+            return "Starting", pods.failure.reason, pods.failure.message
+        return "Starting", None, None
+    return ("Pending" if name == latest else "Retired"), None, None
+
+
+def verified(
+    problem: Said | None, *, name: str | None, revisions: Sequence[RevisionStatus]
+) -> Said:
+    """The condition Verified: whether the latest revision's artifact is what it must be, and loads.
+
+    `problem` is why it could not be resolved, if so.
+    """
+    if problem is not None and problem.reason in UNVERIFIED:
+        return replace(problem, type="Verified", status="False")
+    entry = next((entry for entry in revisions if entry.name == name), None)
+    if entry is None or entry.phase in ("Pending", "Starting"):
+        if entry is not None and entry.reason in UNVERIFIED:
+            return Said("Verified", "False", entry.reason or "", entry.message or "")
+        return Said("Verified", "Unknown", "NotLoaded", "no pod has loaded it yet")
+    if entry.phase == "Failed" and entry.reason in UNVERIFIED:
+        return Said("Verified", "False", entry.reason or "", entry.message or "")
+    if entry.phase == "Failed":
+        return Said("Verified", "True", "Loaded", "it was loaded, and rejected for another reason")
+    return Said("Verified", "True", "Loaded", "digest and signature fit; it is loaded")
