@@ -103,7 +103,7 @@ class Prometheus:
         except requests.Timeout:
             return Error(f"Prometheus at {self._url} did not answer in {self._timeout_s:g} s")
         except requests.RequestException as error:
-            return Error(_short(f"Prometheus at {self._url} cannot be asked: {error}"))
+            return Error(_short(f"Prometheus at {self._url} cannot be asked: {_cause(error)}"))
         except (PrometheusApiClientException, MetricValueConversionError) as error:
             return Error(_short(f"Prometheus at {self._url} refused the query: {error}"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -133,6 +133,14 @@ class Prometheus:
         """A response hook, run in the thread that asked: the client throws warnings away."""
         if b'"warnings"' in response.content:
             self._per_thread.warnings = tuple(map(str, response.json().get("warnings") or ()))
+
+
+def _cause(error: BaseException) -> str:
+    """What the system said, for people; the layers above only wrap their own names around it."""
+    first: BaseException = error
+    while (below := first.__cause__ or first.__context__) is not None:
+        first = below
+    return getattr(first, "strerror", None) or str(error)
 
 
 def _short(reason: str) -> str:
