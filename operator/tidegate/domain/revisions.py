@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from tidegate.domain.pods import ArmPods
 
 UNVERIFIED = frozenset(
-    {"DigestMismatch", "FormatUnsupported", "LoadFailed", "SignatureMismatch", "TooLarge"}
-)
+    {"ArtifactNotFound", "DigestMismatch", "FormatUnsupported", "LoadFailed", "SignatureMismatch",
+     "TooLarge"}
+)  # fmt: skip
 """What is wrong with an artifact itself, whoever found it out."""
 
 
