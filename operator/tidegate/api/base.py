@@ -30,7 +30,8 @@ NAME_LIMIT = 40
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)")
-DURATION_PATTERN = r"^([0-9]{1,9}(ms|s|m|h|d)){1,5}$"
+DURATION_PATTERN = r"^([0-9]{1,9}(ms|s)|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,5}d){1,5}$"
+"""What the schema accepts stays below 1400 years: added to a date, it still is a date."""
 
 
 def parse_duration(text: object) -> timedelta:
