@@ -95,6 +95,13 @@ class Load:
         """How many of them it answered with its own 5xx."""
         return self.ledger.tally(revision).failed
 
+    def answers_since_others(self, revision: str) -> int:
+        """How many requests a revision has answered that were sent after the last one that went
+        to another."""
+        others = (t.last_at or 0.0 for name, t in self._tallies() if name != revision)
+        last = max(others, default=0.0)
+        return sum(at > last for at, _ in self.ledger.tally(revision).latencies)
+
     def untouched(self, stable: str, *others: str) -> bool:
         """Whether stable never failed, and every answer is its or one of `others`'s own."""
         known = {stable, *others}

@@ -152,16 +152,20 @@ class Stage:
 
         return await self.until(holds, ROLLOUTS, where, within=within)
 
-    async def until_tried(self, where: str, load: Load, *, stable: str) -> str:
-        """The candidate's revision, once it has answered twenty requests."""
-        found = await self.until_phase("Progressing", where)
+    async def until_tried(self, where: str, load: Load, *, stable: str, requests: int = 20) -> str:
+        """The candidate's revision, once it has answered some requests."""
+
+        def begun(found: Obj) -> bool:
+            attempt = found.get("status", {}).get("attempt", {})
+            return bool(attempt) and attempt["revision"] != stable
+
+        found = await self.until(begun, ROLLOUTS, where)
         revision = str(found["status"]["attempt"]["revision"])
-        assert revision != stable
 
         async def asked() -> bool:
-            return load.served(revision) >= 20
+            return load.served(revision) >= requests
 
-        await eventually(asked, saw=load.story)
+        await eventually(asked, saw=lambda: f"{load.story()}; {shown(found['status'])}")
         return revision
 
     async def envoy_weights(self, where: str, name: str = "weather") -> dict[str, int]:
