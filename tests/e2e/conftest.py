@@ -29,3 +29,12 @@ async def stage(
     async with running(tmp_path_factory.mktemp("e2e"), artifacts) as found:
         found.selected = frozenset(item.name for item in request.session.items)
         yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def _swept(stage: Stage) -> AsyncIterator[None]:
+    """The pods of one module do not burden the next, nor the tests of other folders."""
+    yield
+    await stage.kubectl(
+        "delete", "models.tidegate.dev", "--all", "--all-namespaces", "--wait=false"
+    )
