@@ -1,0 +1,135 @@
+"""The operator's rights are exactly what it uses: no request is refused, no right lies idle."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from tests.controllers.site import NAMESPACE, Site, model, sha
+
+from tidegate.kube.resources import CRDS, DEPLOYMENTS, EVENTS, MODELS, Resource
+from tidegate.runtime.process import connect
+from tidegate.testing.kube import FakeKube
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BASE = Path(__file__).parents[2] / "manifests" / "base"
+PATH = re.compile(
+    r"^(?:/api/v1|/apis/(?P<group>[^/]+)/[^/]+)(?:/namespaces/[^/]+)?"
+    r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?$"
+)
+VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+type Right = tuple[str, str, str]
+"""(API group, resource or resource/subresource, verb)"""
+
+HOST_RIGHTS: set[Right] = {
+    # kopf looks at the definitions of what it watches
+    *((CRDS.group, CRDS.plural, verb) for verb in ("list", "watch")),
+    # what a cluster asks for that checks who may block the deletion of an owner
+    (MODELS.group, "models/finalizers", "update"),
+    # an event that is told again becomes a series
+    (EVENTS.group, EVENTS.plural, "patch"),
+}
+
+
+def granted(file: str) -> set[Right]:
+    """Every right that a role of the manifests grants."""
+    role: Any = YAML(typ="safe").load(BASE / file)
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def right_of(method: str, path: str) -> Right:
+    """The right that a request needs."""
+    found = PATH.match(path)
+    assert found is not None, path
+    resource = found["plural"] + (f"/{found['sub']}" if found["sub"] else "")
+    verb = VERBS.get(method) or ("get" if found["name"] else "list")
+    return (found["group"] or "", resource, verb)
+
+
+def applied(right: Right) -> set[Right]:
+    """Applying an object creates it where it is absent, and the API server asks for that right."""
+    group, resource, verb = right
+    return {(group, resource, "create")} if verb == "patch" and "/" not in resource else set()
+
+
+def watch_rights(resources: Iterable[Resource]) -> set[Right]:
+    """What the cache needs of every kind that wakes a controller."""
+    return {(res.group, res.plural, verb) for res in resources for verb in ("list", "watch")}
+
+
+async def _deliveries(site: Site) -> None:
+    """A promotion, a rollback and a deletion, with and without an autoscaler."""
+    elastic = {"minReplicas": 1, "maxReplicas": 3}
+    await site.start(rollbackWindow={"duration": "30s"}, keepFailed="10s")
+    await site.kube.put(model("https://models/v2", scaling=elastic))
+    await site.harness.settle()
+    await site.until("Progressing")
+    await site.until("Healthy")
+    await site.pass_time(minutes=2)
+    # the same size from now on: the autoscalers go
+    new = await site.ask_for("https://models/v3")
+    site.metrics.behave(site.cluster(new), error_rate=0.3)
+    await site.until("Degraded")
+    await site.pass_time(minutes=2)
+    await site.ask_for("https://models/v1")  # its revision comes back, with the next number
+    for number in range(4):  # more revisions than are kept
+        spec: dict[str, Any] = {
+            "revisionHistoryLimit": 0,
+            "artifact": artifact(f"https://models/more{number}"),
+        }
+        await site.kube.put(model(**spec))
+        await site.harness.settle()
+        await site.pass_time(seconds=40)
+    await _meddle(site)
+    within = model(delivery="Direct")
+    del within["spec"]["traffic"]
+    await site.kube.put(within)
+    await site.harness.settle()
+    await site.kube.user.delete(MODELS, "flight-delay", namespace=NAMESPACE)
+    await site.harness.settle()
+
+
+async def _meddle(site: Site) -> None:
+    """Somebody changes a Deployment of ours by hand; it is put back."""
+    for deployment in (await site.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items:
+        await site.kube.edit(deployment, template={"spec": {"terminationGracePeriodSeconds": 1}})
+    await site.harness.settle()
+
+
+def artifact(uri: str) -> dict[str, str]:
+    """The artifact section of a Model."""
+    return {"uri": uri, "format": "sklearn-skops", "sha256": sha(uri)}
+
+
+async def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
+    async with FakeKube.start(namespace=NAMESPACE) as kube:
+        site = Site(kube)
+        await _deliveries(site)
+        used = {right_of(sent.method, sent.path) for sent in kube.transport.sent}
+        used |= {more for right in used if right[1] != "events" for more in applied(right)}
+        watched = connect(site.harness.controllers, site.harness.cache)
+    needed = used | watch_rights(entry.res for entry in watched) | HOST_RIGHTS
+    rights = granted("clusterrole.yaml")
+    assert needed - rights == set(), "the operator would be refused"
+    # Asking whether a name is taken happens for every kind that it owns.
+    idle = {right for right in rights - needed if right[2] != "get"}
+    assert idle == set(), "rights that nothing uses"
+
+
+def test_the_operator_reads_no_secrets_and_writes_no_users_object() -> None:
+    rights = granted("clusterrole.yaml") | granted("role.yaml")
+    assert not [right for right in rights if right[1] in ("secrets", "configmaps") or "*" in right]
+    assert {verb for _, resource, verb in rights if resource in ("models", "rollouts")} <= {
+        "get", "list", "watch",
+    }  # fmt: skip
