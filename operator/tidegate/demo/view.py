@@ -149,7 +149,7 @@ def traffic_line(scene: Scene) -> Text:
 def evidence_table(scene: Scene) -> Table:
     """The evidence per metric with its interval, as the Rollout's status has it."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("metric", "stable", "candidate", "difference", "to roll back", "to promote"):
+    for heading in ("metric", "stable", "candidate", "interval", "to roll back", "to promote"):
         table.add_column(heading)
     table.add_column("verdict", style="bold")
     for entry in scene.evidence:
@@ -210,7 +210,7 @@ def summary_lines(scene: Scene) -> list[str]:
     for entry in scene.evidence:
         metric, stable, candidate, interval, back, forward, verdict = evidence_cells(entry)
         lines.append(
-            f"evidence: {metric}: stable {stable}, candidate {candidate}, difference {interval},"
+            f"evidence: {metric}: stable {stable}, candidate {candidate}, interval {interval},"
             f" to roll back {back}, to promote {forward}: {verdict}"
         )
     return lines
