@@ -26,7 +26,7 @@ def story(
     rate: Rate = 120,
     first_flight: Annotated[
         int, typer.Option(min=0, help="Where in the flights of July to October to begin.")
-    ] = 0,
+    ] = 80_000,
 ) -> None:
     """Replay later flights through four versions of one model, and watch each being judged."""
     if context.invoked_subcommand is not None:

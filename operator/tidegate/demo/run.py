@@ -19,7 +19,7 @@ from tidegate.demo.commands import Kubectl, kubectl_path, local
 from tidegate.demo.render import write_examples
 from tidegate.demo.scene import Scene
 from tidegate.demo.story import CHAPTERS, failures, outcome_of, row_for
-from tidegate.demo.traffic import HOSTNAME, MODEL, Traffic
+from tidegate.demo.traffic import FIRST_FLIGHT, HOSTNAME, MODEL, Traffic
 from tidegate.demo.trained import train
 from tidegate.demo.view import story_table, view_for
 from tidegate.demo.watch import AnswersFile, follow_objects
@@ -57,7 +57,7 @@ class Options:
     keep: bool = False
     rate: float = 120.0
     name: str = "demo"
-    first_flight: int = 0
+    first_flight: int = FIRST_FLIGHT
 
     @property
     def state(self) -> Path:
