@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.rollout_status import Ending
 from tidegate.domain.conditions import Said
-from tidegate.domain.rollout.availability import stable_available
+from tidegate.domain.rollout.availability import (
+    not_deliverable,
+    stable_available,
+    stable_serving,
+)
 from tidegate.domain.rollout.draft import DeliveryDraft
 from tidegate.domain.rollout.ending import DRAIN, drop_drained, reject, rejection_of, release
 from tidegate.domain.rollout.facts import Decision
@@ -56,9 +60,11 @@ def decide_without_rollout(facts: Facts, timing: Timing) -> Decision:
         "delivery is Rollout and no Rollout names this Model, so nothing moves; create a Rollout"
         " with spec.modelRef.name set to it, or use delivery: Direct"
     )
-    ready = _common_problem(draft) or _serving(draft)
-    if ready is None or (facts.latest and facts.latest.name != draft.delivery.stable):
-        ready = Said("Ready", "False", "RolloutMissing", message)
+    stable = draft.delivery.stable
+    ready = not_deliverable(draft)
+    if ready is None and facts.latest and stable == facts.latest.name:
+        ready = stable_serving(draft, {stable: 100})
+    ready = ready or Said("Ready", "False", "RolloutMissing", message)
     return _decision(draft, ready, extra=(Said("RolloutMissing", "True", "NoRollout", message),))
 
 
@@ -154,7 +160,7 @@ def _stalled(draft: DeliveryDraft, ready: Said) -> bool:
 
 def _direct_ready(draft: DeliveryDraft) -> Said:
     latest = draft.facts.latest
-    problem = _common_problem(draft)
+    problem = not_deliverable(draft)
     if problem is not None:
         return problem
     assert latest is not None
@@ -167,30 +173,4 @@ def _direct_ready(draft: DeliveryDraft) -> Said:
         why = f": {pods.failure.message}" if pods.failure else ""
         message = f"{latest.name} has {pods.ready} of {_size(draft)} ready pods{why}"
         return Said("Ready", "False", "Starting", message)
-    return _serving(draft) or stable_available(draft)
-
-
-def _common_problem(draft: DeliveryDraft) -> Said | None:
-    """Why Ready is False before anything is delivered."""
-    facts = draft.facts
-    if facts.blocked is not None:
-        return Said("Ready", "False", facts.blocked.reason, facts.blocked.message)
-    if facts.model_problem is not None:
-        return Said("Ready", "False", facts.model_problem.reason, facts.model_problem.message)
-    if facts.latest is None or not facts.model_current:
-        return Said("Ready", "False", "Resolving", "the artifact is being resolved")
-    return None
-
-
-def _serving(draft: DeliveryDraft) -> Said | None:
-    """Ready for a Model whose latest revision is stable; None while nothing is."""
-    facts, stable = draft.facts, draft.delivery.stable
-    if stable is None:
-        return None
-    if facts.arm(stable).ready == 0:
-        available = stable_available(draft)
-        return Said("Ready", "False", available.reason, available.message)
-    if not draft.routes({stable: 100}):
-        message = facts.route.message or "the gateway has not confirmed the route yet"
-        return Said("Ready", "False", "RouteNotProgrammed", message)
-    return Said("Ready", "True", "Serving", f"{stable} serves")
+    return stable_serving(draft, {latest.name: 100})

@@ -1,4 +1,4 @@
-"""Whether stable serves: the condition `Available` of a Model, however it is delivered."""
+"""What is said of a Model however it is delivered: does stable serve, and what stands before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from tidegate.domain.conditions import Said
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidegate.domain.rollout.draft import DeliveryDraft
 
 
@@ -20,3 +22,25 @@ def stable_available(draft: DeliveryDraft) -> Said:
         why = f": {pods.failure.message}" if pods.failure else ""
         return Said("Available", "False", "StableUnavailable", f"{stable} has no ready pod{why}")
     return Said("Available", "True", "Serving", f"{stable} serves with {pods.ready} pods")
+
+
+def not_deliverable(draft: DeliveryDraft) -> Said | None:
+    """Why `Ready` is False before anything can be delivered; None when nothing is in the way."""
+    facts = draft.facts
+    problem = facts.blocked or facts.model_problem
+    if problem is not None:
+        return Said("Ready", "False", problem.reason, problem.message)
+    if facts.latest is None or not facts.model_current:
+        return Said("Ready", "False", "Resolving", "the artifact is being resolved")
+    return None
+
+
+def stable_serving(draft: DeliveryDraft, weights: Mapping[str, int]) -> Said:
+    """`Ready` of a Model whose latest revision is stable and is to be routed by these weights."""
+    available = stable_available(draft)
+    if available.status != "True":
+        return Said("Ready", "False", available.reason, available.message)
+    if not draft.routes(weights):
+        message = draft.facts.route.message or "the gateway has not confirmed the route yet"
+        return Said("Ready", "False", "RouteNotProgrammed", message)
+    return Said("Ready", "True", "Serving", f"{draft.delivery.stable} is stable and serves")

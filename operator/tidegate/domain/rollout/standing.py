@@ -10,7 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.domain.conditions import Said, merged
-from tidegate.domain.rollout.availability import stable_available
+from tidegate.domain.rollout.availability import (
+    not_deliverable,
+    stable_available,
+    stable_serving,
+)
 from tidegate.domain.rollout.ending import rejection_of
 
 if TYPE_CHECKING:
@@ -114,9 +118,8 @@ def _degraded(draft: Draft) -> tuple[str, str]:
 def model_conditions(draft: Draft) -> tuple[Said, ...]:
     """What the delivery says about the Model: Available, Ready, Reconciling, Stalled."""
     facts = draft.facts
-    available = stable_available(draft)
-    ready = _model_ready(draft, available)
-    said = [available, ready]
+    ready = _model_ready(draft)
+    said = [stable_available(draft), ready]
     if ready.status != "True":
         stalled = _stalled(draft) or (
             facts.model_problem is not None and facts.model_problem.status == "False"
@@ -127,26 +130,14 @@ def model_conditions(draft: Draft) -> tuple[Said, ...]:
     return tuple(said)
 
 
-def _model_ready(draft: Draft, available: Said) -> Said:
-    facts = draft.facts
-    if facts.blocked is not None:
-        return Said("Ready", "False", facts.blocked.reason, facts.blocked.message)
-    if facts.model_problem is not None:
-        return Said("Ready", "False", facts.model_problem.reason, facts.model_problem.message)
-    if facts.latest is None or not facts.model_current:
-        return Said("Ready", "False", "Resolving", "the artifact is being resolved")
+def _model_ready(draft: Draft) -> Said:
+    problem = not_deliverable(draft)
+    if problem is not None:
+        return problem
+    latest = draft.facts.latest
+    if latest is None or latest.name == draft.delivery.stable:
+        return stable_serving(draft, draft.weights())
     rollout = _rollout_ready(draft)
-    if facts.latest.name != draft.delivery.stable:
-        why = facts.arm(draft.delivery.candidate).failure
-        detail = f" ({why.message})" if why is not None else ""
-        return Said("Ready", "False", rollout.reason, rollout.message + detail)
-    if available.status != "True":
-        return Said("Ready", "False", available.reason, available.message)
-    if facts.route_wanted and not draft.confirmed:
-        return Said(
-            "Ready",
-            "False",
-            "RouteNotProgrammed",
-            facts.route.message or "the gateway has not confirmed the route yet",
-        )
-    return Said("Ready", "True", "Serving", f"{draft.delivery.stable} is stable and serves")
+    why = draft.facts.arm(draft.delivery.candidate).failure
+    detail = f" ({why.message})" if why is not None else ""
+    return Said("Ready", "False", rollout.reason, rollout.message + detail)
