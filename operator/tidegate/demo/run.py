@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -268,6 +269,8 @@ def run_demo(options: Options, console: Console) -> int:
     verdict = "the demo failed" if wrong else "all of it happened as it has to"
     total = demo.scene.ledger.total
     console.print(f"{total} requests in {spent:.0f} s: {verdict}.", highlight=False)
+    if options.keep:
+        console.print(kept_text(demo), markup=False, highlight=False, soft_wrap=True)
     return 1 if wrong else 0
 
 
@@ -282,7 +285,6 @@ def clean_up(demo: Demo, *, keep_evidence: bool) -> None:
     if keep_evidence and demo.kubectl.kubeconfig.exists():
         demo.view.note(f"what the cluster said: {write_evidence(demo)}")
     if options.keep:
-        demo.console.print(kept_text(demo), markup=False, highlight=False, soft_wrap=True)
         return
     with contextlib.suppress(TidegateError, subprocess.SubprocessError):
         local("down", "--delete", "--name", options.name, quiet=True)
@@ -328,7 +330,7 @@ The cluster is still up. Worth trying:
   kubectl explain rollouts.tidegate.dev.spec.analysis
   kubectl apply -f {demo.example("04-better-version.yaml")}
   curl -s -H 'Host: {HOSTNAME}' http://127.0.0.1:{demo.port}/v2/models/{MODEL}
-  tidegate local logs --name {demo.options.name}
+  {sys.argv[0]} local logs --name {demo.options.name}
 
-When you are done: tidegate local down --delete --name {demo.options.name}
+When you are done: {sys.argv[0]} local down --delete --name {demo.options.name}
 """
