@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 MODEL = "flight-delay"
 HOSTNAME = "flights.example"
 FIRST_FLIGHT = 80_000
-"""Where a replay begins: 24 September. Airports miss their air pressure for days, and then none does
-for up to 6,700 flights in a row; v3 can be judged only by flights that it fails. In the weeks from
-here on they are never far apart."""
+"""Where a replay begins: 24 September. Airports miss their air pressure for days, then none does
+for up to 6,700 flights in a row; v3 can be judged only by flights that it fails. In the weeks
+from here on they are never far apart."""
 COUNT_EVERY_S = 5.0
 END_LIMIT_S = 15.0
 
