@@ -57,7 +57,17 @@ def test_a_thin_baseline_waits() -> None:
     (none,) = latency_thresholds(thin, [0.5], 1.25)
     assert isinstance(none, NoThreshold)
     assert none.reason == "NoBaseline"
-    assert "999 requests" in none.message
+    assert "fewer than 1000 requests" in none.message
+
+
+def test_what_is_said_of_a_thin_baseline_does_not_change_with_every_request() -> None:
+    said = {
+        found.message
+        for total in range(300, 400)
+        for found in latency_thresholds(Histogram((10.0, math.inf), (0, total)), [0.5], 1.25)
+        if isinstance(found, NoThreshold)
+    }
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(("q", "ratio"), [(0.995, 1.25), (0.9999, 2.0)])

@@ -109,10 +109,13 @@ def latency_thresholds(
 
 def _threshold(baseline: Histogram, q: float, ratio: float) -> Threshold | NoThreshold:
     if baseline.total < LEAST_BASELINE_REQUESTS:
+        # In hundreds: the message stands in a status, and a status that changes with every request
+        # is written, watched and looked at anew with every request.
+        above = (math.floor(baseline.total / 100) + 1) * 100
         return NoThreshold(
             q,
             "NoBaseline",
-            f"{baseline.total:.0f} requests of stable are known, "
+            f"fewer than {above} requests of stable are known, "
             f"{LEAST_BASELINE_REQUESTS} are needed: send stable more traffic first",
         )
     target = ratio * baseline.quantile(q)
