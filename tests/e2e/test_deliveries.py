@@ -38,7 +38,7 @@ async def rolled_back(stage: Stage, where: str, *, stable: str, candidate: str) 
     ready = condition(found, "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "RolledBack")
     assert condition(found, "Stalled")["status"] == "True"
-    assert "Change the Model, or send the verb retry" in ready["message"]
+    assert "Change the Model, or try it again: `tidegate retry " in ready["message"]
     served = await stage.model(where)
     assert condition(served, "Available")["status"] == "True"
     assert condition(served, "Ready")["reason"] == "RolledBack"

@@ -14,7 +14,7 @@ import os
 import ssl
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ class Credentials:
     token: str | None = None
     token_file: Path | None = None
     exec_user: ExecUser | None = None
+    user: str = ""
+    """What the kubeconfig calls the user: a name for people, which the server does not know."""
 
 
 def from_environment() -> Credentials:
@@ -108,7 +110,8 @@ def from_kubeconfig(path: Path | str | None = None, *, context: str | None = Non
     entry = _entry(config, "contexts", chosen)
     cluster = _entry(config, "clusters", str(entry.get("cluster", "")))
     user = _entry(config, "users", str(entry["user"])) if entry.get("user") else {}
-    return _credentials(cluster, user, namespace=str(entry.get("namespace") or "default"))
+    found = _credentials(cluster, user, namespace=str(entry.get("namespace") or "default"))
+    return replace(found, user=str(entry.get("user") or ""))
 
 
 def ssl_context(credentials: Credentials) -> ssl.SSLContext | bool:

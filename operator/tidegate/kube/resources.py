@@ -82,6 +82,11 @@ CRDS = Resource(
     namespaced=False,
 )
 
+SELFSUBJECTREVIEWS = Resource(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
+"""Never stored: creating one answers who asks."""
+
 HTTPROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 GATEWAYCLASSES = Resource(

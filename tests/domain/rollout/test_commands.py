@@ -182,7 +182,7 @@ def test_promote_against_the_evidence_takes_force() -> None:
     step = at_step(25, onFailure="Pause")
     step.behave("r2", error_rate=0.5)
     step.until("Paused", minutes=2)
-    assert "only force overrules" in step.say("promote")
+    assert "only `tidegate promote flights --force` overrules" in step.say("promote")
     assert step.say("promote", force=True) == "Done"
     step.until("Healthy", minutes=2)
     assert step.delivery.stable == "r2"
@@ -225,6 +225,32 @@ def test_retry_starts_from_nothing() -> None:
     assert again.weight == 0
     again.until("Healthy")
     assert again.delivery.stable == "r2"
+
+
+def test_retry_is_bound_to_the_latest_revision_which_the_last_attempt_need_not_be_about() -> None:
+    again = rejected()
+    again.ask("r3")
+    again.until("Healthy")
+    again.ask("r2")
+    again.until("Degraded")
+    assert again.status.attempt is not None
+    assert again.status.attempt.revision == "r3"
+    assert "not the latest" in again.say("retry", revision="r3")
+    assert again.say("retry", revision="r2", attempt=2) == "Done"
+    assert again.status.attempts == 3
+
+
+@pytest.mark.parametrize("verb", ["retry", "abort"])
+def test_messages_name_the_command_that_helps(verb: str) -> None:
+    if verb == "retry":
+        found, said = rejected(), "Change the Model, or try it again: `tidegate retry flights`"
+    else:
+        found = at_step(25, onFailure="Pause")
+        found.behave("r2", error_rate=0.5)
+        found.until("Paused", minutes=2)
+        said = "choose `tidegate abort flights` or `tidegate promote flights --force`"
+    ready = next(c for c in found.status.conditions if c.type == "Ready")
+    assert said in ready.message
 
 
 def test_retry_of_what_was_not_rejected_is_refused() -> None:

@@ -79,7 +79,15 @@ def _mismatch(draft: Draft, command: Command) -> str:
     if command.attempt is not None and (attempt is None or attempt.number != command.attempt):
         now = "there is none" if attempt is None else f"it is {attempt.number} now"
         return f"it was meant for attempt {command.attempt}, and {now}"
-    if command.revision is not None and (attempt is None or attempt.revision != command.revision):
+    if command.revision is None:
+        return ""
+    if command.verb == "retry":
+        # What is tried again is the Model's latest revision, which the last attempt need not have
+        # been about: one that was rejected before gets no attempt.
+        latest = draft.facts.latest
+        if latest is None or latest.name != command.revision:
+            return f"it was meant for revision {command.revision}, which is not the latest"
+    elif attempt is None or attempt.revision != command.revision:
         return f"it was meant for revision {command.revision}, which is not the one being tried"
     return ""
 
@@ -152,7 +160,8 @@ def _promote(draft: Draft, command: Command, by: str) -> str:
         else None
     )
     if verdict is not None and verdict.verdict == "Rollback" and not command.force:
-        return f"the evidence is against it ({verdict.message}); only force overrules that"
+        overrule = draft.by_hand("promote --force")
+        return f"the evidence is against it ({verdict.message}); only {overrule} overrules that"
     if command.force:
         draft.set_attempt(failed=True)
     short = "no evidence yet" if verdict is None else verdict.message

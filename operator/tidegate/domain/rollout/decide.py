@@ -120,7 +120,7 @@ def _idle(draft: Draft) -> None:
             draft.move(
                 "RejectedBefore",
                 f"{latest.name} was rejected before ({rejection.reason}: {rejection.message});"
-                " change the Model, or send the verb retry",
+                f" change the Model, or try it again: {draft.by_hand('retry')}",
             )
         return
     if latest.name == draft.delivery.previous and _window_open(draft):

@@ -105,6 +105,7 @@ class Draft(DeliveryDraft):
 
     def __init__(self, declared: Declared, facts: Facts, timing: Timing) -> None:
         super().__init__(facts, timing)
+        self.name = declared.name
         self.spec: RolloutSpec = declared.spec
         self.generation = declared.generation
         self.status: RolloutStatus = declared.status
@@ -124,6 +125,14 @@ class Draft(DeliveryDraft):
     def active(self) -> bool:
         """Whether an attempt goes forward or waits."""
         return self.phase in ACTIVE
+
+    def by_hand(self, verb: str) -> str:
+        """How a person sends a verb to this Rollout, for messages that ask for one.
+
+        docs/commands.md has the same by `kubectl annotate`.
+        """
+        verb, _, options = verb.partition(" ")
+        return f"`tidegate {verb} {self.name}{f' {options}' if options else ''}`"
 
     def set(self, **changes: Any) -> None:
         """Change fields of the Rollout's status."""

@@ -59,7 +59,7 @@ def taking_back(draft: Draft) -> None:
         draft.hold(
             "StableUnavailable",
             "stable has no ready pod to go back to; the candidate keeps the traffic until it has,"
-            " or until somebody promotes it with force",
+            f" or until somebody promotes it: {draft.by_hand('promote --force')}",
         )
         draft.within(timedelta(seconds=5), "stable has no ready pod")
         return
@@ -79,8 +79,8 @@ def taking_back(draft: Draft) -> None:
     reject(draft, attempt.digest, attempt.revision, attempt.ending)
     draft.move(
         "RolledBack",
-        f"{attempt.revision} was taken back: {attempt.ending.message}. Change the Model, or send"
-        " the verb retry to try the same revision again",
+        f"{attempt.revision} was taken back: {attempt.ending.message}. Change the Model, or try the"
+        f" same revision again: {draft.by_hand('retry')}",
     )
 
 

@@ -108,7 +108,7 @@ def _degraded(draft: Draft) -> tuple[str, str]:
         return reason, "the last attempt was taken back"
     return reason, (
         f"{rejection.revision} was rejected ({rejection.reason}): {rejection.message}."
-        " Change the Model, or send the verb retry to try it again"
+        f" Change the Model, or try it again: {draft.by_hand('retry')}"
     )
 
 

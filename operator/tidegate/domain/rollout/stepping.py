@@ -132,7 +132,8 @@ def _failed(draft: Draft, judgement: Judgement) -> bool:
         pause(
             draft,
             "PausedByFailure",
-            f"{judgement.message}; onFailure is Pause: abort it, or promote with force",
+            f"{judgement.message}; onFailure is Pause: choose {draft.by_hand('abort')} or"
+            f" {draft.by_hand('promote --force')}",
         )
     return False
 

@@ -23,7 +23,8 @@ def pause(draft: Draft, cause: str, message: str) -> None:
 
 def pause_by_command(draft: Draft, by: str) -> None:
     """Freeze the weight because a person asked for it."""
-    pause(draft, "PausedByCommand", f"paused by {by or 'a person'}; resume with the verb resume")
+    message = f"paused by {by or 'a person'}; {draft.by_hand('resume')} goes on"
+    pause(draft, "PausedByCommand", message)
 
 
 def is_paused(draft: Draft) -> bool:
@@ -52,7 +53,8 @@ def expire_hold(draft: Draft) -> None:
         take_back(draft, "HoldExpired", text)
     else:
         draft.clear_hold()
-        pause(draft, "PausedByHold", f"{text}; resume or abort")
+        choices = f"{draft.by_hand('resume')} or {draft.by_hand('abort')}"
+        pause(draft, "PausedByHold", f"{text}; choose {choices}")
 
 
 def deadline_passed(draft: Draft) -> bool:
@@ -70,7 +72,8 @@ def deadline_passed(draft: Draft) -> bool:
         case "Rollback":
             take_back(draft, "Inconclusive", message)
         case "Pause":
-            pause(draft, "PausedByDeadline", f"{message}; resume grants the same time again")
+            again = f"{draft.by_hand('resume')} grants the same time again"
+            pause(draft, "PausedByDeadline", f"{message}; {again}")
         case "Promote":
             draft.move("PromotedByDeadline", f"{message}; onInconclusive is Promote")
     return True
