@@ -26,7 +26,7 @@ def check(before: Declared, facts: Facts, decision: Decision) -> None:
     _weights(before.status, status, facts, decision)
     _history(before.status, status)
     _attempts(before.status, status)
-    _deadlines(before.status, status)
+    _deadlines(before, status)
     _promotion(before, decision, facts)
     _abort(before, facts, status)
     text = json.dumps(status.wire(), allow_nan=False)
@@ -84,11 +84,14 @@ def _attempts(before: RolloutStatus, after: RolloutStatus) -> None:
         assert weights == [0]
 
 
-def _deadlines(before: RolloutStatus, after: RolloutStatus) -> None:
+def _deadlines(declared: Declared, after: RolloutStatus) -> None:
+    before = declared.status
     if before.hold is not None and after.hold is not None and before.attempts == after.attempts:
         same = before.hold.since == after.hold.since
-        assert not same or after.hold.deadline == before.hold.deadline
-        assert moment(after.hold.deadline) >= moment(before.hold.deadline)
+        edited = moment(after.hold.since) + declared.spec.holds.deadline
+        kept = after.hold.deadline == before.hold.deadline
+        assert not same or kept or moment(after.hold.deadline) == edited
+        assert moment(after.hold.since) >= moment(before.hold.since)
     old, new = before.attempt, after.attempt
     if old is not None and new is not None and old.number == new.number:
         assert new.evaluating_s >= old.evaluating_s

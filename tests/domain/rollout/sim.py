@@ -90,6 +90,7 @@ class Sim:
     follows: bool = True
     route: RouteFacts = field(default_factory=RouteFacts)
     generation: int = 1
+    current: bool = True
     quiet: bool | None = True
     notes: list[Note] = field(default_factory=list)
     weights_seen: list[dict[str, int]] = field(default_factory=list)
@@ -126,6 +127,7 @@ class Sim:
             scaling=self.scaling,
             delivery=self.delivery,
             latest=self.latest,
+            model_current=self.current,
             pods=self.pods(),
             digests={name: revision(name).digest for name in self.sizes},
             route=self.route,

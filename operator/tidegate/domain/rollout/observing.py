@@ -65,7 +65,7 @@ def _clock(draft: Draft, batch: Batch) -> None:
         observed_duration=round(step.observed_duration + seconds, 3),
         requests=round(step.requests + (batch.candidate.requests if whole else 0), 3),
     )
-    if draft.phase == "Progressing":
+    if draft.phase == "Progressing" and draft.status.hold is None:
         draft.set_attempt(evaluating_s=round(attempt.evaluating_s + batch.seconds, 3))
 
 

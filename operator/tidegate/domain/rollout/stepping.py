@@ -18,7 +18,7 @@ from tidegate.domain.rollout.observing import (
     look_at_next_batch,
     metric_hold,
 )
-from tidegate.domain.rollout.waiting import deadline_passed, is_paused, pause
+from tidegate.domain.rollout.waiting import deadline_passed, is_paused, pause, stopped
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ def progress(draft: Draft) -> None:
     if draft.phase == "Holding":
         draft.clear_hold()
         draft.move("HoldCleared", "nothing is missing any more")
-    draft.clear_hold()
     if draft.phase == "Paused":
         _resume(draft)
         return
@@ -86,7 +85,7 @@ def _follow_capacity(draft: Draft) -> tuple[str, str] | None:
     need = sizes.needed(step.weight, stable.ready)
     weight = draft.weight("candidate")
     if candidate.ready >= need:
-        if weight < step.weight and not draft.status.pauses:
+        if weight < step.weight and not stopped(draft):
             draft.set_candidate_weight(step.weight)
             draft.set_step(started_at=None, observed_duration=0, requests=0, last_batch_end=None)
         return None
@@ -144,16 +143,20 @@ def _go_on(draft: Draft, judgement: Judgement, *, counted: bool) -> None:
     assert step is not None
     steps = steps_of(draft)
     look_at_next_batch(draft)
-    if not _step_done(draft, steps[step.index]):
+    done = _step_done(draft, steps[step.index])
+    if done and step.index + 1 < len(steps):
+        _raise(draft, step.index + 1)
         return
-    if step.index + 1 < len(steps):
-        _raise(draft, step.index + 1, fresh=counted or step.skipped)
-    elif judgement.verdict == "Promote" and counted:
+    draft.clear_hold()
+    if done and judgement.verdict == "Promote" and counted:
         draft.move("EvidencePromotes", judgement.message)
 
 
-def _raise(draft: Draft, index: int, *, fresh: bool) -> None:
-    """Go to a higher step as soon as ready pods carry it."""
+def _raise(draft: Draft, index: int) -> None:
+    """Go to a higher step as soon as ready pods carry it.
+
+    Until then this is one hold with one deadline: it goes on from look to look.
+    """
     weight = steps_of(draft)[index].weight
     candidate = draft.facts.arm(draft.delivery.candidate)
     need = sizes.needed(weight, draft.facts.arm(draft.delivery.stable).ready)
@@ -165,8 +168,7 @@ def _raise(draft: Draft, index: int, *, fresh: bool) -> None:
         draft.hold("CapacityMissing", message)
         return
     draft.clear_hold()
-    if fresh or draft.confirmed:
-        take_step(draft, index)
+    take_step(draft, index)
 
 
 def _step_done(draft: Draft, step: Step) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.observing import judge, look_at_next_batch
-from tidegate.domain.times import moment
+from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
     from tidegate.domain.rollout.draft import Draft
@@ -27,25 +27,33 @@ def pause_by_command(draft: Draft, by: str) -> None:
     pause(draft, "PausedByCommand", message)
 
 
+def stopped(draft: Draft) -> bool:
+    """Whether any cause of a pause stands, so that the weight may not rise."""
+    return draft.spec.paused or bool(draft.status.pauses)
+
+
 def is_paused(draft: Draft) -> bool:
     """Enter or keep the pause while any cause stands; holds do not run out in it."""
-    if draft.spec.paused:
-        if draft.phase != "Paused":
-            draft.move("PausedBySpec", "spec.paused is true; the weight stays")
-    elif not draft.status.pauses:
+    if not stopped(draft):
         return False
+    if draft.phase != "Paused":
+        draft.move("PausedBySpec", "spec.paused is true; the weight stays")
     look_at_next_batch(draft)
     draft.clear_hold()
     return True
 
 
 def expire_hold(draft: Draft) -> None:
-    """A hold at its deadline ends as `holds.then` says."""
+    """A hold at its deadline ends as `holds.then` says. An edited `holds.deadline` counts at
+    once, from when the hold began."""
     hold = draft.status.hold
     if hold is None or not draft.active or draft.phase == "Paused":
         return
-    if draft.now < moment(hold.deadline):
-        draft.at(hold.deadline, f"hold {hold.reason} ends")
+    deadline = stamp(moment(hold.since) + draft.spec.holds.deadline)
+    if deadline != hold.deadline:
+        draft.set(hold=hold.model_copy(update={"deadline": deadline}))
+    if draft.now < moment(deadline):
+        draft.at(deadline, f"hold {hold.reason} ends")
         look_at_next_batch(draft)
         return
     text = f"held for {hold.reason} until its deadline: {hold.message}"
@@ -61,12 +69,13 @@ def deadline_passed(draft: Draft) -> bool:
     """Whether the deadline came before a verdict, and what the policy makes of it."""
     attempt = draft.status.attempt
     assert attempt is not None
-    limit = attempt.deadline_s or draft.spec.deadline.total_seconds()
+    limit = max(attempt.deadline_s or 0.0, draft.spec.deadline.total_seconds())
     if attempt.evaluating_s < limit:
         return False
     judgement = judge(draft)
     if judgement.verdict == "Promote":
         return False
+    draft.clear_hold()
     message = f"no verdict after {attempt.evaluating_s:.0f} s of evaluating: {judgement.message}"
     match draft.spec.on_inconclusive:
         case "Rollback":

@@ -1,0 +1,79 @@
+"""Waits: one deadline each, edited in place, and no way round a pause."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.domain.rollout.sim import LATENCY, Sim, spec
+
+from tidegate.api.model import Scaling
+from tidegate.domain.times import moment
+
+
+def at_step(weight: int, **more: Any) -> Sim:
+    """r2 is being tried and has this weight."""
+    sim = Sim(spec(**more)).stable()
+    sim.ask("r2")
+    sim.until_weight(weight)
+    return sim
+
+
+def test_waiting_for_the_pods_of_a_higher_step_is_one_hold_with_one_deadline() -> None:
+    big = Sim(
+        spec((5, 10), (50, 10), holds={"deadline": "2m"}),
+        scaling=Scaling(min_replicas=20, max_replicas=20),
+    ).stable()
+    big.ask("r2")
+    big.until_weight(5)
+    big.ready["r2"] = 3
+    big.run(60)
+    assert big.status.hold is not None
+    since = big.status.hold.since
+    big.run(10)
+    assert big.status.hold.since == since
+    big.until("Paused", minutes=2)
+    assert big.reasons[-1] == "PausedByHold"
+    assert big.weight == 5
+
+
+@pytest.mark.parametrize(("then", "minutes"), [("30s", 0.6), ("20m", 21)])
+def test_a_holds_deadline_is_edited_in_place(then: str, minutes: float) -> None:
+    step = at_step(25)
+    step.ready["r2"] = 1
+    step.scaling = Scaling(min_replicas=8, max_replicas=8)
+    step.run(5)
+    step.rate = 0
+    step.until("Holding", minutes=2)
+    assert step.status.hold is not None
+    began = moment(step.status.hold.since)
+    step.spec = spec(holds={"deadline": then})
+    step.until("Paused", minutes=minutes)
+    assert timedelta(0) <= step.now - began - step.spec.holds.deadline <= timedelta(seconds=2)
+
+
+def test_a_longer_deadline_counts_after_a_resume_too() -> None:
+    late = Sim(
+        spec((10, 5), metrics=[LATENCY], deadline="60s", onInconclusive="Pause"), rate=20
+    ).stable()
+    late.ask("r2")
+    late.until("Paused")
+    assert late.say("resume") == "Done"
+    late.spec = spec((10, 5), metrics=[LATENCY], deadline="10m", onInconclusive="Pause")
+    late.run(90)
+    assert late.phase == "Progressing"
+
+
+def test_pods_that_come_back_do_not_raise_the_weight_while_paused() -> None:
+    sim = at_step(50)
+    sim.ready["r2"] = 1
+    sim.run(2)
+    assert sim.weight == 25
+    sim.spec = spec(paused=True)
+    sim.run(2)
+    sim.ready = {}
+    sim.run(60)
+    assert sim.weight == 25
+    sim.spec = spec()
+    sim.until_weight(50, minutes=1)
