@@ -27,6 +27,13 @@ class Command:
 COMMANDS = {
     "local": Command("tidegate.cli.local:app", "The embedded cluster on this machine."),
     "demo": Command("tidegate.cli.demo:demo", "The whole story on real data, in minutes."),
+    "status": Command("tidegate.cli.status:status", "Where a delivery stands, and why."),
+    "abort": Command("tidegate.cli.verbs:abort", "Take the candidate back now."),
+    "promote": Command("tidegate.cli.verbs:promote", "Promote the candidate now."),
+    "retry": Command("tidegate.cli.verbs:retry", "Try again what was rejected."),
+    "pause": Command("tidegate.cli.verbs:pause", "Freeze the weight where it is."),
+    "resume": Command("tidegate.cli.verbs:resume", "Go on after a pause."),
+    "skip": Command("tidegate.cli.verbs:skip", "End the step that is under way."),
     "crds": Command(
         "tidegate.cli.crds:crds", "Write the CustomResourceDefinitions, or check them."
     ),

@@ -113,7 +113,7 @@ def status(
     elif output is Output.YAML:
         _write_yaml(found)
     elif not found["up"]:
-        typer.echo(f"cluster {name} is not up; start it with `tidegate local up`")
+        typer.echo(f"cluster {name} is not up; start it with `tidegate local up --name {name}`")
     else:
         _show(found)
     if not found["up"]:
