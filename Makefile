@@ -7,7 +7,7 @@ UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format crds docs lock clean
+.PHONY: help setup demo test vectors check format crds docs lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: setup ## the whole story on real data in a few minutes; KEEP=1 leaves the 
 
 test: setup ## run the tests; ARGS="…" goes to pytest
 	@$(BIN)/pytest $(ARGS)
+
+vectors: setup ## compare the statistics with reference values; FILE=path/to/vectors.json for others
+	@$(BIN)/python tests/stats/vectors.py "$(or $(FILE),tests/stats/reference.json)"
 
 check: setup ## what CI runs before the tests: format, lint, types, layers, generated files
 	@$(BIN)/ruff format --check .

@@ -1,126 +1,103 @@
 """Every formula against numbers from a second implementation (30 digits), to 1e-6.
 
-`reference.json` holds for each function the names of its inputs and one row a case.
+The runner is the one behind `make vectors`; so it is tested here as well.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stats.methods import METHODS
+from tests.stats.vectors import Vector, agree, difference, load, main, report
 
-from tidegate.stats.counters import increase
-from tidegate.stats.counts import NO_COUNTS, Counts
-from tidegate.stats.eprocess import (
-    PROMOTE_MULTIPLES,
-    ROLLBACK_MULTIPLES,
-    conditional_log_e,
-    difference_step,
-    log_mean_exp,
-    promote_alternatives,
-    ratio_step,
-    rollback_alternatives,
-    stable_rate,
+REFERENCE = Path(__file__).with_name("reference.json")
+VECTORS = load(REFERENCE)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector.method for vector in VECTORS])
+def test_it_agrees_with_the_reference(vector: Vector) -> None:
+    assert difference(vector) is None
+
+
+def test_every_method_is_compared_several_times() -> None:
+    counts = {method: [v.method for v in VECTORS].count(method) for method in METHODS}
+    assert {v.method for v in VECTORS} == set(METHODS)
+    assert min(counts.values()) >= 6
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "same"),
+    [
+        (1.0, 1.0 + 1.9e-6, True),
+        (1.0, 1.0 + 2.1e-6, False),
+        (1e9, 1e9 + 900, True),
+        (math.inf, math.inf, True),
+        (1e308, math.inf, False),
+        (math.nan, math.nan, True),
+        (0.0, math.nan, False),
+        (math.nan, 0.0, False),
+        ((1, 2), [1.0, 2.0], True),
+        ((1,), [1.0, 2.0], False),
+        (3.0, [3.0], False),
+        ({"a": 1.0}, {"a": 1.0}, True),
+        ({"a": 1.0}, {"a": 1.0, "b": 2.0}, False),
+        ("Promote", "Promote", True),
+        ("Promote", "Continue", False),
+        (None, 0.0, False),
+        (True, 1.0, False),
+    ],
 )
-from tidegate.stats.guard import guard_log_e
-from tidegate.stats.intervals import difference_interval, rate_interval, ratio_interval
-from tidegate.stats.latency import Histogram
-from tidegate.stats.projection import project_difference, project_ratio
-from tidegate.stats.quantiles import count_window, quantile_interval
-
-REFERENCE: dict[str, dict[str, Any]] = json.loads(
-    Path(__file__).with_name("reference.json").read_text()
-)
-CASES = [
-    pytest.param(name, dict(zip(table["of"], row, strict=True)), id=f"{name}-{number}")
-    for name, table in REFERENCE.items()
-    for number, row in enumerate(table["rows"])
-]
+def test_results_agree_only_within_the_tolerance(got: Any, expected: Any, same: bool) -> None:
+    assert agree(got, expected) is same
 
 
-def ratio(batches: Sequence[Sequence[float]], r: float, multiples: Sequence[float]) -> float:
-    grid: tuple[float, ...] = (0.0,) * len(multiples)
-    for k_c, n_c, k_s, n_s in batches:
-        grid = ratio_step(
-            grid,
-            candidate=Counts(k_c, n_c),
-            stable=Counts(k_s, n_s),
-            ratio=r,
-            multiples=multiples,
+def test_a_file_of_the_long_form_is_read_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vectors = [v._asdict() for v in VECTORS if v.method in ("psi_threshold", "decide", "cbpe")]
+    file = tmp_path / "vectors.json"
+    # json writes infinities as bare words; the runner reads those and texts alike.
+    file.write_text(json.dumps({"conventions": "", "grids": {}, "vectors": vectors}))
+    assert main([str(file)]) == 0
+    assert capsys.readouterr().out == f"{len(vectors)} passed, 0 failed\n"
+
+
+def test_an_unknown_method_a_wrong_value_and_an_error_are_failures() -> None:
+    text, failed = report(
+        [
+            Vector("tea_leaves", {}, 1.0),
+            Vector("p_to_e", {"p": 0.1}, 1.0),
+            Vector("p_to_e", {"p": 2.0}, 1.0),
+            Vector("p_to_e", {}, 1.0),
+            Vector("p_to_e", {"p": 0.1}, 1.263210791),
+        ]
+    )
+    assert failed == 4
+    assert text.endswith("1 passed, 4 failed\n")
+    for words in ("unknown method", "got 1.263", "ValueError", "KeyError: 'p'"):
+        assert words in text
+
+
+def test_the_command_says_what_failed_by_its_exit_status(tmp_path: Path) -> None:
+    runner = REFERENCE.with_name("vectors.py")
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"bh": {"of": ["p", "q"], "rows": [[[0.5], 0.1, [0]]]}}')
+    no_vectors = tmp_path / "text.json"
+    no_vectors.write_text("tide")
+    for file, status, last in (
+        (REFERENCE, 0, f"{len(VECTORS)} passed, 0 failed"),
+        (wrong, 1, "0 passed, 1 failed"),
+        (no_vectors, 2, "cannot be read as vectors"),
+        (tmp_path / "missing.json", 2, "No such file"),
+    ):
+        done = subprocess.run(
+            [sys.executable, runner, file], capture_output=True, text=True, timeout=30, check=False
         )
-    return log_mean_exp(grid)
-
-
-def difference(case: dict[str, Any], *, rollback: bool) -> float:
-    alternatives = rollback_alternatives if rollback else promote_alternatives
-    history, so_far = Counts(case["hist_k"], case["hist_n"]), NO_COUNTS
-    grid: tuple[float, ...] = (0.0,) * (9 if rollback else 5)
-    for k_c, n_c, k_s, n_s in case["batches"]:
-        q_s = stable_rate(so_far, history)
-        grid = difference_step(
-            grid,
-            candidate=Counts(k_c, n_c),
-            stable=Counts(k_s, n_s),
-            margin=case["delta"],
-            alternatives=alternatives(q_s, case["delta"]),
-            q_s=q_s,
-            rollback=rollback,
-        )
-        so_far += Counts(k_s, n_s)
-    return log_mean_exp(grid)
-
-
-def arms(case: dict[str, Any]) -> tuple[Counts, Counts, float]:
-    return Counts(case["kc"], case["nc"]), Counts(case["ks"], case["ns"]), case["alpha"]
-
-
-def projected(case: dict[str, Any]) -> dict[str, float]:
-    return {"n_c": case["nc"], "n_s": case["ns"], "q_c": case["qc"], "q_s": case["qs"]}
-
-
-def prior(case: dict[str, Any]) -> dict[str, float]:
-    return {"a": case["a"], "b": case["b"]}
-
-
-METHODS: dict[str, Callable[[dict[str, Any]], float | Sequence[float]]] = {
-    "ratio_rollback": lambda c: ratio(c["batches"], c["r"], ROLLBACK_MULTIPLES),
-    "ratio_promote": lambda c: ratio(c["batches"], c["r"], PROMOTE_MULTIPLES),
-    "project_difference": lambda c: project_difference(**projected(c), margin=c["delta"]),
-    "project_ratio": lambda c: project_ratio(**projected(c), ratio=c["r"]),
-    "difference_rollback": lambda c: difference(c, rollback=True),
-    "difference_promote": lambda c: difference(c, rollback=False),
-    "conditional": lambda c: conditional_log_e(
-        bad_c=c["kc"], bad_s=c["ks"], share=c["theta0"], **prior(c)
-    ),
-    "rate_interval": lambda c: rate_interval(Counts(c["k"], c["n"]), c["alpha"], **prior(c)),
-    "difference_interval": lambda c: difference_interval(*arms(c), a=c["a"], b=c["b"]),
-    "ratio_interval": lambda c: ratio_interval(*arms(c), a=c["a"], b=c["b"]),
-    "guard": lambda c: guard_log_e(Counts(c["k"], c["n"]), c["p0"], **prior(c)),
-    "increase": lambda c: increase(c["samples"]),
-    "count_window": lambda c: count_window(n=c["n"], q=c["p"], alpha=c["alpha"], t_opt=c["t_opt"]),
-    "quantile_interval": lambda c: quantile_interval(
-        Histogram(tuple(map(float, c["bounds"])), tuple(map(float, c["cumulative"]))),
-        c["p"],
-        alpha=c["alpha"],
-        t_opt=c["t_opt"],
-    ),
-}
-
-
-@pytest.mark.parametrize(("name", "case"), CASES)
-def test_it_agrees_with_the_reference(name: str, case: dict[str, Any]) -> None:
-    got = METHODS[name](case)
-    expected = case["expected"]
-    if isinstance(expected, list):
-        assert isinstance(got, Sequence)
-        assert list(got) == pytest.approx([float(v) for v in expected], rel=1e-6, abs=1e-6)
-    else:
-        assert got == pytest.approx(float(expected), rel=1e-6, abs=1e-6)
-
-
-def test_every_function_of_the_reference_is_tested() -> None:
-    assert set(METHODS) == set(REFERENCE)
-    assert all(len(table["rows"]) >= 7 for table in REFERENCE.values())
+        assert done.returncode == status
+        assert last in (done.stdout + done.stderr).splitlines()[-1]
