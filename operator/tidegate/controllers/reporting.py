@@ -11,6 +11,7 @@ from tidegate.domain.conditions import Said, find, merged
 from tidegate.errors import Terminal
 from tidegate.kube.objects import name_of, namespace_of, resource_version_of, uid_of
 from tidegate.kube.resources import MODELS, ROLLOUTS
+from tidegate.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tidegate.kube.objects import Object
     from tidegate.kube.resources import Resource
     from tidegate.runtime.cache import Cache
+
+log = get_logger(__name__)
 
 STATUS_MANAGER = "tidegate-delivery"
 MODEL_TYPES = ("Available", "Ready", "Reconciling", "Stalled", "Conflicted", "RolloutMissing")
@@ -69,10 +72,11 @@ class Reporter:
         return await self._model(gathered, decision, said, now)
 
     async def tell(self, gathered: Gathered, decision: Decision) -> None:
-        """Events on the Rollout, or on the Model where there is none."""
+        """Events on the Rollout, or on the Model where there is none; a line of log for each."""
         regarding = gathered.rollout or gathered.obj
         for note in decision.notes:
             kind: Any = note.type
+            log.info("decided", reason=note.reason, note=note.message)
             await self._recorder.emit(
                 regarding, type=kind, reason=note.reason, note=note.message, action="Deliver"
             )
