@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
 from tidegate.domain.rollout.commands import ANNOTATION, read
 from tidegate.domain.times import moment, seconds_between
+from tidegate.errors import Terminal
 from tidegate.kube.objects import name_of
 
 if TYPE_CHECKING:
@@ -87,7 +90,7 @@ def delivery_of(
     rollout: Object | None, model: Object | None, *, namespace: str, now: datetime
 ) -> Delivery:
     """The picture of two objects as the API has them; one of them must be there."""
-    parsed = Rollout.model_validate(_readable(rollout)) if rollout is not None else None
+    parsed = _parsed(Rollout, rollout) if rollout is not None else None
     waiting = ""
     if rollout is not None and parsed is not None:
         command = read(rollout["metadata"].get("annotations", {}).get(ANNOTATION))
@@ -100,14 +103,23 @@ def delivery_of(
         model_name=parsed.spec.model_ref.name if parsed is not None else name_of(model or {}),
         now=now,
         rollout=parsed,
-        model=Model.model_validate(_readable(model)) if model is not None else None,
+        model=_parsed(Model, model) if model is not None else None,
         waiting=waiting,
     )
 
 
-def _readable(obj: Object) -> Object:
-    """An object whose status may not have been written yet."""
-    return {"spec": obj["spec"], "status": {"conditions": [], **obj.get("status", {})}}
+def _parsed[T: (Rollout, Model)](kind: type[T], obj: Object) -> T:
+    """An object whose status may not have been written yet, or by another release."""
+    try:
+        return kind.model_validate(
+            {"spec": obj["spec"], "status": {"conditions": [], **obj.get("status", {})}}
+        )
+    except ValidationError as error:
+        raise Terminal(
+            "StatusUnreadable",
+            f"{kind.__name__} {name_of(obj)} says what this tidegate does not know; update it, or"
+            f" use kubectl get -o yaml: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}",
+        ) from error
 
 
 def waits_for(delivery: Delivery) -> list[str]:

@@ -147,7 +147,7 @@ def _past(delivery: Delivery, status: RolloutStatus) -> Iterator[Text]:
     yield Text("\nlast transitions, newest first", style="dim")
     for entry in status.history[:HISTORY_SHOWN]:
         ago = span(seconds_between(entry.at, delivery.now))
-        yield Text(f"{ago + ' ago':<11}{entry.from_} → {entry.to}, {entry.reason}: {entry.message}")
+        yield Text(f"{ago + ' ago':<13}{entry.from_} → {entry.to}, {entry.reason}: {entry.message}")
 
 
 def _line(label: str, text: str, *, style: str = "") -> Text:

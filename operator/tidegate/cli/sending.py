@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tidegate.api.rollout_status import CommandResult, RolloutStatus
+from tidegate.api.rollout_status import RolloutStatus
 from tidegate.cli.finding import MANAGER, find_rollout, model_of, who_am_i
 from tidegate.domain.rollout.commands import ANNOTATION, read
 from tidegate.domain.rollout.transitions import ACTIVE
@@ -100,22 +100,32 @@ async def answer(where: Place, sent: Sent, *, timeout: float) -> Sent:
             found = {}
         except NotFound as error:
             raise Terminal("RolloutDeleted", f"Rollout {sent.rollout} was deleted") from error
-        status = status_of(found)
-        last = status.last_command
+        last = status_of(found).last_command
         if last is not None and last.id == sent.command["id"]:
-            return _answered(sent, last, status)
+            return replace(sent, result=last.result, phase=phase_of(found))
         if clock.monotonic() >= end:
             return sent
         await clock.sleep(min(POLL_S, max(0.01, end - clock.monotonic())))
 
 
+_READ = ("attempt", "conditions", "lastCommand", "observedRevision")
+
+
 def status_of(rollout: Object) -> RolloutStatus:
-    """A Rollout's status; an empty one where nothing was said yet."""
-    return RolloutStatus.model_validate({"conditions": [], **rollout.get("status", {})})
+    """What a verb needs to know of a Rollout's status, without its phase; empty where nothing was
+    said yet.
+
+    Only that is read: whatever else a newer operator writes is no reason not to abort.
+    """
+    said = rollout.get("status", {})
+    return RolloutStatus.model_validate(
+        {"conditions": [], **{key: said[key] for key in _READ if key in said}}
+    )
 
 
-def _answered(sent: Sent, last: CommandResult, status: RolloutStatus) -> Sent:
-    return Sent(sent.namespace, sent.rollout, sent.model, sent.command, last.result, status.phase)
+def phase_of(rollout: Object) -> str:
+    """A Rollout's phase, in the operator's word."""
+    return str(rollout.get("status", {}).get("phase") or "Pending")
 
 
 def _command(where: Place, rollout: Object, verb: str, *, by: str, force: bool) -> dict[str, Any]:
@@ -135,7 +145,7 @@ def _target(rollout: Object, verb: str) -> dict[str, Any]:
     ready = next((c for c in status.conditions if c.type == "Ready"), None)
     if ready is not None and ready.reason in NOT_ACTING:
         raise Terminal("RolloutNotActing", f"nobody obeys Rollout {name}: {ready.message}")
-    attempt, phase = status.attempt, status.phase or "Pending"
+    attempt, phase = status.attempt, phase_of(rollout)
     if verb == "retry":
         target = {"attempt": attempt.number} if attempt is not None else {}
         latest = status.observed_revision
