@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.demo.render import free_port, place_artifacts, render
+from tidegate.demo.render import free_port, place_artifacts, port_of, render
 from tidegate.demo.trained import Trained, Version
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,3 +66,9 @@ def test_a_port_that_is_taken_is_not_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["port: 8080\n", "file:///artifacts/"])
 def test_the_examples_hold_what_is_replaced(line: str) -> None:
     assert any(line in file.read_text() for file in EXAMPLES.glob("[0-9]*.yaml"))
+
+
+def test_a_folder_knows_the_port_that_it_was_made_with(tmp_path: Path) -> None:
+    assert port_of(tmp_path) is None
+    render(tmp_path, artifacts=tmp_path / "artifacts", port=18080)
+    assert port_of(tmp_path) == 18080

@@ -52,7 +52,7 @@ def prepare(
     from tidegate.local.cluster.state import home
 
     trained = train(home() / "trained", say=typer.echo)
-    port = write_examples(trained, folder)
+    port = write_examples(trained, folder, keep_port=True)
     typer.echo(f"written: {folder}; its gateway listens on port {port}")
 
 

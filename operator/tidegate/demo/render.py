@@ -7,6 +7,7 @@ artifacts lie, and which port is free for the gateway. Nothing else is changed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from typing import TYPE_CHECKING
@@ -25,15 +26,16 @@ GATEWAY_PORT = 8080
 PORT_LINE = f"port: {GATEWAY_PORT}\n"
 
 
-def write_examples(trained: Trained, folder: Path) -> int:
+def write_examples(trained: Trained, folder: Path, *, keep_port: bool = False) -> int:
     """Everything that a person needs to follow the README, in one folder; the gateway's port.
 
-    The artifacts lie in `artifacts/`, the examples beside it, and one flight in `request.json`.
+    The artifacts and one flight as a request lie in `artifacts/`, the examples beside it. With
+    `keep_port` a folder that was made before keeps its port: its own gateway may hold it now.
     """
-    port = free_port()
+    port = (port_of(folder) if keep_port else None) or free_port()
     place_artifacts(trained, folder / "artifacts")
     render(folder, artifacts=folder / "artifacts", port=port)
-    (folder / "request.json").write_bytes(Replay.open(trained.folder).body(0))
+    (folder / "artifacts" / "request.json").write_bytes(Replay.open(trained.folder).body(0))
     return port
 
 
@@ -58,6 +60,13 @@ def render(out: Path, *, artifacts: Path, port: int, examples: Path = EXAMPLES) 
         target.write_text(text)
         written.append(target)
     return written
+
+
+def port_of(folder: Path) -> int | None:
+    """The port that a folder's gateway listens on; None where there is no such folder yet."""
+    gateway = folder / "01-gateway.yaml"
+    found = re.search(r"port: (\d+)", gateway.read_text()) if gateway.exists() else None
+    return int(found.group(1)) if found else None
 
 
 def free_port(wanted: int = GATEWAY_PORT) -> int:

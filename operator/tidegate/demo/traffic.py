@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from tidegate.demo.render import port_of
 from tidegate.demo.scene import Scene
 from tidegate.demo.trained import train
 from tidegate.demo.watch import AnswersFile
@@ -89,14 +89,10 @@ async def ended(process: Process) -> int:
 
 def gateway_port(folder: Path) -> int:
     """The port that a folder's gateway listens on. :raises Terminal: it is no such folder."""
-    try:
-        text = (folder / "01-gateway.yaml").read_text()
-    except OSError as error:
-        raise Terminal("NoExamples", f"{folder}: run `tidegate demo prepare` first") from error
-    found = re.search(r"port: (\d+)", text)
-    if found is None:
-        raise Terminal("NoExamples", f"{folder / '01-gateway.yaml'} names no port")
-    return int(found.group(1))
+    port = port_of(folder)
+    if port is None:
+        raise Terminal("NoExamples", f"{folder}: run `tidegate demo prepare` first")
+    return port
 
 
 def replay_for(
