@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from tidegate.local.apiserver import ADMIN_TOKEN, ApiServer, serve
-from tidegate.testing.apiserver import CONFIG_MAPS, Asker, config_map
+from tidegate.local.apiserver import ADMIN_TOKEN, ApiServer, front, serve
+from tidegate.testing.apiserver import CONFIG_MAPS, Asker, config_map, pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tidegate.local.apiserver.messages import Obj
 
 HEADERS = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -90,6 +92,91 @@ async def test_stopping_the_server_ends_its_watches(
         await asyncio.sleep(0.05)
         await api.stop()
         assert await answer.content.read() == b""
+
+
+async def raw(url: str, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection of its own on which a GET was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
+    writer.write(head.encode())
+    return reader, writer
+
+
+class Endless:
+    """A log that goes on until nobody wants it."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def read(self, *_: object, **__: object) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x\n" * 50_000
+                await asyncio.sleep(0)
+        finally:
+            self.ended.set()
+
+
+PODS = "/api/v1/namespaces/default/pods"
+LOG = f"{PODS}/p/log?follow=true"
+
+
+def running_pod() -> Obj:
+    """One whose log the node keeps."""
+    obj = pod("p")
+    obj["spec"]["nodeName"] = "n"
+    return obj
+
+
+@pytest.mark.parametrize("path", [f"{CONFIG_MAPS}?watch=1", LOG])
+@pytest.mark.parametrize("reads", [True, False])
+async def test_clients_that_go_away_are_no_error(
+    url: str, ask: Asker, caplog: pytest.LogCaptureFixture, path: str, reads: bool
+) -> None:
+    await ask.create(PODS, running_pod())
+    for abort in (True, False):
+        ask.api.log_provider = log = Endless()
+        reader, writer = await raw(url, path)
+        if reads:
+            await reader.read(100)
+        await asyncio.sleep(0.05)
+        writer.transport.abort() if abort else writer.close()
+        await ask.create(CONFIG_MAPS, config_map(f"c{abort}".lower()))
+        await watchers(ask.api, 0)
+        if path == LOG:
+            async with asyncio.timeout(5):
+                await log.ended.wait()
+    assert [r.getMessage() for r in caplog.records if r.levelname != "DEBUG"] == []
+
+
+async def test_a_reader_that_stalls_is_cut_off(
+    url: str, ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "_WRITE_TIMEOUT_S", 0.1)
+    ask.api.log_provider = log = Endless()
+    await ask.create(PODS, running_pod())
+    _, writer = await raw(url, LOG)
+    async with asyncio.timeout(5):
+        await log.ended.wait()
+    writer.close()
+
+
+async def test_closing_ends_streams_at_once_and_in_order(
+    api: ApiServer, client: aiohttp.ClientSession, ask: Asker
+) -> None:
+    running = await serve(api, host="127.0.0.1", port=0)
+    url = f"http://127.0.0.1:{running.port}"
+    api.log_provider = Endless()
+    await ask.create(PODS, running_pod())
+    _, stalled = await raw(url, LOG)
+    async with client.get(url + CONFIG_MAPS, params={"watch": "1"}) as answer:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        await running.close()
+        assert loop.time() - before < 1.8
+        # The end of a stream, not the loss of a connection.
+        assert await answer.content.read() == b""
+    stalled.close()
 
 
 async def test_fifty_watchers_all_see_every_change(

@@ -1,11 +1,15 @@
-"""The HTTPS front: aiohttp requests in, `ApiServer.handle`, aiohttp responses out. No decisions."""
+"""The HTTPS front: aiohttp requests in, `ApiServer.handle`, aiohttp responses out. No decisions.
+
+It owns the connections: how long they may stall, that a client which goes away is no error, and
+that open streams end before the server does.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +22,7 @@ from tidegate.local.apiserver.errors import ApiError
 from tidegate.local.apiserver.messages import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tidegate.local.apiserver.core import ApiServer
@@ -28,6 +32,8 @@ _BODY_TIMEOUT_S = 60.0
 _KEEPALIVE_S = 75.0
 # How long a reader of a stream may leave a full connection alone.
 _WRITE_TIMEOUT_S = 30.0
+# How long the end of a stream may take; well below the time that a stop waits.
+_END_S = 1.0
 
 
 @dataclass
@@ -37,10 +43,41 @@ class RunningServer:
     host: str
     port: int
     _runner: web.ServerRunner
+    _streams: _Streams
 
     async def close(self) -> None:
-        """Stop to listen and cut every connection."""
+        """Stop to listen, end every watch and followed log, and cut every connection."""
+        # Before the clean-up, which would wait for them until its deadline.
+        self._streams.end()
         await self._runner.cleanup()
+
+
+@dataclass
+class _Streams:
+    """The answers that go on until somebody ends them."""
+
+    _open: set[asyncio.Timeout] = field(default_factory=set)
+    _ended: bool = False
+
+    def end(self) -> None:
+        """End them all, and at once whatever is opened later on a connection that is left."""
+        self._ended = True
+        now = asyncio.get_running_loop().time()
+        while self._open:
+            self._open.pop().reschedule(now)
+
+    @asynccontextmanager
+    async def scope(self) -> AsyncIterator[None]:
+        """Where a stream is written.
+
+        :raises TimeoutError: at the place where the stream is when it is ended.
+        """
+        async with asyncio.timeout(0 if self._ended else None) as scope:
+            self._open.add(scope)
+            try:
+                yield
+            finally:
+                self._open.discard(scope)
 
 
 async def serve(
@@ -55,8 +92,9 @@ async def serve(
 
     :raises OSError: when the port is taken.
     """
+    streams = _Streams()
     server = web.Server(
-        _handler(api),
+        _handler(api, streams),
         # A watch whose client is gone ends at once, not at its next event.
         handler_cancellation=True,
         keepalive_timeout=_KEEPALIVE_S,
@@ -72,10 +110,12 @@ async def serve(
     site = web.TCPSite(runner, host, port, ssl_context=context)
     await site.start()
     taken = runner.addresses[0][1]
-    return RunningServer(host, taken, runner)
+    return RunningServer(host, taken, runner, streams)
 
 
-def _handler(api: ApiServer) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+def _handler(
+    api: ApiServer, streams: _Streams
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
         headers = {k.lower(): v for k, v in incoming.headers.items()}
         request = HttpRequest(incoming.method, incoming.path, dict(incoming.query), headers)
@@ -89,7 +129,7 @@ def _handler(api: ApiServer) -> Callable[[web.BaseRequest], Awaitable[web.Stream
         answer = await api.handle(request)
         if isinstance(answer.body, bytes):
             return _whole(answer)
-        return await _streamed(incoming, answer)
+        return await _streamed(incoming, answer, streams)
 
     return handler
 
@@ -124,16 +164,36 @@ def _whole(answer: HttpResponse) -> web.Response:
     )
 
 
-async def _streamed(incoming: web.BaseRequest, answer: HttpResponse) -> web.StreamResponse:
+async def _streamed(
+    incoming: web.BaseRequest, answer: HttpResponse, streams: _Streams
+) -> web.StreamResponse:
 
     response = web.StreamResponse(status=answer.status, headers=CIMultiDict(_headers(answer)))
     pieces = cast("AsyncGenerator[bytes]", answer.body)
-    async with aclosing(pieces):
-        # A client that goes away, or stops to read, ends its stream: nothing to report.
-        with suppress(ConnectionResetError, TimeoutError):
-            await response.prepare(incoming)
-            async for piece in pieces:
-                async with asyncio.timeout(_WRITE_TIMEOUT_S):
-                    await response.write(piece)
+    # A client that goes away, or stops to read, ends its stream: nothing to report.
+    with suppress(ConnectionError, TimeoutError):
+        async with aclosing(pieces):
+            with suppress(TimeoutError):
+                async with streams.scope():
+                    await response.prepare(incoming)
+                    async for piece in pieces:
+                        await _write(incoming, response, piece)
+        async with asyncio.timeout(_END_S):
             await response.write_eof()
+        return response
+    _cut(incoming)
     return response
+
+
+async def _write(incoming: web.BaseRequest, response: web.StreamResponse, piece: bytes) -> None:
+    try:
+        async with asyncio.timeout(_WRITE_TIMEOUT_S):
+            await response.write(piece)
+    except TimeoutError:
+        _cut(incoming)
+
+
+def _cut(incoming: web.BaseRequest) -> None:
+    """Drop the connection with what its client has not read, or the end would wait for that."""
+    if incoming.transport is not None:
+        incoming.transport.abort()
