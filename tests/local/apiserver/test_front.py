@@ -15,7 +15,7 @@ from tidegate.testing.apiserver import CONFIG_MAPS, Asker, config_map, pod
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tidegate.local.apiserver.messages import Obj
+    from tidegate.local.apiserver.messages import HttpResponse, Obj
 
 HEADERS = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -177,6 +177,25 @@ async def test_closing_ends_streams_at_once_and_in_order(
         # The end of a stream, not the loss of a connection.
         assert await answer.content.read() == b""
     stalled.close()
+
+
+async def test_what_nobody_foresaw_is_an_internal_error(
+    url: str,
+    client: aiohttp.ClientSession,
+    api: ApiServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(_: object) -> HttpResponse:
+        raise ZeroDivisionError("of the inside")
+
+    monkeypatch.setattr(api, "handle", broken)
+    async with client.get(url + CONFIG_MAPS) as answer:
+        status = await answer.json()
+    assert (answer.status, status["kind"], status["code"]) == (500, "Status", 500)
+    assert status["reason"] == "InternalError"
+    assert "inside" not in status["message"]
+    assert "of the inside" in caplog.text
 
 
 async def test_fifty_watchers_all_see_every_change(

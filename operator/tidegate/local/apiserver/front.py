@@ -7,6 +7,7 @@ that open streams end before the server does.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidegate.local.apiserver.core import ApiServer
+
+log = logging.getLogger(__name__)
 
 _SHUTDOWN_S = 2.0
 _BODY_TIMEOUT_S = 60.0
@@ -126,12 +129,22 @@ def _handler(
         except TimeoutError:
             late = ApiError(408, "Timeout", "the body did not arrive in time")
             return _whole(answering.refusal(late, request))
-        answer = await api.handle(request)
+        answer = await _answer(api, request)
         if isinstance(answer.body, bytes):
             return _whole(answer)
         return await _streamed(incoming, answer, streams)
 
     return handler
+
+
+async def _answer(api: ApiServer, request: HttpRequest) -> HttpResponse:
+    try:
+        return await api.handle(request)
+    except Exception:
+        # The boundary: clients understand nothing but a Status, and must not see the inside.
+        log.exception("request failed: %s %s", request.method, request.path)
+        message = "Internal error occurred: the log of the API server says more"
+        return answering.refusal(ApiError(500, "InternalError", message), request)
 
 
 async def _body(incoming: web.BaseRequest) -> bytes:
