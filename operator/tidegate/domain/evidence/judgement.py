@@ -6,7 +6,6 @@ It moves no traffic and knows no phases.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from tidegate.stats import (
     guard_log_e,
     log_mean_exp,
 )
+from tidegate.stats import decision as rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,67 +61,57 @@ def log_e_promote(metric: Metric, state: dict[str, Any]) -> float | None:
 def judge(
     evidence: Sequence[Evidence], analysis: Analysis, *, candidate_requests: float
 ) -> Judgement:
-    """What all evidence together says, by the first rule that matches (statistics 4.1).
+    """What all evidence together says, in words: the rule itself is `stats.decision.decide`.
 
-    Rollback: a guard is broken at alpha_R/2 shared among the guards, or the mean of the
-    comparisons' e-values reaches 2/alpha_R. Promote: every comparison reaches 1/alpha_P and the
-    candidate had at least `minRequests`. Otherwise Continue, naming what is missing. Ties go to
-    Rollback.
+    Guards share one half of alpha_R, the comparisons together have the other. Continue names what
+    is missing. Ties go to Rollback.
     """
-    states = {entry.metric: entry for entry in evidence}
-    rollback = _rollback(states, analysis)
-    if rollback is not None:
-        return rollback
-    missing = [
-        metric.name
-        for metric in analysis.metrics
-        if (log_e := log_e_promote(metric, state_of(states[metric.name]))) is not None
-        and log_e < promote_level(analysis)
-    ]
-    if missing:
-        return Judgement(
-            "Continue", "EvidenceMissing", f"no verdict yet from {', '.join(missing)}", missing[0]
-        )
-    if candidate_requests < analysis.min_requests:
-        return Judgement(
-            "Continue",
-            "RequestsMissing",
-            f"{candidate_requests:.0f} of at least {analysis.min_requests} requests seen",
-        )
-    return Judgement("Promote", "EvidencePromotes", f"not worse than allowed: {summary(evidence)}")
+    entries = {entry.metric: entry for entry in evidence}
+    guards = [metric for metric in analysis.metrics if metric.margin is None]
+    compared = [metric for metric in analysis.metrics if metric.margin is not None]
 
+    def states(metrics: Sequence[Metric]) -> list[tuple[Metric, dict[str, Any]]]:
+        return [(metric, state_of(entries[metric.name])) for metric in metrics]
 
-def _rollback(states: dict[str, Evidence], analysis: Analysis) -> Judgement | None:
-    for metric in analysis.metrics:
-        if metric.margin is None and log_e_rollback(
-            metric, state_of(states[metric.name])
-        ) >= guard_level(analysis):
-            return Judgement("Rollback", "GuardBroken", states[metric.name].message, metric.name)
-    values = {
-        metric.name: log_e_rollback(metric, state_of(states[metric.name]))
-        for metric in analysis.metrics
-        if metric.margin is not None
-    }
-    if values and log_mean_exp(list(values.values())) >= rollback_level(analysis):
-        blamed = max(values, key=lambda name: values[name])
-        return Judgement("Rollback", "EvidenceRollsBack", states[blamed].message, blamed)
-    return None
+    decision = rule.decide(
+        guards=[log_e_rollback(*known) for known in states(guards)],
+        rollback=[log_e_rollback(*known) for known in states(compared)],
+        promote=[
+            log_e for known in states(compared) if (log_e := log_e_promote(*known)) is not None
+        ],
+        alpha_r=analysis.false_rollback_rate,
+        alpha_p=analysis.false_promotion_rate,
+        exposure=rule.Exposure(candidate_requests, least_requests=analysis.min_requests),
+    )
+    named = guards if decision.reason == "GuardBroken" else compared
+    names = [named[i].name for i in decision.at]
+    match decision.reason:
+        case "GuardBroken" | "EvidenceRollsBack":
+            message = entries[names[0]].message
+        case "EvidencePromotes":
+            message = f"not worse than allowed: {summary(evidence)}"
+        case "RequestsMissing":
+            least = analysis.min_requests
+            message = f"{candidate_requests:.0f} of at least {least} requests seen"
+        case _:
+            message = f"no verdict yet from {', '.join(names)}"
+    return Judgement(decision.verdict, decision.reason, message, metric=names[0] if names else "")
 
 
 def rollback_level(analysis: Analysis) -> float:
     """ln(2/alpha_R): what the mean of the comparisons' e-values must reach."""
-    return math.log(2.0 / analysis.false_rollback_rate)
+    return rule.rollback_level(analysis.false_rollback_rate)
 
 
 def guard_level(analysis: Analysis) -> float:
     """ln(2 G/alpha_R) for G guards: the other half of alpha_R, shared among them."""
     guards = sum(1 for metric in analysis.metrics if metric.margin is None)
-    return math.log(2.0 * max(1, guards) / analysis.false_rollback_rate)
+    return rule.guard_level(analysis.false_rollback_rate, guards)
 
 
 def promote_level(analysis: Analysis) -> float:
     """ln(1/alpha_P): what every comparison must reach."""
-    return math.log(1.0 / analysis.false_promotion_rate)
+    return rule.promote_level(analysis.false_promotion_rate)
 
 
 def summary(evidence: Sequence[Evidence]) -> str:
