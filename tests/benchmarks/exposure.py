@@ -14,14 +14,16 @@ import importlib.util
 import math
 import os
 import random
-import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "operator"))
+# In place of this directory: its file names must not hide the standard library's.
+sys.path[0] = str(ROOT / "operator")
+
+import statistics  # noqa: E402
 
 from tidegate.stats import Comparison, Counts, Margin, log_mean_exp  # noqa: E402
 
