@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,6 +167,40 @@ async def test_a_watch_writes_a_line_for_each_change_until_it_is_interrupted(
         watch.send_signal(signal.SIGINT)
         code = await asyncio.wait_for(watch.wait(), 20)
     assert code == 130
+
+
+async def test_on_a_terminal_a_watch_draws_the_picture_until_it_is_interrupted(
+    site: Site, tidegate: Tidegate
+) -> None:
+    await site.start()
+    ours, theirs = pty.openpty()
+    watch = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tidegate", "status", NAME, "--watch"),
+        stdout=theirs,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm"},
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    try:
+        shown = await read_until(ours, "waits for")
+    finally:
+        watch.send_signal(signal.SIGINT)
+        code = await asyncio.wait_for(watch.wait(), 20)
+        os.close(ours)
+    assert code == 130
+    assert "\x1b[" in shown
+    assert "Healthy" in shown
+
+
+async def read_until(terminal: int, word: str) -> str:
+    """What a program draws on a terminal, until a word comes."""
+    shown = ""
+    async with asyncio.timeout(20):
+        while word not in shown:
+            with suppress(BlockingIOError):
+                shown += os.read(terminal, 65536).decode(errors="replace")
+            await asyncio.sleep(0.05)
+    return shown
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 from rich.live import Live
+from rich.text import Text
 
 from tidegate.cli.delivery import Delivery, delivery_of
 from tidegate.cli.finding import (
@@ -115,7 +116,7 @@ def _drawn(deliveries: list[Delivery], name: str | None, namespace: str) -> Rend
     if name is not None:
         return picture(deliveries[0])
     if not deliveries:
-        return f"no Model and no Rollout in namespace {namespace} (-n names another)"
+        return Text(f"no Model and no Rollout in namespace {namespace} (-n names another)")
     return overview(deliveries)
 
 
@@ -128,7 +129,7 @@ async def _follow(where: Place, name: str | None, output: Output) -> None:
                 try:
                     drawn = _drawn(await look(where, name), name, where.namespace)
                 except (ServerUnavailable, TooManyRequests) as error:
-                    drawn = f"waiting for the API server: {error}"
+                    drawn = Text(f"waiting for the API server: {error}")
                 live.update(drawn, refresh=True)
                 await asyncio.sleep(_LOOK_EVERY_S)
     await _lines(where, name, output)
