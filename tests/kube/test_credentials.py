@@ -43,7 +43,7 @@ def test_the_current_context_counts(config: Path) -> None:
     found = credentials.from_kubeconfig(config)
 
     assert found == Credentials(
-        server="https://one:6443", namespace="demo", ca_pem="PEM", token="secret"
+        server="https://one:6443", namespace="demo", ca_pem="PEM", token="secret", user="me"
     )
 
 
