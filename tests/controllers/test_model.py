@@ -184,7 +184,7 @@ async def test_a_crash_looping_first_revision_gives_way_to_a_good_one(
         status = (await site.rollout())["status"]
         assert status["attempts"] == 0
         reasons = [entry["reason"] for entry in status["history"]]
-        assert reasons == ["InitialDeploy", "RevisionFailed"]
+        assert reasons == ["InitialDeploy", "Reset", "RevisionFailed"]
 
 
 async def test_direct_delivery_switches_only_when_every_pod_is_ready(site: Site) -> None:

@@ -52,6 +52,9 @@ class Attempt(ApiModel):
         " inconclusive end moves it.",
     )  # fmt: skip
     failed: bool = Field(default=False, description="Whether a Rollback verdict was given.")
+    forced: bool = Field(
+        default=False, description="Whether a person promoted it by force, whatever the evidence."
+    )
     ending: Ending | None = Field(
         default=None, description="Why it is being taken back; absent while it goes forward."
     )

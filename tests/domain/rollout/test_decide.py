@@ -54,7 +54,7 @@ def test_a_first_revision_that_fails_is_remembered_and_not_tried_again() -> None
     first.ask("r2")
     first.run(1)
     assert first.delivery.stable == "r2"
-    assert first.reasons == ["RevisionFailed", "InitialDeploy"]
+    assert first.reasons == ["RevisionFailed", "Reset", "InitialDeploy"]
 
 
 # -- steps -----------------------------------------------------------------------------------------

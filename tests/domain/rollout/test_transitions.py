@@ -32,8 +32,9 @@ def test_from_every_phase_there_is_a_way_to_rest(phase: str) -> None:
     assert "Healthy" in reached
 
 
-def test_taking_back_ends_in_rest_alone() -> None:
-    assert {to for (at, _), to in TRANSITIONS.items() if at == "RollingBack"} <= set(IDLE)
+def test_taking_back_ends_in_rest_unless_a_person_forces_it_forward() -> None:
+    ends = {(reason, to) for (at, reason), to in TRANSITIONS.items() if at == "RollingBack"}
+    assert {to for reason, to in ends if reason != "PromotedByCommand"} <= set(IDLE)
 
 
 def test_only_a_promotion_or_the_first_deploy_makes_something_healthy_anew() -> None:

@@ -6,11 +6,12 @@ where the last one stopped.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tidegate.domain.evidence.batch import Baseline, Batch, Unseen
+from tidegate.domain.evidence.batch import Arm, Baseline, Batch, Unseen
 from tidegate.domain.evidence.display import display
-from tidegate.domain.evidence.judgement import state_of
+from tidegate.domain.evidence.judgement import log_e_rollback, state_of
 from tidegate.stats import (
     NO_COUNTS,
     Comparison,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tidegate.api.rollout_status import Evidence
 
 
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_QUANTILES = (0.5, 0.95, 0.99)
 
 
@@ -106,6 +108,21 @@ def update(evidence: Sequence[Evidence], analysis: Analysis, batch: Batch) -> li
         display(metric, _added(metric, state_of(by_name[metric.name]), batch, bounds), analysis)
         for metric in analysis.metrics
     ]
+
+
+def readable(evidence: Sequence[Evidence], analysis: Analysis) -> bool:
+    """Whether evidence from a status can be gone on with: it is of these metrics, and whole."""
+    states = {entry.metric: entry for entry in evidence}
+    try:
+        bounds = bounds_ms(evidence)
+        nothing = Arm(requests=0.0, errors=0.0, slow=(0.0,) * len(bounds))
+        batch = Batch(NEVER, NEVER, stable=nothing, candidate=nothing)
+        for metric in analysis.metrics:
+            state = _added(metric, state_of(states[metric.name]), batch, bounds)
+            log_e_rollback(metric, state)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _added(

@@ -96,12 +96,17 @@ def _carry_out(draft: Draft, command: Command) -> str:
     """Do what was asked. Returns why not, empty when it was done."""
     if command.verb == "retry":
         return _retry(draft)
+    if draft.phase == "RollingBack" and command.verb == "promote":
+        return _promote_instead(draft, command)
     if not draft.active:
         return f"there is nothing to {command.verb}: phase is {draft.phase}"
     by = command.by or "a person"
     match command.verb:
         case "abort":
             take_back(draft, "Aborted", f"aborted by {by}", by=by)
+        case "pause" if draft.phase == "Promoting":
+            back = draft.by_hand("abort")
+            return f"it is being promoted: {back} takes it back, spec.paused stops it where it is"
         case "pause":
             pause_by_command(draft, by)
         case "resume":
@@ -109,7 +114,7 @@ def _carry_out(draft: Draft, command: Command) -> str:
         case "skip":
             return _skip(draft)
         case "promote":
-            return _promote(draft, command, by)
+            return _promote(draft, command)
     return ""
 
 
@@ -144,11 +149,12 @@ def _skip(draft: Draft) -> str:
     return ""
 
 
-def _promote(draft: Draft, command: Command, by: str) -> str:
-    if draft.phase == "Promoting":
+def _promote(draft: Draft, command: Command) -> str:
+    if draft.phase == "Promoting" and not command.force:
         return "it is being promoted already"
-    candidate = draft.facts.arm(draft.delivery.candidate)
-    if candidate.ready == 0:
+    if draft.spec.paused and not command.force:
+        return "spec.paused is true: set it to false"
+    if draft.facts.arm(draft.delivery.candidate).ready == 0:
         return "the candidate has no ready pod"
     verdict = (
         evidences.judge(
@@ -162,9 +168,28 @@ def _promote(draft: Draft, command: Command, by: str) -> str:
     if verdict is not None and verdict.verdict == "Rollback" and not command.force:
         overrule = draft.by_hand("promote --force")
         return f"the evidence is against it ({verdict.message}); only {overrule} overrules that"
-    if command.force:
-        draft.set_attempt(failed=True)
-    short = "no evidence yet" if verdict is None else verdict.message
-    draft.set(pauses=[], hold=None)
-    draft.move("PromotedByCommand", f"promoted by {by}; evidence at that time: {short}", by=by)
+    _go_to_all(draft, command, "no evidence yet" if verdict is None else verdict.message)
     return ""
+
+
+def _promote_instead(draft: Draft, command: Command) -> str:
+    """A rollback that waits for a stable that cannot serve: forward is the other way out."""
+    if draft.weight("candidate") == 0:
+        return "it has been taken back already; the pods only wait for the gateway"
+    if not command.force:
+        return f"it is being taken back; only {draft.by_hand('promote --force')} overrules that"
+    if draft.facts.arm(draft.delivery.candidate).ready == 0:
+        return "the candidate has no ready pod"
+    draft.set_attempt(ending=None)
+    _go_to_all(draft, command, "stable has no ready pod to go back to")
+    return ""
+
+
+def _go_to_all(draft: Draft, command: Command, evidence: str) -> None:
+    """Promote because a person said so, and write down what was known then."""
+    by = command.by or "a person"
+    draft.set_attempt(forced=command.force)
+    draft.set(pauses=[], hold=None)
+    if draft.phase != "Promoting":
+        message = f"promoted by {by}; evidence at that time: {evidence}"
+        draft.move("PromotedByCommand", message, by=by)

@@ -25,6 +25,7 @@ from tidegate.domain.rollout.ending import (
     taking_back,
 )
 from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
+from tidegate.domain.rollout.mending import forget_strange, start_over, unreadable
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
@@ -36,9 +37,14 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
     again."""
     draft = Draft(declared, facts, timing)
     if facts.blocked is None:
+        forget_strange(draft)
+        missing = unreadable(draft)
         commands.obey(draft)
         if draft.active and not _superseded(draft):
-            advance(draft)
+            if missing and draft.phase != "Promoting":
+                start_over(draft, missing)
+            else:
+                advance(draft)
         if draft.phase == "RollingBack":
             taking_back(draft)
         if not draft.active and draft.phase != "RollingBack":
@@ -82,18 +88,21 @@ def key_of(digest: str, spec: RolloutSpec) -> str:
 def _superseded(draft: Draft) -> bool:
     """Whether something newer was asked for: then the candidate goes first, weight 0."""
     attempt, latest = draft.status.attempt, draft.facts.latest
-    if attempt is None:
-        raise AssertionError("an active phase has an attempt")
-    if attempt.ending is not None or latest is None or not draft.facts.model_current:
-        return False
+    assert attempt is not None, "an active phase has an attempt"
     if draft.phase == "Promoting" and draft.weight("candidate") == 100:
         return False  # finish what the route already says, then start against the new stable
-    if attempt.key == key_of(latest.digest, draft.spec):
+    if not draft.facts.model_current:
+        latest = None  # not known yet; the strategy and the metrics may have changed all the same
+    if attempt.key == key_of(latest.digest if latest else attempt.digest, draft.spec):
         return False
-    stable = latest.name == draft.delivery.stable
-    what = "the Model was set back to stable" if stable else f"{latest.name} is asked for now"
-    if latest.digest == attempt.digest:
+    if latest is not None and latest.name == draft.delivery.stable:
+        what = "the Model was set back to stable"
+    elif draft.phase == "Promoting" and attempt.forced:
+        return False  # force outranks what is asked for next, which starts against it
+    elif latest is None or latest.digest == attempt.digest:
         what = "the strategy or the metrics were changed"
+    else:
+        what = f"{latest.name} is asked for now"
     take_back(draft, "Superseded", what, reject=False)
     return True
 
@@ -140,6 +149,8 @@ def _initial(draft: Draft) -> None:
         if draft.phase == "Pending":
             draft.move("RevisionFailed", f"{latest.name}: {rejection.message}")
         return
+    if draft.phase == "Degraded":
+        draft.move("Reset", "another first revision is tried")
     if draft.delivery.candidate != latest.name:
         _drop_candidate(draft)
         _keep(draft, latest.name)
@@ -150,8 +161,6 @@ def _initial(draft: Draft) -> None:
         reject(draft, latest.digest, latest.name, ending)
         release(draft, latest.name, draft.spec.keep_failed)
         draft.set_delivery(candidate=None)
-        if draft.phase == "Degraded":
-            draft.move("Reset", "another first revision is tried")
         draft.move("RevisionFailed", f"{latest.name}: {pods.failure.message}")
         return
     if not pods.complete or pods.ready < draft.facts.scaling.min_replicas:

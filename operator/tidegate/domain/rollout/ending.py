@@ -89,7 +89,7 @@ def finish_promotion(draft: Draft) -> None:
     attempt, old = draft.status.attempt, draft.delivery.stable
     assert attempt is not None
     window = draft.spec.rollback_window.duration
-    if old != attempt.revision:  # else it was done before a crash, and only the phase is behind
+    if old != attempt.revision:
         _swap(draft, attempt.revision, keep_old=window > timedelta(0))
     draft.set(
         window_ends_at=stamp(draft.now + window) if window > timedelta(0) else None,

@@ -24,22 +24,14 @@ SETTLE_LIMIT = timedelta(seconds=30)
 def promote(draft: Draft) -> None:
     """Raise to 100 as ready pods carry it, wait for the gateway and for the old arm to fall
     silent."""
-    _confirm_evidence(draft)
-    if draft.phase != "Promoting":
+    attempt = draft.status.attempt
+    assert attempt is not None
+    if draft.delivery.stable == attempt.revision:
+        finish_promotion(draft)  # it was done before a crash, and only the phase is behind
         return
-    candidate = draft.facts.arm(draft.delivery.candidate)
-    full = sizes.full_size(draft)
-    weight = draft.weight("candidate")
-    reach = sizes.carried(candidate.ready, full)
-    if weight < 100:
-        if reach > weight:
-            draft.set_candidate_weight(reach)
-            weight = reach
-        if weight < 100:
-            draft.hold(
-                "CapacityMissing", f"the candidate has {candidate.ready} of {full} ready pods"
-            )
-            return
+    _confirm_evidence(draft)
+    if draft.phase != "Promoting" or not _raised(draft):
+        return
     draft.clear_hold()
     if not draft.confirmed:
         draft.set(settling_since=None)
@@ -56,6 +48,33 @@ def promote(draft: Draft) -> None:
     draft.within(max(draft.timing.scrape, timedelta(seconds=1)), "the old arm falls silent")
 
 
+def _raised(draft: Draft) -> bool:
+    """Whether the candidate is to have all traffic: as its ready pods carry it, up and down."""
+    candidate = draft.facts.arm(draft.delivery.candidate)
+    full = sizes.full_size(draft)
+    weight, reach = draft.weight("candidate"), sizes.carried(candidate.ready, full)
+    # Only lost pods lower it, and only where others can take what they carried.
+    lost = candidate.ready < draft.seen_ready("candidate")
+    back = lost and draft.facts.arm(draft.delivery.stable).ready > 0
+    if (reach < weight and back) or (reach > weight and not frozen(draft)):
+        draft.set_candidate_weight(reach)
+        weight = reach
+    if weight == 100:
+        return True
+    draft.set(settling_since=None)
+    if frozen(draft):
+        draft.clear_hold()
+    else:
+        text = f"the candidate has {candidate.ready} of {full} ready pods"
+        draft.hold("CapacityMissing", text)
+    return False
+
+
+def frozen(draft: Draft) -> bool:
+    """Whether `spec.paused` keeps a promotion from going on; one by force goes on all the same."""
+    return draft.spec.paused and draft.weight("candidate") < 100 and not _forced(draft)
+
+
 def _confirm_evidence(draft: Draft) -> None:
     """While both arms still carry traffic, a Rollback verdict counts during a promotion too."""
     if draft.status.step is None or draft.weight("stable") == 0 or not draft.status.evidence:
@@ -69,4 +88,4 @@ def _confirm_evidence(draft: Draft) -> None:
 def _forced(draft: Draft) -> bool:
     """Whether a person promoted against the evidence."""
     attempt = draft.status.attempt
-    return attempt is not None and attempt.failed
+    return attempt is not None and attempt.forced

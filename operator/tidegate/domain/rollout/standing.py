@@ -16,6 +16,7 @@ from tidegate.domain.rollout.availability import (
     stable_serving,
 )
 from tidegate.domain.rollout.ending import rejection_of
+from tidegate.domain.rollout.promoting import frozen
 
 if TYPE_CHECKING:
     from tidegate.api.base import Condition
@@ -86,6 +87,14 @@ def _progress_message(draft: Draft) -> str:
         return f"waits: {hold.message}"
     if draft.phase == "Paused" and draft.status.history:
         return draft.status.history[0].message
+    if draft.phase == "Promoting" and frozen(draft):
+        weight = draft.weight("candidate")
+        return f"spec.paused is true: the promotion stays at weight {weight}"
+    if draft.active and draft.status.arms and not draft.confirmed:
+        why = draft.facts.route.message or "it has not confirmed the route yet"
+        return f"waits for the gateway to take weight {draft.weight('candidate')}: {why}"
+    if draft.phase == "Promoting":
+        return "the candidate has all traffic; what stable still answers is waited for"
     if step is not None and draft.active:
         canary = draft.spec.strategy.canary
         assert canary is not None

@@ -14,7 +14,7 @@ IDLE = ("Pending", "Healthy", "Degraded")
 
 _TAKEN_BACK = (
     "Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
-    "HoldExpired", "Inconclusive", "Superseded",
+    "HoldExpired", "Inconclusive", "StatusLost", "Superseded",
 )  # fmt: skip
 _HOLDS = (
     "NoData", "MetricsUnavailable", "CapacityMissing", "CommonCause", "ClockSkew",
@@ -24,9 +24,7 @@ _PAUSES = ("PausedBySpec", "PausedByCommand", "PausedByHold", "PausedByFailure",
 TRANSITIONS: dict[tuple[str, str], str] = {
     ("Pending", "InitialDeploy"): "Healthy",
     ("Pending", "RevisionFailed"): "Degraded",
-    ("Degraded", "InitialDeploy"): "Healthy",
     ("Degraded", "Recovered"): "Healthy",
-    ("Degraded", "Reset"): "Pending",
     ("Starting", "PodsReady"): "WarmingUp",
     ("WarmingUp", "PodsLost"): "Starting",
     ("WarmingUp", "WarmedUp"): "Progressing",
@@ -41,6 +39,8 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("Promoting", "Promoted"): "Healthy",
     ("RollingBack", "RolledBack"): "Degraded",
     ("RollingBack", "TakenBack"): "Healthy",
+    ("RollingBack", "PromotedByCommand"): "Promoting",
+    **{(phase, "Reset"): "Pending" for phase in (*ACTIVE, "RollingBack", "Healthy", "Degraded")},
     **{(phase, "RejectedBefore"): "Degraded" for phase in ("Pending", "Healthy")},
     **{(phase, "AttemptStarted"): "Starting" for phase in IDLE},
     **{(phase, "FastRollback"): "Promoting" for phase in IDLE},

@@ -48,7 +48,7 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     status, stable = declared.status, delivery.stable
     if stable is None or status.attempt is None:
         return Wanted()
-    if status.phase == "WarmingUp" and not status.evidence:
+    if status.phase == "WarmingUp":
         warm = moment(status.attempt.warm_since or status.attempt.started_at)
         due = timing.now >= warm + declared.spec.analysis.warmup
         return Wanted(baseline=stable if due else None)
@@ -63,6 +63,8 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
         return Wanted()
     if step.next_evaluation_at is not None and timing.now < moment(step.next_evaluation_at):
         return Wanted()
+    if not evidences.readable(status.evidence, declared.spec.analysis):
+        return Wanted()  # `decide` starts the attempt over
     start = moment(step.last_batch_end)
     if end <= start:
         return Wanted()

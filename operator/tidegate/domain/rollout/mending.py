@@ -1,0 +1,68 @@
+"""A status that cannot be gone on from: edited by hand, restored, or about another delivery.
+
+Owns finding that out before anything relies on it. What is lost is only time: the attempt starts
+over from weight 0, and nothing is blamed for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.domain import evidence as evidences
+from tidegate.domain.rollout.ending import take_back
+
+if TYPE_CHECKING:
+    from tidegate.domain.rollout.draft import Draft
+
+_COMPARING = ("Progressing", "Holding", "Paused")
+
+
+def forget_strange(draft: Draft) -> None:
+    """Begin anew where the status speaks of another stable than the Model does, or of an attempt
+    that is not there."""
+    if not _strange(draft):
+        return
+    draft.set(step=None, evidence=[], hold=None, pauses=[], settling_since=None)
+    draft.set_arms(None)
+    if draft.phase != "Pending":
+        draft.move("Reset", "the status was about another delivery; what serves now is kept")
+
+
+def _strange(draft: Draft) -> bool:
+    attempt, stable = draft.status.attempt, draft.delivery.stable
+    if draft.phase == "RollingBack" and (attempt is None or attempt.ending is None):
+        return True
+    if draft.active and attempt is None:
+        return True
+    if stable is None:
+        return draft.phase not in ("Pending", "Degraded") or bool(draft.status.arms)
+    # The Model's status is written first, so stable may be ahead of this one in one way only: by
+    # the promotion that is about to end here.
+    ahead = draft.phase == "Promoting" and draft.weight("candidate") == 100
+    if ahead and attempt is not None and attempt.revision == stable:
+        return False
+    return any(arm.name == "stable" and arm.revision != stable for arm in draft.status.arms)
+
+
+def unreadable(draft: Draft) -> str:
+    """What is missing of the attempt's status to go on with it; empty when nothing is.
+
+    Evidence that cannot be read is dropped, so that nothing after this trips over it.
+    """
+    status, analysis = draft.status, draft.spec.analysis
+    attempt = status.attempt
+    if draft.phase == "WarmingUp" and attempt is not None and attempt.warm_since is None:
+        return "since when its pods are ready"
+    if draft.phase in ("Progressing", "Holding") and status.step is None:
+        return "its step"
+    compares = draft.phase in _COMPARING and status.step is not None
+    if (compares or status.evidence) and not evidences.readable(status.evidence, analysis):
+        draft.set(evidence=[])
+        return "its evidence" if compares else ""
+    return ""
+
+
+def start_over(draft: Draft, missing: str) -> None:
+    """End the attempt without blame; the next look begins another for the same candidate."""
+    message = f"the status lacks {missing}, or it cannot be read: the attempt starts over"
+    take_back(draft, "StatusLost", message, reject=False)
