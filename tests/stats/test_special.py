@@ -5,16 +5,29 @@ from __future__ import annotations
 import math
 
 import pytest
-from scipy.special import log_ndtr
+from scipy.special import erfcx, log_ndtr
 from scipy.stats import chi2
 
-from tidegate.stats.special import chi2_quantile, log_chi2_tail, log_normal_cdf, normal_tail
+from tidegate.stats.special import (
+    chi2_quantile,
+    log_chi2_tail,
+    log_normal_cdf,
+    log_scaled_normal_cdf,
+    normal_tail,
+)
 
 
 @pytest.mark.parametrize("z", [-1e5, -40, -37, -20.001, -20, -19.9, -5, -0.1, 0, 0.1, 5, 40])
 def test_the_normal_distribution_agrees_with_scipy(z: float) -> None:
     assert log_normal_cdf(z) == pytest.approx(float(log_ndtr(z)), rel=1e-10, abs=1e-300)
     assert normal_tail(-z) == pytest.approx(math.exp(float(log_ndtr(z))), rel=1e-9)
+
+
+@pytest.mark.parametrize("z", [-1e8, -100, -20.001, -19.999, -3, 0, 5])
+def test_what_cancels_in_the_normal_tail_is_exact(z: float) -> None:
+    """ln Phi(z) + z^2 / 2, by erfcx."""
+    expected = math.log(0.5 * float(erfcx(-z / math.sqrt(2))))
+    assert log_scaled_normal_cdf(z) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("df", [1, 2, 9, 19, 1000, 1e5])

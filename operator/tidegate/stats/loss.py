@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Where the integrand has fallen by this many nats from its top it is left out.
 _DEPTH = 45.0
+_FARTHEST = 700.0
 
 
 class Choice(NamedTuple):
@@ -69,8 +70,11 @@ def _above(a1: float, b1: float, a2: float, b2: float) -> float:
 
 def _tail(u: float, a: float, b: float) -> float:
     """P(X > x) at the log-odds u of x, X ~ Beta(a, b)."""
-    x = 1.0 / (1.0 + math.exp(-u))
-    return 1.0 if x <= 0.0 else 0.0 if x >= 1.0 else math.exp(log_upper_beta(x, a, b))
+    x = 1.0 / (1.0 + math.exp(min(abs(u), _FARTHEST)))
+    if u > 0.0:
+        # 1 - x is the small number that must stay exact.
+        return -math.expm1(log_upper_beta(x, b, a))
+    return math.exp(log_upper_beta(x, a, b))
 
 
 def _log_density(u: float, a: float, b: float) -> float:

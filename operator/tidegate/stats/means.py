@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from tidegate.stats.special import log_normal_cdf
+from tidegate.stats.special import log_scaled_normal_cdf
 
 LEAST_BLOCKS = 30
 LEAST_REQUESTS = 200
@@ -71,10 +71,12 @@ def larger_log_e(d: float, v: float, *, tau2: float, theta: float = 0.0) -> floa
     `mean_log_e` plus ln 2 + ln Phi((d - theta) sqrt(tau2 / (v (v + tau2)))): the mixture over
     effects above theta only. None without a variance.
     """
-    both = mean_log_e(d, v, tau2=tau2, theta=theta)
-    if both is None:
+    if not v > 0.0:
         return None
-    return both + _LN_2 + log_normal_cdf((d - theta) * math.sqrt(tau2 / (v * (v + tau2))))
+    _check(tau2)
+    z = (d - theta) * math.sqrt(tau2 / (v * (v + tau2)))
+    # z^2 / 2 of the two-sided evidence is taken together with ln Phi: below 0 they cancel.
+    return _LN_2 - 0.5 * math.log1p(tau2 / v) + log_scaled_normal_cdf(z)
 
 
 def smaller_log_e(d: float, v: float, *, tau2: float, theta: float = 0.0) -> float | None:

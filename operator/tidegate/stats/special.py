@@ -16,16 +16,25 @@ _FAR = -20.0
 
 
 def log_normal_cdf(z: float) -> float:
-    """ln Phi(z), the standard normal distribution function, exact far into the lower tail.
+    """ln Phi(z), the standard normal distribution function, exact far into the lower tail."""
+    return _log_scaled_tail(-z) - 0.5 * z * z if z < _FAR else _log_near(z)
 
-    Below -20 from Mills' ratio as a continued fraction (Abramowitz & Stegun 26.2.14).
-    """
-    if z >= _FAR:
-        return math.log1p(-0.5 * math.erfc(z / _ROOT_2)) if z > 0 else _log_half_erfc(-z)
-    x, tail = -z, -z
+
+def log_scaled_normal_cdf(z: float) -> float:
+    """ln Phi(z) + z^2 / 2: finite and exact where both are huge and cancel."""
+    return _log_scaled_tail(-z) if z < _FAR else _log_near(z) + 0.5 * z * z
+
+
+def _log_near(z: float) -> float:
+    return math.log1p(-0.5 * math.erfc(z / _ROOT_2)) if z > 0 else _log_half_erfc(-z)
+
+
+def _log_scaled_tail(x: float) -> float:
+    """ln of Mills' ratio over sqrt(2 pi), x above 20, as a continued fraction (A&S 26.2.14)."""
+    tail = x
     for k in range(60, 0, -1):
         tail = x + k / tail
-    return -0.5 * x * x - _HALF_LN_2PI - math.log(tail)
+    return -_HALF_LN_2PI - math.log(tail)
 
 
 def _log_half_erfc(x: float) -> float:
