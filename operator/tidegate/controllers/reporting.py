@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.base import Condition
+from tidegate.api.rollout import Rollout
 from tidegate.controllers.children import NAME_TAKEN, same_status
 from tidegate.domain.conditions import Said, find, merged
+from tidegate.domain.rollout import set_aside
 from tidegate.errors import Terminal
 from tidegate.kube.objects import name_of, namespace_of, resource_version_of, uid_of
 from tidegate.kube.resources import MODELS, ROLLOUTS
@@ -127,7 +129,8 @@ class Reporter:
                 f"Model {gathered.name} has delivery: Direct, so this Rollout does nothing; set"
                 " spec.delivery to Rollout there, or delete this"
             )
-            await self._stall(rollout, "DeliveryDirect", message, now)
+            status = set_aside(Rollout.model_validate(rollout).status, now).wire()
+            await self._stall(rollout, "DeliveryDirect", message, now, status=status)
             return
         message = (
             f"Rollout {name_of(gathered.rollout)} is older and acts for Model {gathered.name};"
@@ -135,12 +138,21 @@ class Reporter:
         )
         await self._stall(rollout, "DuplicateRollout", message, now)
 
-    async def _stall(self, rollout: Object, reason: str, message: str, now: datetime) -> None:
+    async def _stall(
+        self,
+        rollout: Object,
+        reason: str,
+        message: str,
+        now: datetime,
+        *,
+        status: dict[str, Any] | None = None,
+    ) -> None:
         said = [
             Said("Ready", "False", reason, message),
             Said("Stalled", "True", reason, message),
         ]
-        status = {k: v for k, v in rollout.get("status", {}).items() if k != "conditions"}
+        before = rollout.get("status", {}) if status is None else status
+        status = {k: v for k, v in before.items() if k != "conditions"}
         status["observedGeneration"] = int(rollout["metadata"].get("generation", 0))
         status["conditions"] = self._merged(rollout, said, ROLLOUT_TYPES, now)
         await self._status(ROLLOUTS, rollout, status)

@@ -16,6 +16,7 @@ from tidegate.domain.rollout.facts import (
     RouteFacts,
     Timing,
 )
+from tidegate.domain.rollout.mending import set_aside
 from tidegate.domain.rollout.wanted import Wanted, WantedBatch, wanted
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "WantedBatch",
     "decide",
     "key_of",
+    "set_aside",
     "wanted",
 ]

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidegate.api.rollout_status import RolloutStatus, Transition
 from tidegate.domain import evidence as evidences
+from tidegate.domain.rollout.draft import HISTORY_LIMIT
 from tidegate.domain.rollout.ending import take_back
+from tidegate.domain.times import stamp
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tidegate.domain.rollout.draft import Draft
 
 _COMPARING = ("Progressing", "Holding", "Paused")
@@ -42,6 +47,27 @@ def _strange(draft: Draft) -> bool:
     if ahead and attempt is not None and attempt.revision == stable:
         return False
     return any(arm.name == "stable" and arm.revision != stable for arm in draft.status.arms)
+
+
+def set_aside(status: RolloutStatus, now: datetime) -> RolloutStatus:
+    """The status of a Rollout whose Model is delivered without it: nothing of it moves or stands.
+
+    Otherwise it would show weights that are not there, and go on from them some day.
+    """
+    if status.phase in (None, "Pending") and not status.arms:
+        return status
+    before = status.phase or "Pending"
+    message = "the Model has delivery: Direct now"
+    entry = Transition(at=stamp(now), from_=before, to="Pending", reason="Reset", message=message)
+    return RolloutStatus(
+        phase="Pending",
+        phase_since=stamp(now),
+        attempt=status.attempt,
+        attempts=status.attempts,
+        last_command=status.last_command,
+        history=[entry, *status.history][:HISTORY_LIMIT],
+        conditions=status.conditions,
+    )
 
 
 def unreadable(draft: Draft) -> str:
