@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidegate.testing.apiserver import CRDS
+import orjson
+
+from tidegate.testing.apiserver import CRDS, WIDGET_CRD
 
 if TYPE_CHECKING:
     from tidegate.testing.apiserver import Asker
@@ -41,8 +43,6 @@ async def test_aggregated_discovery_is_cached_by_its_tag(widgets: Asker) -> None
 
 async def openapi(ask: Asker, name: str) -> dict[str, Any]:
     index = await ask("GET", "/openapi/v3")
-    import orjson
-
     address = orjson.loads(index.body)["paths"][name]["serverRelativeURL"]
     path, _, query = address.partition("?")
     return await ask.get(path, hash=query.removeprefix("hash="))
@@ -66,14 +66,53 @@ async def test_clients_learn_that_writes_can_be_validated_and_tried(widgets: Ask
 
 
 async def test_every_reference_of_a_published_document_leads_somewhere(ask: Asker) -> None:
-    import orjson
-
     for name in ("api/v1", "apis/apps/v1", "apis/gateway.networking.k8s.io/v1"):
         document = await openapi(ask, name)
         text = orjson.dumps(document).decode()
         schemas = document["components"]["schemas"]
         wanted = {p.partition('"')[0] for p in text.split("#/components/schemas/")[1:]}
         assert wanted <= set(schemas)
+
+
+async def test_every_kind_is_in_the_one_document_of_version_2(widgets: Asker) -> None:
+    document = await widgets.get("/openapi/v2")
+    definitions = document["definitions"]
+    named = {
+        gvk["kind"]: schema
+        for schema in definitions.values()
+        for gvk in schema.get("x-kubernetes-group-version-kind", ())
+    }
+    assert {"Widget", "Pod", "HTTPRoute", "Deployment", "WidgetList"} <= set(named)
+    text = orjson.dumps(document).decode()
+    wanted = {p.partition('"')[0] for p in text.split("#/definitions/")[1:]}
+    assert wanted <= set(definitions)
+    assert "#/components/" not in text
+    widget = named["Widget"]["properties"]
+    assert widget["spec"]["properties"]["size"]["type"] == "integer"
+    assert widget["metadata"]["$ref"] == "#/definitions/io.k8s.api.v1.ObjectMeta"
+    groups = {name: "events" in name for name in definitions if name.endswith(".Event")}
+    assert sorted(groups.values()) == [False, True]
+
+
+async def test_version_2_follows_the_kinds_and_is_not_sent_twice(ask: Asker) -> None:
+    before = await ask("GET", "/openapi/v2")
+    tag = before.headers["etag"]
+    again = await ask("GET", "/openapi/v2", if_none_match=tag)
+    assert (again.status, again.body) == (304, "")
+    await ask.create(CRDS, WIDGET_CRD)
+    after = await ask("GET", "/openapi/v2", if_none_match=tag)
+    assert after.status == 200
+    assert "com.example.v1.Widget" in after.body["definitions"]
+
+
+async def test_version_2_has_two_forms_and_no_other(ask: Asker) -> None:
+    media = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    answer = await ask.raw("GET", "/openapi/v2", accept=media)
+    assert answer.headers["content-type"] == media.replace("@", ".")
+    assert isinstance(answer.body, bytes)
+    # Field 1 is the version, in a text of three characters.
+    assert answer.body.startswith(b"\x0a\x032.0")
+    assert (await ask("GET", "/openapi/v2", accept="text/html")).status == 406
 
 
 async def test_an_old_hash_is_redirected_to_the_present_one(ask: Asker) -> None:

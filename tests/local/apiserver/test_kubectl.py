@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 ROOT = Path(__file__).parents[3]
+CONFIG = {"metadata": {"name": "c"}, "data": {"k": "v"}}
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment
@@ -138,6 +139,36 @@ async def test_custom_resources_are_got_described_and_explained(kubectl: Kubectl
     assert await kubectl.run("get", "widget/a", "-o", "jsonpath={.spec.size}") == "2"
     assert "NotFound" in await kubectl.run("get", "widget/none", code=1)
     assert "widgets" in await kubectl.run("api-resources", "--api-group=example.com")
+
+
+async def test_a_list_is_applied_and_checked_as_its_members_are(kubectl: Kubectl) -> None:
+    members = [widget("a"), pod("p"), {"apiVersion": "v1", "kind": "ConfigMap"} | CONFIG]
+    text = orjson.dumps({"apiVersion": "v1", "kind": "List", "items": members}).decode()
+    for ending in ("created", "unchanged"):
+        out = await kubectl.run("apply", "-f", "-", stdin=text)
+        assert [line.split()[-1] for line in out.splitlines()] == [ending] * 3
+    # No version 3 document names a List, so kubectl checks the members by version 2.
+    out = await kubectl.run("apply", "-f", "-", stdin=text.replace('"size"', '"sise"'), code=1)
+    assert 'unknown field "sise" in com.example.v1.Widget.spec' in out
+    out = await kubectl.run("apply", "-f", "-", stdin=text.replace('"image"', '"imagge"'), code=1)
+    assert 'unknown field "imagge" in io.k8s.api.v1.Container' in out
+
+
+async def test_files_are_accepted_without_writing(kubectl: Kubectl) -> None:
+    dry = ("create", "--dry-run=client", "--validate=strict", "-f", "-")
+    for good in (widget("a"), pod("p")):
+        assert "dry run" in await kubectl.run(*dry, stdin=orjson.dumps(good).decode())
+    assert "dry run" in await kubectl.run(*dry, stdin=DEPLOYMENT.replace("IMAGE", "i:1"))
+    assert await kubectl.run("get", "widgets,pods,deployments", "-o", "name") == ""
+
+
+async def test_kinds_are_explained_from_either_version_of_the_schemas(kubectl: Kubectl) -> None:
+    for output, kind in (("plaintext", "Container"), ("plaintext-openapiv2", "Object")):
+        explain = ("explain", f"--output={output}")
+        assert "What the thing should be." in await kubectl.run(*explain, "widget.spec")
+        text = await kubectl.run(*explain, "deployment.spec.template.spec")
+        assert f"<[]{kind}>" in text
+        assert "backendRefs" in await kubectl.run(*explain, "httproute.spec.rules")
 
 
 async def test_objects_are_changed_in_every_way_that_kubectl_has(kubectl: Kubectl) -> None:

@@ -1,7 +1,7 @@
 """OpenAPI: the schemas of what is served, for `kubectl explain` and for validation by clients.
 
 One document a group and version, made when it is first asked for and kept until a kind comes or
-goes. Version 2 is not served: clients fall back to what they have built in.
+goes. How version 2 says the same is in `openapi2`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import orjson
 from tidegate.local.apiserver import answering
 from tidegate.local.apiserver.errors import PlainNotFound
 from tidegate.local.apiserver.messages import HttpResponse
+from tidegate.local.apiserver.openapi2 import SecondVersion
 from tidegate.local.schema import builtin
 
 if TYPE_CHECKING:
@@ -42,14 +43,17 @@ class OpenApi:
         self._registry = registry
         self._revision = -1
         self._documents: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self._second = SecondVersion(lambda: document(list(registry)))
 
     def handle(self, request: HttpRequest, path: str) -> HttpResponse:
         """Answer a request.
 
         :raises PlainNotFound: when there is no such document.
+        :raises ApiError: 406 for a form that version 2 does not have.
         """
         if self._revision != self._registry.revision:
             self._revision = self._registry.revision
+            self._second.forget()
             # Documents of built-in kinds stay as they are.
             custom = {(k.group, k.version) for k in self._registry if k.custom}
             self._documents = {
@@ -57,6 +61,8 @@ class OpenApi:
                 for key, kept in self._documents.items()
                 if key not in custom and self._registry.has_version(*key)
             }
+        if path == "/openapi/v2":
+            return self._second.answer(request)
         if path == "/openapi/v3":
             return self._index()
         parts = path.split("/")[3:]
@@ -129,7 +135,12 @@ def _public(name: str, known: dict[str, Obj]) -> str:
     """The name under which a definition is published: clients print its last part."""
     if name.endswith("List") and name.removesuffix("List") in known and name not in known:
         return f"{_public(name.removesuffix('List'), known)}List"
-    return f"io.k8s.api.v1.{builtin.go_name(name)}" if name in known else name
+    if name not in known:
+        return name
+    go_name = builtin.go_name(name)
+    # `CoreV1Event` and `EventsV1Event` are both called Event.
+    group = name.removesuffix(go_name).rstrip("V12").lower()
+    return ".".join(part for part in ("io.k8s.api", group, "v1", go_name) if part)
 
 
 def _public_references(value: Any, known: dict[str, Obj]) -> Any:
