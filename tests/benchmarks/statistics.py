@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# In place of this directory: its file names must not hide the standard library's.
-sys.path[0] = str(Path(__file__).resolve().parents[2] / "operator")
+if __name__ == "__main__":
+    # In place of this directory: its file names must not hide the standard library's.
+    sys.path[0] = str(Path(__file__).resolve().parents[2] / "operator")
 
-from tidegate.stats import Comparison, Counts, Margin  # noqa: E402
-from tidegate.stats.decision import Exposure, decide, rollback_level  # noqa: E402
+from tidegate.stats import Comparison, Counts, Margin
+from tidegate.stats.decision import Exposure, decide, rollback_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
