@@ -9,6 +9,7 @@ import pytest
 from tests.domain.rollout.sim import LATENCY, Sim, spec
 
 from tidegate.api.model import Scaling
+from tidegate.domain.evidence import Unseen
 from tidegate.domain.times import moment
 
 
@@ -77,3 +78,26 @@ def test_pods_that_come_back_do_not_raise_the_weight_while_paused() -> None:
     assert sim.weight == 25
     sim.spec = spec()
     sim.until_weight(50, minutes=1)
+
+
+def test_a_resume_while_the_cause_stands_grants_one_more_hold_and_no_step() -> None:
+    step = at_step(25, holds={"deadline": "30s"})
+    step.outage = Unseen("MetricsUnavailable", "connection refused")
+    step.until("Paused", minutes=2)
+    assert step.say("resume") == "Done"
+    step.until("Holding", minutes=1)
+    step.until("Paused", minutes=1)
+    assert step.reasons[-1] == "PausedByHold"
+    assert step.weight == 25
+
+
+def test_a_rollback_goes_on_by_itself_when_stable_has_a_pod_again() -> None:
+    step = at_step(25)
+    step.ready["r1"] = 0
+    step.say("abort")
+    step.run(600)
+    assert (step.phase, step.weight) == ("RollingBack", 25)
+    step.ready["r1"] = 1
+    step.run(2)
+    assert step.phase == "Degraded"
+    assert step.weights_seen[-1] == {"r1": 100}
