@@ -12,8 +12,10 @@ from scipy.integrate import quad
 
 from tidegate.stats import log_mean_exp
 from tidegate.stats.detector import (
+    LEAST_P,
     NO_EVIDENCE,
     cusum,
+    log_e_of_log_p,
     log_e_of_p,
     plug_in_log_e,
     shiryaev_roberts,
@@ -26,7 +28,7 @@ A = math.log(1000)
 def test_a_smaller_p_is_never_less_evidence(first: float, second: float) -> None:
     low, high = sorted((first, second))
     assert log_e_of_p(low) >= log_e_of_p(high) - 1e-12
-    assert math.log(0.5) <= log_e_of_p(high) < 700
+    assert math.log(0.5) <= log_e_of_p(high)
 
 
 def test_a_p_value_gives_a_fair_bet() -> None:
@@ -35,15 +37,20 @@ def test_a_p_value_gives_a_fair_bet() -> None:
     assert mean == pytest.approx(1 - 1 / 690, abs=1e-4)
 
 
-def test_the_ends_of_p_are_finite_and_the_series_joins() -> None:
-    assert log_e_of_p(1.0) == math.log(0.5)
-    assert log_e_of_p(0.0) == log_e_of_p(1e-300)
-    assert log_e_of_p(math.exp(-0.9999e-3)) == pytest.approx(
-        log_e_of_p(math.exp(-1.0001e-3)), abs=1e-6
-    )
+def test_the_ends_of_p_and_the_joints_of_the_formula() -> None:
+    assert log_e_of_p(1.0) == log_e_of_log_p(0.0) == math.log(0.5)
+    assert log_e_of_p(0.0) == math.inf
+    assert 600 < log_e_of_p(LEAST_P) < 700
+    assert log_e_of_log_p(-1e6) == pytest.approx(1e6 - 2 * math.log(1e6))
+    for v in (1e-3, 30.0):
+        before, after = (log_e_of_log_p(-v * (1 + side * 1e-9)) for side in (-1, 1))
+        assert before == pytest.approx(after, abs=1e-6)
     for p in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="p-value"):
             log_e_of_p(p)
+    for log_p in (0.1, math.nan):
+        with pytest.raises(ValueError, match="p-value"):
+            log_e_of_log_p(log_p)
 
 
 @given(st.lists(st.floats(-5, 5), max_size=50))

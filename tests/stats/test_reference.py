@@ -50,6 +50,8 @@ def test_every_method_is_compared_several_times() -> None:
         ("Promote", "Promote", True),
         ("Promote", "Continue", False),
         (None, 0.0, False),
+        (None, math.nan, True),
+        (None, None, True),
         (True, 1.0, False),
     ],
 )

@@ -23,17 +23,32 @@ _SMOOTHING = 0.5
 def log_e_of_p(p: float) -> float:
     """ln((1 - p + p ln p) / (p ln^2 p)), in nats: an e-value from a p-value.
 
-    p = 1 gives ln(1/2); p below 1e-300 is taken as that. Source: Vovk & Wang 2021 (the mixture of
+    p = 1 gives ln(1/2) and p = 0 +inf, which no detector forgets: where p can be too small for a
+    float use `log_e_of_log_p`, or cap it at `LEAST_P`. Source: Vovk & Wang 2021 (the mixture of
     kappa p^(kappa - 1) over kappa).
 
     :raises ValueError: p is not in 0..1.
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"a p-value must be in 0..1, got {p}")
-    v = -math.log(max(p, LEAST_P))
+    return log_e_of_log_p(math.log(p) if p > 0.0 else -math.inf)
+
+
+def log_e_of_log_p(log_p: float) -> float:
+    """The same from ln p, which does not underflow: `Chi2.log_p` is one.
+
+    :raises ValueError: ln p is above 0 or NaN.
+    """
+    if not log_p <= 0.0:
+        raise ValueError(f"the logarithm of a p-value cannot be above 0, got {log_p}")
+    v = -log_p
+    if math.isinf(v):
+        return math.inf
     if v < 1e-3:
         # (e^v - 1 - v) / v^2 by its series: the difference would cancel.
         return math.log(0.5 + v / 6.0 + v * v / 24.0 + v * v * v / 120.0)
+    if v > 30.0:
+        return v + math.log1p(-(1.0 + v) * math.exp(-v)) - 2.0 * math.log(v)
     return math.log(math.expm1(v) - v) - 2.0 * math.log(v)
 
 
