@@ -168,7 +168,9 @@ async def test_kinds_are_explained_from_either_version_of_the_schemas(kubectl: K
         assert "What the thing should be." in await kubectl.run(*explain, "widget.spec")
         text = await kubectl.run(*explain, "deployment.spec.template.spec")
         assert f"<[]{kind}>" in text
-        assert "backendRefs" in await kubectl.run(*explain, "httproute.spec.rules")
+        text = await kubectl.run(*explain, "httproute.spec.rules")
+        assert "the rule with the most specific match" in " ".join(text.split())
+        assert "The Services that answer." in text
 
 
 async def test_objects_are_changed_in_every_way_that_kubectl_has(kubectl: Kubectl) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tidegate.local.schema import gateway_texts
 from tidegate.local.schema.gateway_kinds import SCHEMAS
 
 _PLURALS = {"Gateway": "gateways", "GatewayClass": "gatewayclasses", "HTTPRoute": "httproutes"}
@@ -79,3 +80,35 @@ def test_references_and_rules_are_atomic_and_listeners_are_merged_by_name() -> N
     parents = SCHEMAS["HTTPRoute"]["properties"]["status"]["properties"]["parents"]
     conditions = parents["items"]["properties"]["conditions"]
     assert conditions["x-kubernetes-list-map-keys"] == ["type"]
+
+
+def undescribed(schema: dict[str, Any], path: str) -> list[str]:
+    found = [] if schema.get("description") or path.endswith("[]") else [path]
+    for name, below in schema.get("properties", {}).items():
+        found += undescribed(below, f"{path}.{name}")
+    if isinstance(schema.get("items"), dict):
+        found += undescribed(schema["items"], f"{path}[]")
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
+def test_every_field_is_described(kind: str) -> None:
+    assert undescribed(SCHEMAS[kind], kind) == []
+
+
+def test_a_text_is_used_where_it_belongs_and_none_is_left_over() -> None:
+    used = {one for kind in SCHEMAS for one in descriptions(SCHEMAS[kind])}
+    assert set(gateway_texts._TEXTS.values()) <= used
+    rule = SCHEMAS["HTTPRoute"]["properties"]["spec"]["properties"]["rules"]["items"]["properties"]
+    match = rule["matches"]["items"]["properties"]
+    assert "PathPrefix" in match["path"]["properties"]["type"]["description"]
+    rewrite = rule["filters"]["items"]["properties"]["urlRewrite"]["properties"]
+    assert "replaced" in rewrite["path"]["properties"]["type"]["description"]
+
+
+def descriptions(schema: dict[str, Any]) -> list[str]:
+    found = [schema["description"]] if "description" in schema else []
+    for below in (*schema.get("properties", {}).values(), schema.get("items")):
+        if isinstance(below, dict):
+            found += descriptions(below)
+    return found

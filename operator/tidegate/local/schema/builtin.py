@@ -73,7 +73,11 @@ def definitions() -> dict[str, dict[str, Any]]:
     """Every definition by its name, with `$ref` as `#/components/schemas/<name>`, for OpenAPI."""
     found = {name: _named(name) for name in _definitions()}
     for kind, schema in gateway_kinds.SCHEMAS.items():
-        found[f"GatewayV1{kind}"] = with_metadata(schema)
+        # These three are described where they are declared for the other kinds.
+        common = found["V1Deployment"]["properties"]
+        shared = {name: common[name] for name in ("apiVersion", "kind", "metadata")}
+        properties = {**schema["properties"], **shared}
+        found[f"GatewayV1{kind}"] = {**schema, "properties": properties}
     return found
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegate.local.schema import gateway_texts
+
 GROUP = "gateway.networking.k8s.io"
 _STRING: dict[str, Any] = {"type": "string"}
 
@@ -257,8 +259,8 @@ _GATEWAY_CLASS = _object(
     ),
 )
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "Gateway": _GATEWAY,
-    "GatewayClass": _GATEWAY_CLASS,
-    "HTTPRoute": _HTTP_ROUTE,
+    "Gateway": gateway_texts.described(_GATEWAY, "Gateway"),
+    "GatewayClass": gateway_texts.described(_GATEWAY_CLASS, "GatewayClass"),
+    "HTTPRoute": gateway_texts.described(_HTTP_ROUTE, "HTTPRoute"),
 }
 """Structural schemas by kind, for version v1, without apiVersion, kind and metadata."""
