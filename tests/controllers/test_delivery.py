@@ -328,3 +328,16 @@ async def test_at_rest_nothing_is_written(site: Site) -> None:
     site.harness.wake_all()
     await site.harness.settle()
     assert [str(write) for write in site.kube.transport.writes[before:]] == []
+
+
+async def test_a_step_that_has_lasted_says_which_evidence_is_short(site: Site) -> None:
+    await site.start()
+    await site.ask_for("https://models/v2")
+    site.rate = 20.0
+    said = ""
+    for _ in range(400):
+        await site.pass_time(seconds=1)
+        said = condition(await site.rollout(), "Ready")["message"]
+        if "step 3 of 3" in said and "verdict" in said:
+            break
+    assert "20 of 20 s; no verdict yet from" in said

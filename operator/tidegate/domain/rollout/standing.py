@@ -16,10 +16,12 @@ from tidegate.domain.rollout.availability import (
     stable_serving,
 )
 from tidegate.domain.rollout.ending import rejection_of
+from tidegate.domain.rollout.observing import judge
 from tidegate.domain.rollout.promoting import frozen
 
 if TYPE_CHECKING:
     from tidegate.api.base import Condition
+    from tidegate.api.rollout_status import StepStatus
     from tidegate.domain.rollout.draft import Draft
 
 ROLLOUT_TYPES = ("Ready", "Reconciling", "Stalled")
@@ -96,16 +98,30 @@ def _progress_message(draft: Draft) -> str:
     if draft.phase == "Promoting":
         return "the candidate has all traffic; what stable still answers is waited for"
     if step is not None and draft.active:
-        canary = draft.spec.strategy.canary
-        assert canary is not None
-        now = canary.steps[step.index]
-        return (
-            f"step {step.index + 1} of {len(canary.steps)}, weight {draft.weight('candidate')}:"
-            f" at least {now.duration.total_seconds():g} s and {now.min_requests} requests"
-        )
+        return _step_message(draft, step)
+    if draft.phase == "WarmingUp":
+        warm = draft.spec.analysis.warmup.total_seconds()
+        return f"all pods are ready; they warm up for {warm:g} s before the first request"
     if draft.delivery.stable is None:
         return "the first revision is not ready yet"
     return f"phase {draft.phase}"
+
+
+def _step_message(draft: Draft, now: StepStatus) -> str:
+    """How far a step is, and which evidence is short once it has lasted long enough."""
+    canary = draft.spec.strategy.canary
+    assert canary is not None, "the schema requires a strategy"
+    step = canary.steps[now.index]
+    duration = step.duration.total_seconds()
+    text = (
+        f"step {now.index + 1} of {len(canary.steps)}, weight {draft.weight('candidate')}:"
+        f" {min(now.observed_duration, duration):.0f} of {duration:g} s"
+    )
+    if step.min_requests:
+        text += f", {min(now.requests, step.min_requests):.0f} of {step.min_requests} requests"
+    lasted = now.observed_duration >= duration and now.requests >= step.min_requests
+    last = now.index + 1 == len(canary.steps)
+    return f"{text}; {judge(draft).message}" if lasted and last else text
 
 
 def _degraded(draft: Draft) -> tuple[str, str]:
