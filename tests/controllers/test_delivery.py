@@ -341,3 +341,14 @@ async def test_a_step_that_has_lasted_says_which_evidence_is_short(site: Site) -
         if "step 3 of 3" in said and "verdict" in said:
             break
     assert "20 of 20 s; no verdict yet from" in said
+
+
+async def test_a_window_that_is_edited_while_it_is_open_ends_when_it_now_says(site: Site) -> None:
+    old = await site.start(rollbackWindow={"duration": "1h"})
+    await site.ask_for("https://models/v2")
+    await site.until("Progressing")
+    await site.until("Healthy")
+    await site.pass_time(minutes=2)
+    await site.kube.edit(await site.rollout(), rollbackWindow={"duration": "3m"})
+    await site.pass_time(seconds=100)
+    assert old not in await site.deployments()

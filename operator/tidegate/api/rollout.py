@@ -239,7 +239,9 @@ class RolloutSpec(ApiModel):
         default=Holds(), description="What becomes of waits that clear themselves."
     )
     on_failure: Literal["Rollback", "Pause"] = Field(
-        default="Rollback", description="What happens when the evidence is against the candidate."
+        default="Rollback",
+        description="What happens when the evidence is against the candidate."
+        " Once it is being promoted it is always taken back.",
     )
     deadline: Duration = Field(
         default=parse_duration("2h"),

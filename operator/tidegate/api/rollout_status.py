@@ -189,6 +189,9 @@ class RolloutStatus(ApiModel):
     candidate_missing_since: Timestamp | None = Field(
         default=None, description="Since when no pod of the candidate is ready while it has weight."
     )
+    window_since: Timestamp | None = Field(
+        default=None, description="When the last promotion opened the rollback window."
+    )
     window_ends_at: Timestamp | None = Field(
         default=None, description="Until when the previous stable stays warm."
     )

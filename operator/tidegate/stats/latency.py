@@ -125,11 +125,15 @@ def _threshold(baseline: Histogram, q: float, ratio: float) -> Threshold | NoThr
         nearest = (
             f"{bound:g} ms" if math.isfinite(bound) else f"none up to {max(known, default=0):g} ms"
         )
+        wanted = (
+            f"a boundary between {target:.2g} and {COARSEST * target:.2g} ms"
+            if math.isfinite(target)
+            else "a boundary above the slowest requests"
+        )
         return NoThreshold(
             q,
             "BucketsTooCoarse",
-            f"the {q:g} quantile asks for a boundary between {target:.3g} and "
-            f"{COARSEST * target:.3g} ms, the next in the gateway's histogram is {nearest}: "
-            "give the gateway finer histogram buckets",
+            f"the {q:g} quantile asks for {wanted}, the next in the gateway's histogram is "
+            f"{nearest}: give the gateway finer histogram buckets",
         )
     return Threshold(quantile=q, target_ms=target, bound_ms=bound)

@@ -23,10 +23,11 @@ from tidegate.domain.rollout.ending import (
     release,
     take_back,
     taking_back,
+    window_end,
 )
 from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
 from tidegate.domain.rollout.mending import forget_strange, start_over, unreadable
-from tidegate.domain.times import moment, stamp
+from tidegate.domain.times import stamp
 
 if TYPE_CHECKING:
     from tidegate.api.rollout import RolloutSpec
@@ -50,6 +51,8 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
         if not draft.active and draft.phase != "RollingBack":
             _idle(draft)
         close_window(draft)
+    else:
+        _forget_clock(draft)
     draft.refresh_arms()
     draft.set(
         observed_generation=draft.generation,
@@ -69,6 +72,13 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
         after=look[0] if look else None,
         why=look[1] if look else "nothing is under way",
     )
+
+
+def _forget_clock(draft: Draft) -> None:
+    """While nothing may move, nobody looks after the weight: that time is no time of the step."""
+    step = draft.status.step
+    if step is not None and step.started_at is not None:
+        draft.set_step(started_at=None, last_batch_end=None)
 
 
 def key_of(digest: str, spec: RolloutSpec) -> str:
@@ -195,9 +205,9 @@ def _keep(draft: Draft, revision: str) -> None:
 
 
 def _window_open(draft: Draft) -> bool:
-    ends = draft.status.window_ends_at
+    ends = window_end(draft)
     pods = draft.facts.arm(draft.delivery.previous)
-    return ends is not None and draft.now < moment(ends) and pods.ready > 0
+    return ends is not None and draft.now < ends and pods.ready > 0
 
 
 def _new_attempt(draft: Draft) -> None:

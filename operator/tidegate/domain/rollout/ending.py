@@ -14,6 +14,8 @@ from tidegate.api.rollout_status import Ending
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tidegate.domain.rollout.draft import DeliveryDraft, Draft
 
 DRAIN = timedelta(seconds=30)
@@ -92,7 +94,7 @@ def finish_promotion(draft: Draft) -> None:
     if old != attempt.revision:
         _swap(draft, attempt.revision, keep_old=window > timedelta(0))
     draft.set(
-        window_ends_at=stamp(draft.now + window) if window > timedelta(0) else None,
+        window_since=stamp(draft.now),
         settling_since=None,
         candidate_missing_since=None,
         step=None,
@@ -111,16 +113,26 @@ def _swap(draft: Draft, revision: str, *, keep_old: bool) -> None:
         release(draft, old, DRAIN)
 
 
+def window_end(draft: Draft) -> datetime | None:
+    """When the rollback window ends: an edit of its duration moves it. None when none is open."""
+    since = draft.status.window_since
+    if since is None or draft.delivery.previous is None:
+        return None
+    return moment(since) + draft.spec.rollback_window.duration
+
+
 def close_window(draft: Draft) -> None:
     """Let the previous stable go when its window is over, and the pods whose time has come."""
-    ends, previous = draft.status.window_ends_at, draft.delivery.previous
-    if previous is not None and not draft.active:
-        if ends is None or draft.now >= moment(ends):
-            release(draft, previous, DRAIN)
-            draft.set_delivery(previous=None)
-            draft.set(window_ends_at=None)
-        else:
-            draft.at(ends, "the rollback window ends")
+    ends, previous = window_end(draft), draft.delivery.previous
+    if previous is not None and not draft.active and (ends is None or draft.now >= ends):
+        release(draft, previous, DRAIN)
+        draft.set_delivery(previous=None)
+        ends = None
+    if ends is None:
+        draft.set(window_since=None, window_ends_at=None)
+    else:
+        draft.set(window_ends_at=stamp(ends))
+        draft.at(ends, "the rollback window ends")
     drop_drained(draft)
 
 
