@@ -23,7 +23,6 @@ from pydantic.alias_generators import to_camel
 
 GROUP = "tidegate.dev"
 VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
 
 NAME_LIMIT = 40
 """Longest `metadata.name` of our kinds: names of children append a hash and stay under 63."""

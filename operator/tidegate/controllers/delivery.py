@@ -14,7 +14,7 @@ from tidegate.controllers.carrying import Carrier
 from tidegate.controllers.gathering import Gatherer
 from tidegate.controllers.reporting import Reporter, standing_refusal
 from tidegate.domain.direct import decide_direct, decide_without_rollout
-from tidegate.domain.rollout import Timing, decide, wanted
+from tidegate.domain.rollout import Timing, decide
 from tidegate.errors import Terminal
 from tidegate.kube.objects import is_being_deleted
 from tidegate.kube.resources import MODELS
@@ -88,6 +88,3 @@ def _result(decision: Decision) -> Result:
         return Result.done()
     least = timedelta(milliseconds=20)  # a status write of ours wakes us anyway
     return Result.after(max(least, decision.after).total_seconds(), decision.why)
-
-
-__all__ = ["DeliveryReconciler", "wanted"]

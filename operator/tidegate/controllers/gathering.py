@@ -26,6 +26,7 @@ from tidegate.domain.rollout import (
     wanted,
 )
 from tidegate.domain.rollout.commands import ANNOTATION, read
+from tidegate.domain.rollout.wanted import BASELINE_WINDOW
 from tidegate.kube.objects import is_being_deleted, name_of, namespace_of
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
@@ -181,7 +182,7 @@ class Gatherer:
         if problem is not None or self._metrics is None:
             return problem or _no_metrics()
         answer = await self._metrics.baseline(
-            _cluster(gathered, revision), end=timing.now - timing.lag, window=timedelta(hours=24)
+            _cluster(gathered, revision), end=timing.now - timing.lag, window=BASELINE_WINDOW
         )
         found = _value(answer, no_data="NoBaseline")
         if isinstance(found, Unseen):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.domain.rollout.sim import LATENCY, Sim, spec
+from tests.domain.rollout.sim import ERRORS, LATENCY, Sim, spec
 
 from tidegate.api.model import Scaling
 from tidegate.domain.evidence import Unseen
@@ -101,3 +101,18 @@ def test_a_rollback_goes_on_by_itself_when_stable_has_a_pod_again() -> None:
     step.run(2)
     assert step.phase == "Degraded"
     assert step.weights_seen[-1] == {"r1": 100}
+
+
+@pytest.mark.parametrize(("metric", "phase"), [(ERRORS, "Progressing"), (LATENCY, "WarmingUp")])
+def test_only_latency_waits_for_what_stable_did_before(metric: Any, phase: str) -> None:
+    sim = Sim(spec(metrics=[metric])).stable()
+    sim.ask("r2")
+    sim.until("WarmingUp", minutes=2)
+    sim.outage = Unseen("NoBaseline", "nothing is known of stable yet")
+    while sim.status.phase == "WarmingUp" and sim.status.hold is None:
+        sim.run(1)
+    assert sim.status.phase == phase
+    if phase == "WarmingUp":
+        assert sim.status.hold is not None
+        assert sim.status.hold.reason == "NoBaseline"
+        assert sim.weight == 0

@@ -107,13 +107,15 @@ def _warm_up(draft: Draft) -> None:
         draft.at(warm, "warming up")
         return
     baseline = draft.facts.baseline
-    if isinstance(baseline, Unseen):
-        draft.hold(baseline.reason, baseline.message)
-        draft.within(retry_interval(draft), "stable's baseline is not known yet")
-        return
     if baseline is None:
         draft.soon("stable's baseline is to be read")
         return
+    if isinstance(baseline, Unseen):
+        if baseline.reason != "NoBaseline" or evidences.needs_latency(draft.spec.analysis):
+            draft.hold(baseline.reason, baseline.message)
+            draft.within(retry_interval(draft), "stable's baseline is not known yet")
+            return
+        baseline = None  # only latency bounds must come from what stable did before
     started = evidences.start(draft.spec.analysis, baseline)
     if isinstance(started, Unseen):
         draft.hold(started.reason, started.message)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidegate.domain.rollout.facts import Declared, Timing
 
 BASELINE_WINDOW = timedelta(hours=24)
+"""How far back stable's history is read when an attempt begins."""
 
 
 @dataclass(frozen=True)
