@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.api.rollout import Analysis
+from tidegate.api.analysis import Analysis
 from tidegate.api.rollout_status import Evidence
 from tidegate.domain import evidence
 from tidegate.domain.evidence import Arm, Baseline, Batch, Unseen

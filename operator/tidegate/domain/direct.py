@@ -19,6 +19,7 @@ from tidegate.domain.rollout.availability import (
 from tidegate.domain.rollout.draft import DeliveryDraft
 from tidegate.domain.rollout.ending import DRAIN, drop_drained, reject, rejection_of, release
 from tidegate.domain.rollout.facts import Decision
+from tidegate.domain.route import Routing
 
 if TYPE_CHECKING:
     from tidegate.domain.rollout.facts import Facts, Timing
@@ -142,7 +143,7 @@ def _decision(draft: DeliveryDraft, ready: Said, *, extra: tuple[Said, ...] = ()
     return Decision(
         delivery=draft.delivery,
         rollout=None,
-        weights=draft.route_with({stable: 100}) if stable is not None else None,
+        routing=Routing(draft.route_with({stable: 100})) if stable is not None else None,
         floors=floors,
         model_said=tuple(said),
         notes=tuple(draft.notes),

@@ -26,7 +26,7 @@ from tidegate.stats import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidegate.api.rollout import Analysis, Metric
+    from tidegate.api.analysis import Analysis, Metric
     from tidegate.api.rollout_status import Evidence
 
 

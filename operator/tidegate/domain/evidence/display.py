@@ -22,7 +22,7 @@ from tidegate.stats import (
 from tidegate.stats.intervals import rate_interval
 
 if TYPE_CHECKING:
-    from tidegate.api.rollout import Analysis, Metric
+    from tidegate.api.analysis import Analysis, Metric
 
 
 def display(metric: Metric, state: dict[str, Any], analysis: Analysis) -> Evidence:

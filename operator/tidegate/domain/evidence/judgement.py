@@ -20,7 +20,7 @@ from tidegate.stats import decision as rule
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidegate.api.rollout import Analysis, Metric
+    from tidegate.api.analysis import Analysis, Metric
     from tidegate.api.rollout_status import Evidence
 
 

@@ -65,7 +65,7 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
     return Decision(
         delivery=draft.delivery,
         rollout=draft.status,
-        weights=draft.weights() or None,
+        routing=draft.routing(),
         floors={} if facts.blocked else sizes.floors(draft),
         model_said=standing.model_conditions(draft),
         notes=tuple(draft.notes),

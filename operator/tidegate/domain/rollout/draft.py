@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.api.rollout_status import ArmStatus, Hold, RolloutStatus, Transition
 from tidegate.domain.rollout.facts import Note
 from tidegate.domain.rollout.transitions import ACTIVE, following
+from tidegate.domain.route import NO_DETOURS, Detours, Routing
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ class DeliveryDraft:
         """Look again at once."""
         self.within(timedelta(0), why)
 
-    def routes(self, weights: Mapping[str, int]) -> bool:
-        """Whether the gateway routes by these weights now; entries of weight 0 do not count."""
+    def routes(self, weights: Mapping[str, int], detours: Detours = NO_DETOURS) -> bool:
+        """Whether the gateway routes like this now; entries of weight 0 do not count."""
         if not self.facts.route_wanted:
             return True
         route = self.facts.route
-        if not route.programmed or route.weights is None:
+        if not route.programmed or route.weights is None or route.detours != detours:
             return False
         return _positive(route.weights) == _positive(weights)
 
@@ -185,9 +186,19 @@ class Draft(DeliveryDraft):
         return self.route_with({arm.revision: arm.weight for arm in self.status.arms})
 
     @property
+    def detours(self) -> Detours:
+        """What the route is to do besides its weights."""
+        return NO_DETOURS
+
+    def routing(self) -> Routing | None:
+        """The whole route that is wanted; None while nothing may get traffic."""
+        weights = self.weights()
+        return Routing(weights, self.detours) if weights else None
+
+    @property
     def confirmed(self) -> bool:
         """Whether the gateway routes exactly as intended."""
-        return self.routes(self.weights())
+        return self.routes(self.weights(), self.detours)
 
     # -- changes of phase ------------------------------------------------------------------
 

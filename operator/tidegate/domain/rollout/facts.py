@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.domain.pods import ArmPods
+from tidegate.domain.route import NO_DETOURS, Detours, Routing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,13 +36,14 @@ class RevisionFacts:
 
 @dataclass(frozen=True)
 class RouteFacts:
-    """The live route. `weights` is what it says per revision, None where there is no route;
-    `programmed` whether the gateway reports exactly this generation as effective; `message` why
-    not."""
+    """The live route. `weights` is what it says per revision, None where there is no route, and
+    `detours` what it does besides; `programmed` whether the gateway reports exactly this generation
+    as effective; `message` why not."""
 
     weights: Mapping[str, int] | None = None
     programmed: bool = False
     message: str = ""
+    detours: Detours = NO_DETOURS
 
 
 @dataclass(frozen=True)
@@ -104,19 +106,24 @@ class Note:
 class Decision:
     """What is to be written and done.
 
-    The statuses are written first, Model's then Rollout's; then `weights` (None: no route, or leave
-    it) become the route, then `floors` the sizes. `after` is when to look again without being
+    The statuses are written first, Model's then Rollout's; then `routing` (None: no route, or leave
+    it) becomes the route, then `floors` the sizes. `after` is when to look again without being
     woken.
     """
 
     delivery: DeliveryStatus
     rollout: RolloutStatus | None
-    weights: Mapping[str, int] | None
+    routing: Routing | None
     floors: Mapping[str, int]
     model_said: tuple[Said, ...]
     notes: tuple[Note, ...] = ()
     after: timedelta | None = None
     why: str = ""
+
+    @property
+    def weights(self) -> Mapping[str, int] | None:
+        """The weight of every revision in the route, in per cent; None to leave the route."""
+        return self.routing.weights if self.routing else None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tidegate.domain.rollout.waiting import deadline_passed, is_paused, pause, s
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
-    from tidegate.api.rollout import Step
+    from tidegate.api.strategy import Step
     from tidegate.domain.evidence import Judgement
     from tidegate.domain.rollout.draft import Draft
 

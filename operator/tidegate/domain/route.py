@@ -1,0 +1,67 @@
+"""What the route of a Model is to do: weights, and the detours that some strategies need.
+
+Owns the words in which decisions and traffic providers speak of a route. It renders nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A copy of `percent` (1..100) per cent of the requests goes to a revision; nobody sees its
+    answers."""
+
+    revision: str
+    percent: int = 100
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Requests whose header has this value go to a revision, whatever the weights say."""
+
+    header: str
+    value: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Sticky:
+    """Callers keep to the arm that they first got, by a cookie or a header of this name.
+
+    `arms` is the revision of each arm by the arm's name, which is the cookie's or header's value.
+    By cookie, the first answer sets it; by header, callers bring it along.
+    """
+
+    by: Literal["cookie", "header"]
+    name: str
+    arms: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Detours:
+    """What a route does besides its weights. None: nothing of that kind."""
+
+    mirror: Mirror | None = None
+    preview: Preview | None = None
+    sticky: Sticky | None = None
+
+
+NO_DETOURS = Detours()
+
+
+@dataclass(frozen=True)
+class Routing:
+    """A whole route: the weight of every revision in it, in per cent (sum 100), and its detours.
+
+    A revision with weight 0 stays in the route, so that the gateway keeps its endpoints and
+    counters.
+    """
+
+    weights: Mapping[str, int]
+    detours: Detours = NO_DETOURS
