@@ -6,16 +6,14 @@ the decisions that follow from them are in `domain/rollout`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from tidegate.api.analysis import Analysis
 from tidegate.api.base import ApiModel, Duration, LocalRef, parse_duration, rules
 from tidegate.api.rollout_status import RolloutStatus
-
-if TYPE_CHECKING:
-    from tidegate.api.analysis import Analysis
-    from tidegate.api.strategy import Strategy
+from tidegate.api.strategy import Strategy
 
 
 class Holds(ApiModel):
