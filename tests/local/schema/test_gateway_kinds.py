@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tidegate.local.apiserver import ApiServer
 from tidegate.local.schema import gateway_texts
 from tidegate.local.schema.gateway_kinds import SCHEMAS
+from tidegate.testing.apiserver import Asker
 
 _PLURALS = {"Gateway": "gateways", "GatewayClass": "gatewayclasses", "HTTPRoute": "httproutes"}
 _SAME = (
@@ -112,3 +114,91 @@ def descriptions(schema: dict[str, Any]) -> list[str]:
         if isinstance(below, dict):
             found += descriptions(below)
     return found
+
+
+def _route(**rule: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "r"},
+        "spec": {"rules": [rule]},
+    }
+
+
+_TO = {"name": "a", "port": 80}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"backendRefs": [{"name": "a"}]}, "Must have port for Service reference"),
+        ({"filters": [{"type": "RequestMirror"}]}, "filter.requestMirror must be specified"),
+        (
+            {
+                "filters": [
+                    {"type": "URLRewrite", "urlRewrite": {}, "requestMirror": {"backendRef": _TO}}
+                ]
+            },
+            "filter.requestMirror must be nil",
+        ),
+        (
+            {
+                "filters": [
+                    {
+                        "type": "RequestMirror",
+                        "requestMirror": {
+                            "backendRef": _TO,
+                            "percent": 5,
+                            "fraction": {"numerator": 1},
+                        },
+                    }
+                ]
+            },
+            "Only one of percent or fraction",
+        ),
+        (
+            {
+                "filters": [
+                    {
+                        "type": "RequestMirror",
+                        "requestMirror": {"backendRef": _TO, "fraction": {"numerator": 101}},
+                    }
+                ]
+            },
+            "numerator must be less than or equal",
+        ),
+        ({"matches": [{"path": {"value": "a"}}]}, "value must be an absolute path"),
+        ({"matches": [{"path": {"value": "/a b"}}]}, "must only contain valid characters"),
+        (
+            {"timeouts": {"request": "1s", "backendRequest": "2s"}},
+            "backendRequest timeout cannot be longer",
+        ),
+        (
+            {
+                "backendRefs": [_TO],
+                "filters": [{"type": "RequestRedirect", "requestRedirect": {}}],
+            },
+            "RequestRedirect filter must not be used together",
+        ),
+        (
+            {
+                "filters": [
+                    {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplaceFullPath"}}}
+                ]
+            },
+            "replaceFullPath must be specified",
+        ),
+    ],
+)
+async def test_a_route_that_contradicts_itself_is_refused_at_once(
+    rule: dict[str, Any], words: str
+) -> None:
+    api = ApiServer.in_memory()
+    await api.start()
+    try:
+        path = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes"
+        answer = await Asker(api)("POST", path, _route(**rule))
+    finally:
+        await api.stop()
+    assert answer.status == 422
+    assert words in answer.body["message"]

@@ -92,10 +92,13 @@ def _refusal(route: Obj) -> Condition | None:
             used = [f["type"] for f in _filters_of(rule, kind)]
             if unknown := [f for f in used if f not in allowed]:
                 return _unsupported(f"a {kind} has the filter {unknown[0]}, which is not served")
-        for ref in rule.get("backendRefs") or ():
-            port = int(ref.get("port") or 0)
-            if ports.setdefault(ref["name"], port) != port:
-                return _unsupported(f"Service {ref['name']!r} is named with two different ports")
+        # One cluster stands for a Service, and another one for its shadow.
+        for refs, cluster in ((rule.get("backendRefs"), "{}"), (_mirrored(rule), "{}/shadow")):
+            for ref in refs or ():
+                port, name = int(ref.get("port") or 0), cluster.format(ref["name"])
+                if ports.setdefault(name, port) != port:
+                    text = f"Service {ref['name']!r} is named with two different ports"
+                    return _unsupported(text)
     return None
 
 
@@ -103,6 +106,11 @@ def _filters_of(rule: Mapping[str, Any], kind: str) -> Iterable[Mapping[str, Any
     if kind == "rule":
         return rule.get("filters") or ()
     return [f for ref in rule.get("backendRefs") or () for f in ref.get("filters") or ()]
+
+
+def _mirrored(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    filters = _filters_of(rule, "rule")
+    return [f["requestMirror"]["backendRef"] for f in filters if f["type"] == "RequestMirror"]
 
 
 def _unsupported(message: str) -> Condition:
@@ -183,7 +191,7 @@ def _weighted(backend: Backend) -> Obj:
 def header_changes(modifier: Mapping[str, Any], direction: str) -> Obj:
     """A header modifier as Envoy's fields; `direction` is `request` or `response`."""
     changes = [
-        {"header": {"key": h["name"], "value": h["value"]}, "append_action": action}
+        {"header": {"key": h["name"], "value": _literal(h["value"])}, "append_action": action}
         for verb, action in (
             ("set", "OVERWRITE_IF_EXISTS_OR_ADD"),
             ("add", "APPEND_IF_EXISTS_OR_ADD"),
@@ -194,6 +202,11 @@ def header_changes(modifier: Mapping[str, Any], direction: str) -> Obj:
     if modifier.get("remove"):
         rendered[f"{direction}_headers_to_remove"] = list(modifier["remove"])
     return rendered
+
+
+def _literal(value: str) -> str:
+    """Envoy reads `%…%` in a header's value as a command, and refuses a lone `%`."""
+    return value.replace("%", "%%")
 
 
 def _timeout(timeouts: Mapping[str, Any]) -> str:
@@ -230,7 +243,8 @@ def _rewrite(rewrite: Mapping[str, Any]) -> Obj:
     if rewrite.get("hostname"):
         rendered["host_rewrite_literal"] = rewrite["hostname"]
     if (rewrite.get("path") or {}).get("type") == "ReplaceFullPath":
-        full = rewrite["path"]["replaceFullPath"]
+        # A substitution reads `\\1` as a group.
+        full = str(rewrite["path"]["replaceFullPath"]).replace("\\", "\\\\")
         rendered["regex_rewrite"] = {"pattern": {"regex": "^.+$"}, "substitution": full}
     return rendered
 

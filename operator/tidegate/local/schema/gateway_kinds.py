@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.local.schema import gateway_texts
+from tidegate.local.schema import gateway_rules, gateway_texts
+from tidegate.local.schema.gateway_rules import checked
 
 GROUP = "gateway.networking.k8s.io"
 _STRING: dict[str, Any] = {"type": "string"}
@@ -83,15 +84,29 @@ def _reference(kind: str, group: str, required: str, **more: Any) -> dict[str, A
 
 
 _PARENT = _reference("Gateway", GROUP, "name", sectionName=_text(), port=_PORT)
-_SERVICE = _reference("Service", "", "name", port=_PORT)
+_SERVICE = checked(_reference("Service", "", "name", port=_PORT), gateway_rules.SERVICE)
 _NAME_VALUE = _object("name value", name=_HEADER_NAME, value=_text(4096))
 _HEADERS = _map(_NAME_VALUE, "name")
 _HEADER_FILTER = _object(set=_HEADERS, add=_HEADERS, remove=_set(_STRING))
-_PATH_MODIFIER = _object(
-    "type",
-    type=_choice("ReplaceFullPath", "ReplacePrefixMatch"),
-    replaceFullPath={"type": "string", "maxLength": 1024},
-    replacePrefixMatch={"type": "string", "maxLength": 1024},
+_PATH_MODIFIER = checked(
+    _object(
+        "type",
+        type=_choice("ReplaceFullPath", "ReplacePrefixMatch"),
+        replaceFullPath={"type": "string", "maxLength": 1024},
+        replacePrefixMatch={"type": "string", "maxLength": 1024},
+    ),
+    gateway_rules.PATH_MODIFIER,
+)
+_FRACTION = _object(
+    "numerator",
+    numerator={"type": "integer", "format": "int32", "minimum": 0},
+    denominator={"type": "integer", "format": "int32", "minimum": 1, "default": 100},
+)
+_MIRROR = _object(
+    "backendRef",
+    backendRef=_SERVICE,
+    percent={"type": "integer", "format": "int32", "minimum": 0, "maximum": 100},
+    fraction=checked(_FRACTION, gateway_rules.FRACTION),
 )
 _FILTER = _object(
     "type",
@@ -105,16 +120,7 @@ _FILTER = _object(
     ),
     requestHeaderModifier=_HEADER_FILTER,
     responseHeaderModifier=_HEADER_FILTER,
-    requestMirror=_object(
-        "backendRef",
-        backendRef=_SERVICE,
-        percent={"type": "integer", "format": "int32", "minimum": 0, "maximum": 100},
-        fraction=_object(
-            "numerator",
-            numerator={"type": "integer", "format": "int32", "minimum": 0},
-            denominator={"type": "integer", "format": "int32", "minimum": 1, "default": 100},
-        ),
-    ),
+    requestMirror=checked(_MIRROR, gateway_rules.MIRROR),
     requestRedirect=_object(
         scheme=_choice("http", "https"),
         hostname=_HOSTNAME,
@@ -125,9 +131,10 @@ _FILTER = _object(
     urlRewrite=_object(hostname=_HOSTNAME, path=_PATH_MODIFIER),
     extensionRef=_object("group kind name", group=_STRING, kind=_text(63), name=_text()),
 )
+_FILTERS = checked(_list(checked(_FILTER, gateway_rules.FILTER)), gateway_rules.FILTERS)
 _BACKEND = {
     **_SERVICE,
-    "properties": {**_SERVICE["properties"], "weight": _WEIGHT, "filters": _list(_FILTER)},
+    "properties": {**_SERVICE["properties"], "weight": _WEIGHT, "filters": _FILTERS},
 }
 _VALUE_MATCH = _object(
     "name value",
@@ -139,12 +146,13 @@ _QUERY_MATCH: dict[str, Any] = {
     **_VALUE_MATCH,
     "properties": {**_VALUE_MATCH["properties"], "value": _text(1024)},
 }
+_PATH = _object(
+    type=_choice("Exact", "PathPrefix", "RegularExpression", default="PathPrefix"),
+    value={"type": "string", "maxLength": 1024, "default": "/"},
+)
 _MATCH = _object(
     path={
-        **_object(
-            type=_choice("Exact", "PathPrefix", "RegularExpression", default="PathPrefix"),
-            value={"type": "string", "maxLength": 1024, "default": "/"},
-        ),
+        **checked(_PATH, gateway_rules.PATH),
         "default": {"type": "PathPrefix", "value": "/"},
     },
     headers=_map(_VALUE_MATCH, "name"),
@@ -154,16 +162,19 @@ _MATCH = _object(
 _RULE = _object(
     name=_text(),
     matches=_list(_MATCH, 64, default=[{"path": {"type": "PathPrefix", "value": "/"}}]),
-    filters=_list(_FILTER),
+    filters=_FILTERS,
     backendRefs=_list(_BACKEND),
-    timeouts=_object(request=_DURATION, backendRequest=_DURATION),
+    timeouts=checked(_object(request=_DURATION, backendRequest=_DURATION), gateway_rules.TIMEOUTS),
 )
 _HTTP_ROUTE = _object(
     "spec",
     spec=_object(
         parentRefs=_list(_PARENT, 32),
         hostnames=_list(_HOSTNAME),
-        rules=_list(_RULE, default=[{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}]),
+        rules=_list(
+            checked(_RULE, gateway_rules.RULE),
+            default=[{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}],
+        ),
     ),
     status=_object(
         "parents",
