@@ -130,12 +130,43 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
     ("path", "value", "said"),
     [
         ("metadata.name", "r" * 41, "at most 40 characters"),
-        ("spec.strategy", {}, "name the strategy"),
+        ("spec.strategy", {}, "exactly one strategy"),
+        ("spec.strategy.blueGreen", {}, "exactly one strategy"),
+        ("spec.strategy", {"adaptive": {}}, "errorBudget"),
+        ("spec.strategy", {"adaptive": {"errorBudget": 0}}, "errorBudget"),
+        (
+            "spec.strategy",
+            {"adaptive": {"errorBudget": 9, "minWeight": 60}},
+            "minWeight must not be above maxWeight",
+        ),
+        ("spec.strategy", {"adaptive": {"errorBudget": 9, "maxWeight": 100}}, "maxWeight"),
+        ("spec.strategy", {"shadow": {"percent": 0}}, "percent"),
+        ("spec.strategy", {"blueGreen": {"preview": {"header": "a b"}}}, "header"),
+        ("spec.strategy", {"blueGreen": {"preview": {"value": "a;b"}}}, "value"),
+        ("spec.strategy.canary.steps.0.shadow", {}, "exactly one of weight, shadow and approval"),
+        ("spec.strategy.canary.steps.0.approval", {}, "exactly one of weight, shadow and approval"),
+        (
+            "spec.strategy.canary.steps",
+            [{"approval": {}, "duration": "1m"}, {"weight": 5}],
+            "an approval waits for a person",
+        ),
+        (
+            "spec.strategy.canary.steps",
+            [{"weight": 0}, {"approval": {}}],
+            "one step must have a weight above 0",
+        ),
+        (
+            "spec.strategy.canary.steps",
+            [{"weight": 5}, {"shadow": {}}, {"weight": 50}],
+            "steps of shadow come before the first weight above 0",
+        ),
+        ("spec.baking", {"duration": "long"}, "duration"),
+        ("spec.supersede", "Never", "WhenNewer"),
         ("spec.strategy.canary.steps", [], "steps"),
         ("spec.strategy.canary.steps", [{"weight": 5}] * 2, "weights must rise"),
         ("spec.strategy.canary.steps", [{"weight": 50}, {"weight": 10}], "weights must rise"),
         ("spec.strategy.canary.steps", [{"weight": w} for w in range(1, 32)], "steps"),
-        ("spec.strategy.canary.steps.0.weight", 0, "weight"),
+        ("spec.strategy.canary.steps.0.weight", 0, "a weight above 0"),
         ("spec.strategy.canary.steps.0.weight", -1, "weight"),
         ("spec.strategy.canary.steps.0.weight", 101, "weight"),
         ("spec.strategy.canary.steps.0.weight", 5.5, "weight"),
@@ -195,8 +226,8 @@ async def test_a_wrong_rollout_is_refused_with_what_is_wrong(
     [
         (a_model(), "spec.artefact"),
         (a_model(), "spec.runtime.v2.gpu"),
-        (a_rollout(), "spec.strategy.blueGreen"),
-        (a_rollout(), "spec.strategy.canary.steps.0.shadow"),
+        (a_rollout(), "spec.strategy.recreate"),
+        (a_rollout(), "spec.strategy.canary.steps.0.setWeight"),
         (a_rollout(), "spec.analysis.source"),
     ],
 )
@@ -232,9 +263,7 @@ async def test_the_least_model_is_accepted_with_its_defaults(kube: FakeKube) -> 
 
 async def test_the_least_rollout_is_accepted_with_its_defaults(kube: FakeKube) -> None:
     spec = (await kube.put(a_rollout()))["spec"]
-    assert spec["strategy"]["canary"]["steps"] == [
-        {"weight": 5, "duration": "0s", "minRequests": 0}
-    ]
+    assert spec["strategy"]["canary"]["steps"] == [{"weight": 5}]
     analysis = {key: value for key, value in spec["analysis"].items() if key != "metrics"}
     assert analysis == {
         "interval": "15s",

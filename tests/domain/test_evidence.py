@@ -41,7 +41,7 @@ def batch(
     """Arms as (requests, errors); `slow` is the share of both that is slower than the bound."""
     start = T0 + timedelta(seconds=5 * at)
     arms = [Arm(requests=n, errors=bad, slow=(slow * n,)) for n, bad in (stable, candidate)]
-    return Batch(start, start + timedelta(seconds=5), *arms)
+    return Batch(start, start + timedelta(seconds=5), arms[0], arms[1])
 
 
 def judged(of: Analysis, *batches: Batch, baseline: Baseline = CALM) -> evidence.Judgement:

@@ -36,6 +36,15 @@ class RollbackWindow(ApiModel):
     )
 
 
+class Baking(ApiModel):
+    """The time after a promotion in which the evidence still counts."""
+
+    duration: Duration = Field(
+        default=parse_duration("24h"),
+        description="How long. The previous stable stays warm at least as long.",
+    )
+
+
 class RolloutSpec(ApiModel):
     """How a new revision of one Model takes over."""
 
@@ -74,6 +83,18 @@ class RolloutSpec(ApiModel):
     )
     rollback_window: RollbackWindow = Field(
         default=RollbackWindow(), description="How long the way back stays open."
+    )
+    baking: Baking | None = Field(
+        default=None,
+        description="How long a promoted version is still judged and taken back by itself. Absent:"
+        " not at all, but for blueGreen, which is judged as long as the rollback window is open.",
+    )
+    supersede: Literal["WhenNewer", "AfterAttempt"] | None = Field(
+        default=None,
+        description="What a newer revision does to an attempt under way. WhenNewer: it takes its"
+        " place at once. AfterAttempt: it waits for its end, and only the newest one waits. When"
+        " absent: WhenNewer, but AfterAttempt where the Model's artifact is a reference that is"
+        " polled, so that one that moves often cannot keep every attempt from ending.",
     )
     keep_failed: Duration = Field(
         default=parse_duration("10m"),

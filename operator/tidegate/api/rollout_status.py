@@ -38,6 +38,9 @@ class Attempt(ApiModel):
     started_at: Timestamp = Field(description="When it began.")
     revision: str = Field(description="The candidate.")
     digest: str = Field(description="The candidate's identity.")
+    model_generation: int | None = Field(
+        default=None, ge=0, description="The Model's generation when it began."
+    )
     warm_since: Timestamp | None = Field(
         default=None, description="Since when all pods of both arms are Ready."
     )
@@ -86,6 +89,13 @@ class StepStatus(ApiModel):
     )
     next_evaluation_at: Timestamp | None = Field(
         default=None, description="When the next batch will be complete."
+    )
+    soaked: float = Field(
+        default=0, ge=0, description="Seconds of it at adaptive.maxWeight that Prometheus covered."
+    )
+    stalled_since: Timestamp | None = Field(
+        default=None,
+        description="Since when the error budget of adaptive bears no traffic above minWeight.",
     )
 
 

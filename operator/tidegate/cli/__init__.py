@@ -33,6 +33,9 @@ COMMANDS = {
     "retry": Command("tidegate.cli.verbs:retry", "Try again what was rejected."),
     "pause": Command("tidegate.cli.verbs:pause", "Freeze the weight where it is."),
     "resume": Command("tidegate.cli.verbs:resume", "Go on after a pause."),
+    "approve": Command(
+        "tidegate.cli.verbs:approve", "Let an attempt go on that waits for a person."
+    ),
     "skip": Command("tidegate.cli.verbs:skip", "End the step that is under way."),
     "crds": Command(
         "tidegate.cli.crds:crds", "Write the CustomResourceDefinitions, or check them."

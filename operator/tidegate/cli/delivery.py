@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
 from tidegate.domain.rollout.commands import ANNOTATION, read
+from tidegate.domain.rollout.plan import stages
 from tidegate.domain.times import moment, seconds_between
 from tidegate.errors import Terminal
 from tidegate.kube.objects import name_of
@@ -49,9 +50,8 @@ class Delivery:
 
     @property
     def steps(self) -> int:
-        """How many steps the strategy has; 0 for one without steps."""
-        canary = self.rollout.spec.strategy.canary if self.rollout is not None else None
-        return len(canary.steps) if canary is not None else 0
+        """How many steps the strategy has; 0 without a Rollout."""
+        return len(stages(self.rollout.spec.strategy)) if self.rollout is not None else 0
 
     def condition(self, type_: str) -> Condition | None:
         """A condition of the Rollout, or of the Model where there is no Rollout."""
@@ -177,18 +177,24 @@ def _warm(delivery: Delivery, rollout: Rollout) -> str:
 
 def _step(delivery: Delivery, rollout: Rollout) -> Iterable[str]:
     """What the step that is under way lacks; in the last one also what the evidence lacks."""
-    canary, step = rollout.spec.strategy.canary, rollout.status.step
-    if step is None or canary is None or step.index >= len(canary.steps):
+    step, plan = rollout.status.step, stages(rollout.spec.strategy)
+    if step is None or step.index >= len(plan):
         return
-    now = canary.steps[step.index]
+    now = plan[step.index]
     if step.started_at is None:
-        yield f"the gateway is to confirm weight {now.weight}"
+        yield f"the gateway is to confirm {now.words}"
     seconds = now.duration.total_seconds()
     if not step.skipped and step.observed_duration < seconds:
-        yield f"{span(seconds - step.observed_duration)} more at weight {now.weight}"
+        yield f"{span(seconds - step.observed_duration)} more at {now.words}"
     if not step.skipped and step.requests < now.min_requests:
         yield f"{now.min_requests - step.requests:.0f} more requests in this step"
-    if step.index + 1 == len(canary.steps):
+    adaptive = rollout.spec.strategy.adaptive
+    if adaptive is not None and step.soaked < adaptive.soak.total_seconds():
+        soak = adaptive.soak.total_seconds() - step.soaked
+        yield f"{span(soak)} more at weight {adaptive.max_weight}"
+    if now.endless:
+        yield "nothing: copies go to it for as long as the Rollout declares it"
+    elif step.index + 1 == len(plan) and now.verb in ("weight", "adaptive"):
         yield from _evidence(rollout)
     if step.next_evaluation_at is not None:
         left = (moment(step.next_evaluation_at) - delivery.now).total_seconds()

@@ -196,7 +196,7 @@ class Gatherer:
         if problem is not None or self._metrics is None:
             return problem or _no_metrics()
         stable = _cluster(gathered, asked.stable)
-        candidate = _cluster(gathered, asked.candidate)
+        candidate = _cluster(gathered, asked.candidate) + ("/shadow" if asked.shadow else "")
         answer = await self._metrics.batch(
             [stable, candidate], start=asked.start, end=asked.end, thresholds_ms=asked.bounds_ms
         )
@@ -208,6 +208,7 @@ class Gatherer:
             end=found.end,
             stable=_arm(found, stable),
             candidate=_arm(found, candidate),
+            shadow=asked.shadow,
         )
 
     async def _quiet(

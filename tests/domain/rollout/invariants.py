@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from tidegate.domain.rollout import Decision, Declared, Facts
 
 STATUS_LIMIT_BYTES = 16 * 1024
-PROMOTIONS = {"EvidencePromotes", "PromotedByCommand", "PromotedByDeadline", "FastRollback"}
+PROMOTIONS = {
+    "EvidencePromotes",
+    "ChecksPassed",
+    "PromotedByCommand",
+    "PromotedByDeadline",
+    "FastRollback",
+}
 
 
 def check(before: Declared, facts: Facts, decision: Decision) -> None:

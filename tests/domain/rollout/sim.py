@@ -27,9 +27,11 @@ from tidegate.domain.rollout import (
     RevisionFacts,
     RouteFacts,
     Timing,
+    WantedBatch,
     decide,
     wanted,
 )
+from tidegate.domain.route import NO_DETOURS, Detours
 from tidegate.stats import Counts, Histogram
 from tidegate.testing.metrics import DEFAULT_BOUNDS_MS, Traffic
 
@@ -58,7 +60,7 @@ def spec(*steps: tuple[int, int], metrics: list[Any] | None = None, **more: Any)
     ]
     body = {
         "modelRef": {"name": "m"},
-        "strategy": {"canary": {"steps": more.pop("steps", listed)}},
+        "strategy": more.pop("strategy", {"canary": {"steps": more.pop("steps", listed)}}),
         "analysis": analysis,
         **more,
     }
@@ -90,10 +92,12 @@ class Sim:
     follows: bool = True
     route: RouteFacts = field(default_factory=RouteFacts)
     generation: int = 1
+    model_generation: int = 1
     current: bool = True
     quiet: bool | None = True
     notes: list[Note] = field(default_factory=list)
     weights_seen: list[dict[str, int]] = field(default_factory=list)
+    detours_seen: list[Detours] = field(default_factory=lambda: [NO_DETOURS])
     batches: list[Batch] = field(default_factory=list)
     looks: int = 0
 
@@ -123,7 +127,7 @@ class Sim:
         """What the next look sees, metrics included."""
         facts = Facts(
             model="m",
-            model_generation=1,
+            model_generation=self.model_generation,
             scaling=self.scaling,
             delivery=self.delivery,
             latest=self.latest,
@@ -137,7 +141,7 @@ class Sim:
         if asks.baseline is not None:
             facts = replace(facts, baseline=self.outage or self._baseline(asks.baseline))
         if asks.batch is not None:
-            seen = self.outage or self._batch(asks.batch.start, asks.batch.end)
+            seen = self.outage or self._batch(asks.batch)
             facts = replace(facts, observation=seen)
         if asks.quiet is not None:
             facts = replace(facts, quiet=self.quiet)
@@ -202,9 +206,11 @@ class Sim:
         assert self.delivery.stable == "r1"
         return self
 
-    def ask(self, name: str) -> None:
-        """The Model asks for another revision."""
+    def ask(self, name: str, *, polled: bool = False) -> None:
+        """The Model asks for another revision: it was edited, or its reference was polled and has
+        moved."""
         self.latest = revision(name)
+        self.model_generation += 0 if polled else 1
         self.settle()
 
     def say(self, verb: str, **more: Any) -> str:
@@ -244,11 +250,14 @@ class Sim:
         if isinstance(facts.observation, Batch):
             self.batches.append(facts.observation)
         weights = dict(decision.weights or {})
+        detours = decision.routing.detours if decision.routing else NO_DETOURS
         if weights and decision.delivery.stable is not None:
             if self.follows:
-                self.route = RouteFacts(weights=weights, programmed=True)
-            elif self.route.weights != weights:
-                self.route = RouteFacts(weights=self.route.weights, message="not yet")
+                self.route = RouteFacts(weights=weights, programmed=True, detours=detours)
+            elif self.route.weights != weights or self.route.detours != detours:
+                self.route = replace(self.route, programmed=False, message="not yet")
+            if detours not in self.detours_seen:
+                self.detours_seen.append(detours)
             seen = positive(self.route.weights)
             if seen and (not self.weights_seen or self.weights_seen[-1] != seen):
                 self.weights_seen.append(seen)
@@ -266,17 +275,20 @@ class Sim:
             latency=Histogram(DEFAULT_BOUNDS_MS, cumulative),
         )
 
-    def _batch(self, start: datetime, end: datetime) -> Batch:
-        assert self.status.attempt is not None
-        bounds = evidence.bounds_ms(self.status.evidence)
-        arms = [
-            self._arm(name, start, end, bounds)
-            for name in (self.delivery.stable or "", self.status.attempt.revision)
-        ]
-        return Batch(start=start, end=end, stable=arms[0], candidate=arms[1])
+    def _batch(self, asked: WantedBatch) -> Batch:
+        share = {name: weight / 100 for name, weight in (self.route.weights or {}).items()}
+        mirror = self.route.detours.mirror
+        stable = self._arm(asked, asked.stable, share.get(asked.stable, 0))
+        if asked.shadow:
+            assert mirror is None or mirror.revision == asked.candidate
+            copies = mirror.percent / 100 if mirror else 0
+            candidate = self._arm(asked, asked.candidate, copies)
+        else:
+            candidate = self._arm(asked, asked.candidate, share.get(asked.candidate, 0))
+        return Batch(asked.start, asked.end, stable, candidate, shadow=asked.shadow)
 
-    def _arm(self, name: str, start: datetime, end: datetime, bounds: tuple[float, ...]) -> Arm:
-        share = (self.route.weights or {}).get(name, 0) / 100
+    def _arm(self, asked: WantedBatch, name: str, share: float) -> Arm:
+        start, end, bounds = asked.start, asked.end, asked.bounds_ms
         n = round(self.rate * share * (end - start).total_seconds())
         rng = random.Random(f"{name} {start.isoformat()}")
         traffic = self.traffic.get(name, Traffic())

@@ -29,6 +29,20 @@ SPECS = (
     spec((10, 5), metrics=[LATENCY, SLO], deadline="60s", onInconclusive="Pause"),
     spec((10, 5), (100, 5), rollbackWindow={"duration": "0s"}),
     spec((10, 5), (100, 5), rollbackWindow={"duration": "2m"}, keepFailed="5s"),
+    spec(
+        steps=[
+            {"shadow": {"percent": 100}, "duration": "10s"},
+            {"weight": 0},
+            {"weight": 10, "duration": "5s"},
+            {"approval": {}},
+            {"weight": 50},
+        ],
+        supersede="AfterAttempt",
+    ),
+    spec(strategy={"adaptive": {"errorBudget": 50, "minDuration": "30s", "soak": "10s"}}),
+    spec(strategy={"blueGreen": {"preview": {}, "shadow": {}, "duration": "10s"}}),
+    spec(strategy={"blueGreen": {"approval": {}}}, holds={"deadline": "30s", "then": "Rollback"}),
+    spec(strategy={"shadow": {"percent": 50}}),
 )
 ACTIONS = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 40)),

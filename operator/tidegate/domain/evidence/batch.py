@@ -33,12 +33,15 @@ class Arm:
 
 @dataclass(frozen=True)
 class Batch:
-    """One interval (start, end], the same for both arms."""
+    """One interval (start, end], the same for both arms.
+
+    `shadow`: the candidate answered copies of requests, which no caller met."""
 
     start: datetime
     end: datetime
     stable: Arm
     candidate: Arm
+    shadow: bool = False
 
     @property
     def seconds(self) -> float:

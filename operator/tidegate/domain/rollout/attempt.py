@@ -75,7 +75,7 @@ def _start(draft: Draft) -> None:
         return
     facts = draft.facts
     stable, candidate = facts.arm(draft.delivery.stable), facts.arm(draft.delivery.candidate)
-    need = sizes.needed(sizes.first_weight(draft), stable.ready)
+    need = sizes.needed(sizes.first_load(draft), stable.ready)
     if not (candidate.complete and candidate.ready >= need):
         why = f": {candidate.failure.message}" if candidate.failure else ""
         draft.hold(

@@ -1,4 +1,4 @@
-"""The verbs that people send to a Rollout: abort, promote, retry, pause, resume, skip.
+"""The verbs that people send to a Rollout: abort, approve, promote, retry, pause, resume, skip.
 
 Owns reading the annotation `tidegate.dev/command` and what each verb may do when. A command is
 carried out once: its id stands in `status.lastCommand` afterwards, whatever came of it.
@@ -14,14 +14,14 @@ from tidegate.api.rollout_status import CommandResult
 from tidegate.domain import evidence as evidences
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.facts import Command
-from tidegate.domain.rollout.waiting import pause_by_command
+from tidegate.domain.rollout.waiting import APPROVAL, pause_by_command
 from tidegate.domain.times import stamp
 
 if TYPE_CHECKING:
     from tidegate.domain.rollout.draft import Draft
 
 ANNOTATION = "tidegate.dev/command"
-VERBS = ("abort", "promote", "retry", "pause", "resume", "skip")
+VERBS = ("abort", "approve", "promote", "retry", "pause", "resume", "skip")
 
 
 def read(text: str | None) -> Command | None:
@@ -113,6 +113,8 @@ def _carry_out(draft: Draft, command: Command) -> str:
             return _resume(draft)
         case "skip":
             return _skip(draft)
+        case "approve":
+            return _approve(draft, by)
         case "promote":
             return _promote(draft, command)
     return ""
@@ -133,23 +135,45 @@ def _retry(draft: Draft) -> str:
 def _resume(draft: Draft) -> str:
     attempt = draft.status.attempt
     assert attempt is not None
+    others = [cause for cause in draft.status.pauses if cause != APPROVAL]
+    if APPROVAL in draft.status.pauses and not others:
+        return f"it waits for an approval: {draft.by_hand('approve')}"
     if not draft.status.pauses:
         return "spec.paused is true: set it to false" if draft.spec.paused else "it is not paused"
     if "PausedByDeadline" in draft.status.pauses:
         more = attempt.evaluating_s + draft.spec.deadline.total_seconds()
         draft.set_attempt(deadline_s=more)
-    draft.set(pauses=[])
+    draft.set(pauses=[cause for cause in draft.status.pauses if cause == APPROVAL])
+    return ""
+
+
+def _approve(draft: Draft, by: str) -> str:
+    if APPROVAL not in draft.status.pauses:
+        return f"nothing waits for an approval: phase is {draft.phase}"
+    draft.set(pauses=[cause for cause in draft.status.pauses if cause != APPROVAL])
+    draft.set_step(skipped=True)
+    draft.tell("Approved", f"approved by {by}")
     return ""
 
 
 def _skip(draft: Draft) -> str:
-    if draft.status.step is None or draft.phase == "Promoting":
+    stage = draft.stage
+    if stage is None or draft.phase == "Promoting":
         return f"no step is under way: phase is {draft.phase}"
+    if stage.verb == "approval":
+        return f"it waits for an approval: {draft.by_hand('approve')}"
+    if stage.verb == "adaptive" or stage.endless:
+        return "this strategy has no steps to skip"
     draft.set_step(skipped=True)
     return ""
 
 
 def _promote(draft: Draft, command: Command) -> str:
+    if draft.spec.strategy.shadow is not None:
+        return (
+            "strategy shadow never promotes: copies show no caller's outcome; give the Rollout"
+            " strategy canary, adaptive or blueGreen"
+        )
     if draft.phase == "Promoting" and not command.force:
         return "it is being promoted already"
     if draft.spec.paused and not command.force:

@@ -103,18 +103,38 @@ def _superseded(draft: Draft) -> bool:
         return False  # finish what the route already says, then start against the new stable
     if not draft.facts.model_current:
         latest = None  # not known yet; the strategy and the metrics may have changed all the same
-    if attempt.key == key_of(latest.digest if latest else attempt.digest, draft.spec):
+    changed = attempt.key != key_of(attempt.digest, draft.spec)
+    newer = latest is not None and latest.digest != attempt.digest
+    if not changed and not newer:
         return False
     if latest is not None and latest.name == draft.delivery.stable:
         what = "the Model was set back to stable"
     elif draft.phase == "Promoting" and attempt.forced:
         return False  # force outranks what is asked for next, which starts against it
-    elif latest is None or latest.digest == attempt.digest:
+    elif changed:
         what = "the strategy or the metrics were changed"
+    elif _queued(draft):
+        return False
     else:
+        assert latest is not None
         what = f"{latest.name} is asked for now"
     take_back(draft, "Superseded", what, reject=False)
     return True
+
+
+def _queued(draft: Draft) -> bool:
+    """Whether a newer revision waits for the end of this attempt: only the newest one does.
+
+    Before the candidate has met any request there is nothing to lose: the newer one takes over.
+    """
+    policy, attempt = draft.spec.supersede, draft.status.attempt
+    assert attempt is not None
+    if policy is None:
+        # The Model was not edited, so a reference that is polled has moved.
+        polled = attempt.model_generation == draft.facts.model_generation
+        policy = "AfterAttempt" if polled else "WhenNewer"
+    started = draft.status.step is not None or draft.phase == "Promoting"
+    return policy == "AfterAttempt" and started
 
 
 # -- without an attempt --------------------------------------------------------------------------
@@ -226,6 +246,7 @@ def _new_attempt(draft: Draft) -> None:
             started_at=stamp(draft.now),
             revision=latest.name,
             digest=latest.digest,
+            model_generation=draft.facts.model_generation,
         ),
         step=None,
         evidence=[],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.rollout_status import ArmStatus, Hold, RolloutStatus, Transition
 from tidegate.domain.rollout.facts import Note
+from tidegate.domain.rollout.plan import Stage, detours_at, stages
 from tidegate.domain.rollout.transitions import ACTIVE, following
 from tidegate.domain.route import NO_DETOURS, Detours, Routing
 from tidegate.domain.times import moment, stamp
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tidegate.domain.rollout.facts import Declared, Facts, Timing
 
 HISTORY_LIMIT = 20
+_TRYING = ("Progressing", "Holding", "Paused")
+"""Phases in which the route may do more for the candidate than its weight says."""
 _QUIET_REASONS = frozenset({"PodsReady", "WarmedUp", "HoldCleared", "TakenBack", "PodsLost"})
 _WARNINGS = frozenset(
     {"Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
@@ -188,7 +191,19 @@ class Draft(DeliveryDraft):
     @property
     def detours(self) -> Detours:
         """What the route is to do besides its weights."""
-        return NO_DETOURS
+        attempt = self.status.attempt
+        if attempt is None or self.phase not in _TRYING:
+            return NO_DETOURS
+        return detours_at(self.spec.strategy, self.stage, candidate=attempt.revision)
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage of the strategy that the attempt is in; None before the first."""
+        step = self.status.step
+        if step is None:
+            return None
+        plan = stages(self.spec.strategy)
+        return plan[min(step.index, len(plan) - 1)]
 
     def routing(self) -> Routing | None:
         """The whole route that is wanted; None while nothing may get traffic."""

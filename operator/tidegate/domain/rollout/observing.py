@@ -71,7 +71,11 @@ def _clock(draft: Draft, batch: Batch) -> None:
 
 def is_empty(draft: Draft, batch: Batch) -> bool:
     """Whether a batch holds no traffic where traffic was to be expected."""
-    weight = draft.weight("candidate")
+    weight, stage = draft.weight("candidate"), draft.stage
+    if batch.shadow and stage is not None:
+        expected = batch.stable.requests * stage.mirror / 100
+        nothing = batch.stable.requests <= 0
+        return nothing or (batch.candidate.requests <= 0 and expected >= NO_TRAFFIC_EXPECTED)
     if weight <= 0:
         return False
     if batch.candidate.requests + batch.stable.requests <= 0:

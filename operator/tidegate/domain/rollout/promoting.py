@@ -53,6 +53,8 @@ def _raised(draft: Draft) -> bool:
     candidate = draft.facts.arm(draft.delivery.candidate)
     full = sizes.full_size(draft)
     weight, reach = draft.weight("candidate"), sizes.carried(candidate.ready, full)
+    if draft.spec.strategy.blue_green is not None and reach < 100:
+        reach = 0  # one switch: never anything between the two
     # Only lost pods lower it, and only where others can take what they carried.
     lost = candidate.ready < draft.seen_ready("candidate")
     back = lost and draft.facts.arm(draft.delivery.stable).ready > 0

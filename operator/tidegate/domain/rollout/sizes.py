@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tidegate.domain.rollout.plan import stages
+
 if TYPE_CHECKING:
     from tidegate.domain.rollout.draft import Draft
 
@@ -57,12 +59,15 @@ def _candidate_floor(draft: Draft) -> int:
         return now
     if draft.phase == "Promoting":
         return max(now, full_size(draft))
-    weight = max(draft.weight("candidate"), draft.target_weight or 0, first_weight(draft))
-    return max(now, needed(weight, facts.arm(draft.delivery.stable).ready))
+    stage = draft.stage
+    load = max(
+        draft.weight("candidate"),
+        draft.target_weight or 0,
+        first_load(draft) if stage is None else stage.load,
+    )
+    return max(now, needed(load, facts.arm(draft.delivery.stable).ready))
 
 
-def first_weight(draft: Draft) -> int:
-    """The weight of the first step, in per cent."""
-    canary = draft.spec.strategy.canary
-    assert canary is not None, "the schema requires a strategy"
-    return canary.steps[0].weight
+def first_load(draft: Draft) -> int:
+    """What the candidate has to bear in the first stage, in per cent of all requests."""
+    return stages(draft.spec.strategy)[0].load

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.domain.conditions import Said, merged
+from tidegate.domain.rollout.adapting import lasting
 from tidegate.domain.rollout.availability import (
     not_deliverable,
     stable_available,
@@ -17,6 +18,7 @@ from tidegate.domain.rollout.availability import (
 )
 from tidegate.domain.rollout.ending import rejection_of
 from tidegate.domain.rollout.observing import judge
+from tidegate.domain.rollout.plan import stages
 from tidegate.domain.rollout.promoting import frozen
 
 if TYPE_CHECKING:
@@ -109,18 +111,23 @@ def _progress_message(draft: Draft) -> str:
 
 def _step_message(draft: Draft, now: StepStatus) -> str:
     """How far a step is, and which evidence is short once it has lasted long enough."""
-    canary = draft.spec.strategy.canary
-    assert canary is not None, "the schema requires a strategy"
-    step = canary.steps[now.index]
-    duration = step.duration.total_seconds()
+    stage, count = draft.stage, len(stages(draft.spec.strategy))
+    assert stage is not None, "a step is under way"
+    if stage.endless:
+        return f"{stage.words}, for as long as it is declared: {judge(draft).message}"
+    adaptive = draft.spec.strategy.adaptive
+    if adaptive is not None:
+        weight = draft.weight("candidate")
+        return f"weight {weight}: {lasting(draft, adaptive)}; {judge(draft).message}"
+    duration = stage.duration.total_seconds()
     text = (
-        f"step {now.index + 1} of {len(canary.steps)}, weight {draft.weight('candidate')}:"
+        f"step {now.index + 1} of {count}, {stage.words}:"
         f" {min(now.observed_duration, duration):.0f} of {duration:g} s"
     )
-    if step.min_requests:
-        text += f", {min(now.requests, step.min_requests):.0f} of {step.min_requests} requests"
-    lasted = now.observed_duration >= duration and now.requests >= step.min_requests
-    last = now.index + 1 == len(canary.steps)
+    if stage.min_requests:
+        text += f", {min(now.requests, stage.min_requests):.0f} of {stage.min_requests} requests"
+    lasted = now.observed_duration >= duration and now.requests >= stage.min_requests
+    last = now.index + 1 == count
     return f"{text}; {judge(draft).message}" if lasted and last else text
 
 

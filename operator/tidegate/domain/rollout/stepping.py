@@ -1,7 +1,7 @@
-"""The steps of an attempt: confirm the weight, take evidence, judge, go on.
+"""The stages of an attempt: confirm the weight, take evidence, judge, go on.
 
-Owns the order of things while both arms have traffic: a Rollback verdict before pauses, pauses
-before holds, holds before the next step.
+Owns the order of things while the candidate is being tried: a Rollback verdict before pauses,
+pauses before holds, holds before the next stage.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.rollout_status import StepStatus
 from tidegate.domain.rollout import sizes
+from tidegate.domain.rollout.adapting import adapt
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.observing import (
     count,
@@ -18,45 +19,51 @@ from tidegate.domain.rollout.observing import (
     look_at_next_batch,
     metric_hold,
 )
-from tidegate.domain.rollout.waiting import deadline_passed, is_paused, pause, stopped
+from tidegate.domain.rollout.plan import Stage, stages
+from tidegate.domain.rollout.waiting import (
+    deadline_passed,
+    is_paused,
+    pause,
+    stopped,
+    wait_for_approval,
+)
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
-    from tidegate.api.strategy import Step
     from tidegate.domain.evidence import Judgement
     from tidegate.domain.rollout.draft import Draft
 
 
-def steps_of(draft: Draft) -> list[Step]:
-    """The steps of the strategy."""
-    canary = draft.spec.strategy.canary
-    assert canary is not None, "the schema requires a strategy"
-    return canary.steps
-
-
 def take_step(draft: Draft, index: int) -> None:
-    """Intend the weight of a step; its clock starts when the gateway has confirmed it."""
-    weight = steps_of(draft)[index].weight
+    """Intend the weight of a stage; its clock starts when the gateway has confirmed it."""
+    plan = stages(draft.spec.strategy)
+    stage = plan[index]
     last = draft.status.step.last_batch_end if draft.status.step else None
     draft.set(step=StepStatus(index=index, last_batch_end=last))
-    draft.set_candidate_weight(weight)
-    draft.move("StepReached", f"step {index + 1} of {len(steps_of(draft))}: weight {weight}")
+    draft.set_candidate_weight(stage.weight)
+    draft.move("StepReached", f"step {index + 1} of {len(plan)}: {stage.words}")
 
 
 def progress(draft: Draft) -> None:
     """Progressing, Holding or Paused: confirm the weight, take evidence, judge, go on."""
-    if draft.status.step is None:
+    stage = draft.stage
+    if draft.status.step is None or stage is None:
         if not is_paused(draft):
             draft.move("ResumedAtStart", "resumed before the first step")
         return
-    short = _follow_capacity(draft)
+    short = _follow_capacity(draft, stage)
     confirm(draft)
     counted = count(draft)
     judgement = judge(draft)
     if judgement.verdict == "Rollback" and _failed(draft, judgement):
         return
     waits = short or metric_hold(draft)
+    if stage.verb == "approval":
+        wait_for_approval(draft)
     if is_paused(draft):
+        return
+    if draft.phase == "Paused":
+        _resume(draft, stage)
         return
     if waits is not None:
         draft.hold(*waits)
@@ -65,28 +72,25 @@ def progress(draft: Draft) -> None:
     if draft.phase == "Holding":
         draft.clear_hold()
         draft.move("HoldCleared", "nothing is missing any more")
-    if draft.phase == "Paused":
-        _resume(draft)
+    if not stage.endless and deadline_passed(draft):
         return
-    if deadline_passed(draft):
-        return
-    _go_on(draft, judgement, counted=counted)
+    _go_on(draft, stage, judgement, counted=counted)
 
 
-def _follow_capacity(draft: Draft) -> tuple[str, str] | None:
+def _follow_capacity(draft: Draft, stage: Stage) -> tuple[str, str] | None:
     """Lower the weight to what the candidate's ready pods carry; put it back when they are there.
 
-    Less exposure is always allowed. Returns the hold while the step's weight is not carried.
+    Less exposure is always allowed. Returns the hold while the stage's weight is not carried.
     """
-    assert draft.status.step is not None
-    step = steps_of(draft)[draft.status.step.index]
     candidate = draft.facts.arm(draft.delivery.candidate)
     stable = draft.facts.arm(draft.delivery.stable)
-    need = sizes.needed(step.weight, stable.ready)
     weight = draft.weight("candidate")
+    # An adaptive weight is its own measure: it may rise above where the stage began.
+    target = max(stage.weight, weight) if stage.verb == "adaptive" else stage.weight
+    need = sizes.needed(max(target, stage.mirror), stable.ready)
     if candidate.ready >= need:
-        if weight < step.weight and not stopped(draft):
-            draft.set_candidate_weight(step.weight)
+        if weight < target and not stopped(draft):
+            draft.set_candidate_weight(target)
             draft.set_step(started_at=None, observed_duration=0, requests=0, last_batch_end=None)
         return None
     least = min(weight, sizes.carried(candidate.ready, stable.ready)) if candidate.ready else 0
@@ -101,7 +105,7 @@ def _follow_capacity(draft: Draft) -> tuple[str, str] | None:
         )
     return (
         "CapacityMissing",
-        f"the candidate has {candidate.ready} ready pods and needs {need} for weight {step.weight}",
+        f"the candidate has {candidate.ready} ready pods and needs {need} for {stage.words}",
     )
 
 
@@ -137,33 +141,39 @@ def _failed(draft: Draft, judgement: Judgement) -> bool:
     return False
 
 
-def _go_on(draft: Draft, judgement: Judgement, *, counted: bool) -> None:
-    """Take the next step, or promote after the last, when all is there that is asked for."""
+def _go_on(draft: Draft, stage: Stage, judgement: Judgement, *, counted: bool) -> None:
+    """Take the next stage, or promote after the last, when all is there that is asked for."""
     step = draft.status.step
     assert step is not None
-    steps = steps_of(draft)
     look_at_next_batch(draft)
-    done = _step_done(draft, steps[step.index])
-    if done and step.index + 1 < len(steps):
+    if stage.verb == "adaptive":
+        adapt(draft, judgement, counted=counted)
+        return
+    if not _done(draft, stage):
+        draft.clear_hold()
+        return
+    if step.index + 1 < len(stages(draft.spec.strategy)):
         _raise(draft, step.index + 1)
         return
     draft.clear_hold()
-    if done and judgement.verdict == "Promote" and counted:
+    if draft.spec.strategy.blue_green is not None:
+        draft.move("ChecksPassed", f"nothing speaks against the switch: {judgement.message}")
+    elif judgement.verdict == "Promote" and counted:
         draft.move("EvidencePromotes", judgement.message)
 
 
 def _raise(draft: Draft, index: int) -> None:
-    """Go to a higher step as soon as ready pods carry it.
+    """Go to the next stage as soon as ready pods carry it.
 
     Until then this is one hold with one deadline: it goes on from look to look.
     """
-    weight = steps_of(draft)[index].weight
+    stage = stages(draft.spec.strategy)[index]
     candidate = draft.facts.arm(draft.delivery.candidate)
-    need = sizes.needed(weight, draft.facts.arm(draft.delivery.stable).ready)
-    draft.target_weight = weight
+    need = sizes.needed(stage.load, draft.facts.arm(draft.delivery.stable).ready)
+    draft.target_weight = stage.load
     if candidate.ready < need:
         message = (
-            f"the candidate has {candidate.ready} ready pods and needs {need} for weight {weight}"
+            f"the candidate has {candidate.ready} ready pods and needs {need} for {stage.words}"
         )
         draft.hold("CapacityMissing", message)
         return
@@ -171,25 +181,28 @@ def _raise(draft: Draft, index: int) -> None:
     take_step(draft, index)
 
 
-def _step_done(draft: Draft, step: Step) -> bool:
+def _done(draft: Draft, stage: Stage) -> bool:
+    """Whether a stage has lasted as long, and seen as much, as was asked for."""
     now = draft.status.step
     assert now is not None
     if now.skipped:
         return True
+    if stage.endless:
+        return False
     return (
         now.started_at is not None
         and draft.confirmed
-        and now.observed_duration >= step.duration.total_seconds()
-        and now.requests >= step.min_requests
+        and now.observed_duration >= stage.duration.total_seconds()
+        and now.requests >= stage.min_requests
     )
 
 
-def _resume(draft: Draft) -> None:
-    """Go on after a pause; at least one fresh batch is needed before the next step."""
+def _resume(draft: Draft, stage: Stage) -> None:
+    """Go on after a pause; at least one fresh batch is needed before the next stage, but for an
+    approval, which needs none."""
     step = draft.status.step
     assert step is not None
-    duration = steps_of(draft)[step.index].duration.total_seconds()
-    fresh = max(0.0, duration - interval_of(draft).total_seconds())
+    fresh = max(0.0, (stage.duration - interval_of(draft)).total_seconds())
     draft.set_step(observed_duration=min(step.observed_duration, fresh))
     draft.move("Resumed", "no pause stands any more")
     look_at_next_batch(draft)

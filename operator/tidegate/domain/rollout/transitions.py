@@ -19,7 +19,10 @@ _TAKEN_BACK = (
 _HOLDS = (
     "NoData", "MetricsUnavailable", "CapacityMissing", "CommonCause", "ClockSkew",
 )  # fmt: skip
-_PAUSES = ("PausedBySpec", "PausedByCommand", "PausedByHold", "PausedByFailure", "PausedByDeadline")
+_PAUSES = (
+    "ApprovalNeeded", "PausedBySpec", "PausedByCommand", "PausedByHold", "PausedByFailure",
+    "PausedByDeadline",
+)  # fmt: skip
 
 TRANSITIONS: dict[tuple[str, str], str] = {
     ("Pending", "InitialDeploy"): "Healthy",
@@ -54,7 +57,12 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     **{
         (phase, reason): "Promoting"
         for phase in ("Starting", "WarmingUp", "Progressing", "Holding", "Paused")
-        for reason in ("EvidencePromotes", "PromotedByCommand", "PromotedByDeadline")
+        for reason in (
+            "EvidencePromotes",
+            "ChecksPassed",
+            "PromotedByCommand",
+            "PromotedByDeadline",
+        )
     },
 }
 

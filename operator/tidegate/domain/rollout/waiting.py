@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tidegate.domain.rollout.draft import Draft
 
 
+APPROVAL = "ApprovalNeeded"
+"""The cause of a pause that only the verb approve lifts."""
+
+
 def pause(draft: Draft, cause: str, message: str) -> None:
     if cause not in draft.status.pauses:
         draft.set(pauses=[*draft.status.pauses, cause])
@@ -25,6 +29,16 @@ def pause_by_command(draft: Draft, by: str) -> None:
     """Freeze the weight because a person asked for it."""
     message = f"paused by {by or 'a person'}; {draft.by_hand('resume')} goes on"
     pause(draft, "PausedByCommand", message)
+
+
+def wait_for_approval(draft: Draft) -> None:
+    """Pause until a person sends the verb approve: without a limit, and at no cost of the
+    deadline."""
+    step = draft.status.step
+    assert step is not None
+    if not step.skipped and APPROVAL not in draft.status.pauses:
+        ask = f"{draft.by_hand('approve')} lets it go on, {draft.by_hand('abort')} takes it back"
+        pause(draft, APPROVAL, f"step {step.index + 1} waits for a person: {ask}")
 
 
 def stopped(draft: Draft) -> bool:
@@ -72,11 +86,16 @@ def deadline_passed(draft: Draft) -> bool:
     limit = max(attempt.deadline_s or 0.0, draft.spec.deadline.total_seconds())
     if attempt.evaluating_s < limit:
         return False
-    judgement = judge(draft)
-    if judgement.verdict == "Promote":
+    if judge(draft).verdict == "Promote":
         return False
+    inconclusive(draft, f"no verdict after {attempt.evaluating_s:.0f} s of evaluating")
+    return True
+
+
+def inconclusive(draft: Draft, why: str) -> None:
+    """No verdict will come in time: do what the policy says."""
     draft.clear_hold()
-    message = f"no verdict after {attempt.evaluating_s:.0f} s of evaluating: {judgement.message}"
+    message = f"{why}: {judge(draft).message}"
     match draft.spec.on_inconclusive:
         case "Rollback":
             take_back(draft, "Inconclusive", message)
@@ -85,4 +104,3 @@ def deadline_passed(draft: Draft) -> bool:
             pause(draft, "PausedByDeadline", f"{message}; {again}")
         case "Promote":
             draft.move("PromotedByDeadline", f"{message}; onInconclusive is Promote")
-    return True

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.domain import evidence as evidences
+from tidegate.domain.rollout.plan import stages
 from tidegate.domain.times import moment
 
 if TYPE_CHECKING:
@@ -25,13 +26,16 @@ BASELINE_WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class WantedBatch:
-    """Count requests of both arms in (start, end], with the latency bounds in milliseconds."""
+    """Count requests of both arms in (start, end], with the latency bounds in milliseconds.
+
+    `shadow`: the candidate's are copies, which the gateway counts apart."""
 
     stable: str
     candidate: str
     start: datetime
     end: datetime
     bounds_ms: tuple[float, ...]
+    shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     if end <= start:
         return Wanted()
     bounds = evidences.bounds_ms(status.evidence)
+    plan = stages(declared.spec.strategy)
+    shadow = plan[min(step.index, len(plan) - 1)].mirror > 0 and status.phase != "Promoting"
     return Wanted(
-        batch=WantedBatch(stable, status.attempt.revision, start, end, bounds),
+        batch=WantedBatch(stable, status.attempt.revision, start, end, bounds, shadow=shadow),
     )

@@ -1,0 +1,315 @@
+"""The strategies, each in its own words: shadow steps, approvals, adaptive, blue-green, shadow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.domain.rollout.sim import ERRORS, SLO, Sim, spec
+
+from tidegate.api.strategy import Strategy
+from tidegate.domain.rollout.plan import Stage, stages
+from tidegate.domain.route import NO_DETOURS, Detours, Mirror, Preview
+from tidegate.testing.metrics import Traffic
+
+SHADOW = {"shadow": {"percent": 100}, "duration": "20s"}
+
+
+def tried(*, steps: list[Any] | None = None, **more: Any) -> Sim:
+    """r2 is asked for beside a stable r1."""
+    chosen: dict[str, Any] = {"steps": steps} if steps is not None else {}
+    sim = Sim(spec(**chosen, **more)).stable()
+    sim.ask("r2")
+    return sim
+
+
+def _calm() -> Traffic:
+    """1 % of errors, as stable has them."""
+    return Traffic(error_rate=0.01)
+
+
+def candidate_weights(sim: Sim) -> list[int]:
+    """What the route gave r2, in order."""
+    return [weights.get("r2", 0) for weights in sim.weights_seen]
+
+
+# -- the plan ----------------------------------------------------------------------------------
+
+
+def test_an_approval_stays_at_the_weight_before_it() -> None:
+    plan = stages(
+        Strategy.model_validate(
+            {"canary": {"steps": [{"approval": {}}, {"weight": 5}, {"approval": {}}]}}
+        )
+    )
+    assert [(stage.verb, stage.weight) for stage in plan] == [
+        ("approval", 0),
+        ("weight", 5),
+        ("approval", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "load"),
+    [
+        ({"canary": {"steps": [SHADOW, {"weight": 5}]}}, 100),
+        ({"canary": {"steps": [{"weight": 0}, {"weight": 5}]}}, 0),
+        ({"adaptive": {"errorBudget": 10, "minWeight": 3}}, 3),
+        ({"blueGreen": {"shadow": {"percent": 40}}}, 40),
+        ({"blueGreen": {}}, 0),
+        ({"shadow": {"percent": 30}}, 30),
+    ],
+)
+def test_pods_are_asked_for_what_the_first_stage_sends_copies_included(
+    strategy: dict[str, Any], load: int
+) -> None:
+    assert stages(Strategy.model_validate(strategy))[0].load == load
+
+
+def test_only_the_strategy_shadow_is_without_an_end() -> None:
+    endless = stages(Strategy.model_validate({"shadow": {}}))
+    assert endless == (Stage("shadow", mirror=100, endless=True),)
+
+
+# -- canary: weight 0, shadow, approval ---------------------------------------------------------
+
+
+def test_at_weight_0_the_candidate_runs_without_a_request_and_lack_of_them_is_no_hold() -> None:
+    sim = tried(steps=[{"weight": 0, "duration": "60s"}, {"weight": 10, "duration": "5s"}])
+    sim.until("Progressing")
+    sim.run(55)
+    assert (sim.weight, sim.phase, sim.status.hold) == (0, "Progressing", None)
+    sim.until_weight(10)
+    assert candidate_weights(sim)[:2] == [0, 10]
+
+
+def test_a_shadow_step_mirrors_at_weight_0_and_the_mirror_goes_with_the_first_weight() -> None:
+    sim = tried(steps=[SHADOW, {"weight": 5, "duration": "5s"}])
+    sim.until("Progressing")
+    sim.run(10)
+    assert sim.route.detours == Detours(mirror=Mirror("r2", 100))
+    assert sim.weight == 0
+    assert sim.status.step is not None
+    assert sim.status.step.requests > 0
+    sim.until_weight(5)
+    assert sim.route.detours == NO_DETOURS
+
+
+def test_a_candidate_that_fails_on_copies_is_taken_back_before_anybody_met_it() -> None:
+    sim = tried(steps=[SHADOW, {"weight": 5}])
+    sim.behave("r2", error_rate=1.0)
+    sim.until("Degraded")
+    assert max(candidate_weights(sim)) == 0
+    assert sim.route.detours == NO_DETOURS
+    assert [entry.revision for entry in sim.delivery.rejected] == ["r2"]
+
+
+def test_an_approval_waits_without_a_limit_and_costs_nothing_of_the_deadline() -> None:
+    sim = tried(
+        steps=[{"weight": 5, "duration": "5s"}, {"approval": {}}, {"weight": 50}], deadline="10m"
+    )
+    sim.until("Paused")
+    assert sim.status.pauses == ["ApprovalNeeded"]
+    assert "`tidegate approve flights`" in sim.status.history[0].message
+    assert sim.status.attempt is not None
+    spent = sim.status.attempt.evaluating_s
+    sim.run(20 * 60)
+    assert (sim.phase, sim.weight) == ("Paused", 5)
+    assert sim.status.attempt.evaluating_s == spent
+    assert "waits for an approval" in sim.say("resume")
+    assert "waits for an approval" in sim.say("skip")
+    assert sim.say("approve") == "Done"
+    assert sim.weight == 50
+    assert "Approved" in [note.reason for note in sim.notes]
+
+
+def test_an_approval_that_nothing_waits_for_is_refused() -> None:
+    sim = tried()
+    sim.until("Progressing")
+    assert "nothing waits for an approval" in sim.say("approve")
+
+
+def test_a_candidate_that_fails_while_a_person_is_waited_for_is_taken_back() -> None:
+    sim = tried(steps=[{"weight": 20}, {"approval": {}}, {"weight": 50}])
+    sim.until("Paused")
+    sim.behave("r2", error_rate=0.5)
+    sim.until("Degraded")
+    assert "EvidenceRollsBack" in sim.reasons or "GuardBroken" in sim.reasons
+
+
+def test_an_approval_does_not_lift_a_pause_that_a_person_asked_for() -> None:
+    sim = tried(steps=[{"weight": 5}, {"approval": {}}, {"weight": 50}])
+    sim.until("Paused")
+    assert sim.say("pause") == "Done"
+    assert sim.say("approve") == "Done"
+    assert (sim.phase, sim.weight) == ("Paused", 5)
+    assert sim.say("resume") == "Done"
+    assert sim.weight == 50
+
+
+# -- adaptive ------------------------------------------------------------------------------------
+
+
+ADAPTIVE = {"adaptive": {"errorBudget": 100, "minDuration": "2m", "soak": "30s"}}
+
+
+def test_an_adaptive_weight_starts_low_rises_by_itself_and_stays_in_its_bounds() -> None:
+    sim = tried(strategy=ADAPTIVE, metrics=[ERRORS, SLO])
+    sim.traffic["r1"] = sim.traffic["r2"] = _calm()
+    sim.until("Healthy", minutes=30)
+    weights = candidate_weights(sim)[1:]
+    assert sim.delivery.stable == "r2"
+    assert weights[0] == 1
+    assert weights[-1] == 100
+    assert max(weights[:-1]) == 50
+    promoted = next(e for e in sim.status.history if e.reason == "EvidencePromotes")
+    assert "not worse" in promoted.message
+
+
+def test_an_adaptive_weight_spends_about_its_budget_on_a_bad_version() -> None:
+    sim = tried(strategy=ADAPTIVE, metrics=[ERRORS])
+    sim.traffic["r1"] = _calm()
+    sim.behave("r2", error_rate=0.05)
+    sim.until("Degraded", minutes=30)
+    extra = sum(b.candidate.errors - 0.01 * b.candidate.requests for b in sim.batches)
+    assert extra <= 1.5 * 100
+    assert max(candidate_weights(sim)) <= 50
+
+
+def test_a_budget_that_bears_nothing_for_long_ends_without_a_verdict() -> None:
+    stingy = {"adaptive": {"errorBudget": 1, "minDuration": "1m", "soak": "10s"}}
+    sim = tried(strategy=stingy, metrics=[ERRORS], onInconclusive="Pause", deadline="5h")
+    sim.traffic["r1"] = _calm()
+    sim.behave("r2", error_rate=0.013)
+    sim.until("Paused", minutes=60)
+    assert "error budget has borne no more traffic" in sim.status.history[0].message
+    assert sim.weight == 1
+
+
+def test_an_adaptive_weight_rises_only_as_ready_pods_carry_it() -> None:
+    sim = tried(strategy=ADAPTIVE, metrics=[ERRORS])
+    sim.traffic["r1"] = sim.traffic["r2"] = _calm()
+    sim.ready["r2"] = 1
+    sim.until("Progressing")
+    sim.run(10 * 60)
+    assert max(candidate_weights(sim)) <= 25
+    assert sim.sizes["r2"] == 2
+    assert "no steps to skip" in sim.say("skip")
+
+
+# -- blue-green ------------------------------------------------------------------------------------
+
+
+def test_blue_green_shows_the_candidate_by_header_and_then_switches_at_once() -> None:
+    sim = tried(strategy={"blueGreen": {"preview": {}, "shadow": {}, "duration": "30s"}})
+    sim.until("Progressing")
+    sim.run(5)
+    preview = Preview("x-tidegate-preview", "candidate", "r2")
+    assert sim.route.detours == Detours(mirror=Mirror("r2"), preview=preview)
+    assert sim.weight == 0
+    sim.until("Healthy")
+    assert sim.delivery.stable == "r2"
+    assert set(candidate_weights(sim)) == {0, 100}
+    assert sim.route.detours == NO_DETOURS
+    assert "ChecksPassed" in sim.reasons
+
+
+def test_blue_green_switches_only_with_the_candidate_at_full_size() -> None:
+    sim = tried(strategy={"blueGreen": {}})
+    sim.ready["r2"] = 3
+    sim.run(120)
+    assert (sim.phase, sim.weight, sim.sizes["r2"]) == ("Promoting", 0, 4)
+    sim.ready.clear()
+    sim.until("Healthy")
+    assert set(candidate_weights(sim)) == {0, 100}
+
+
+def test_blue_green_takes_back_what_fails_on_copies_and_never_switches() -> None:
+    sim = tried(strategy={"blueGreen": {"shadow": {}, "duration": "5m"}})
+    sim.behave("r2", error_rate=0.5)
+    sim.until("Degraded")
+    assert set(candidate_weights(sim)) == {0}
+
+
+def test_blue_green_waits_for_an_approval_where_one_is_asked_for() -> None:
+    sim = tried(strategy={"blueGreen": {"approval": {}}})
+    sim.until("Paused")
+    sim.run(600)
+    assert sim.weight == 0
+    assert sim.say("approve") == "Done"
+    sim.until("Healthy")
+    assert sim.delivery.stable == "r2"
+
+
+# -- shadow ----------------------------------------------------------------------------------
+
+
+def test_a_shadow_that_agrees_for_a_day_is_never_promoted() -> None:
+    sim = tried(strategy={"shadow": {"percent": 50}}, analysis={"interval": "5m"})
+    sim.until("Progressing")
+    for _ in range(24):
+        sim.run(60)
+        sim.now += timedelta(minutes=59)
+    assert (sim.phase, sim.weight) in (("Progressing", 0), ("Holding", 0))
+    assert set(candidate_weights(sim)) == {0}
+    assert sim.status.evidence
+    assert "never promotes" in sim.say("promote")
+    assert "never promotes" in sim.say("promote", force=True)
+    assert "no steps to skip" in sim.say("skip")
+    assert sim.say("abort") == "Done"
+    assert sim.phase == "Degraded"
+
+
+# -- supersede -----------------------------------------------------------------------------------
+
+
+def test_a_moving_reference_waits_for_the_end_of_the_attempt_and_only_its_last_value_does() -> None:
+    sim = tried()
+    sim.until_weight(25)
+    sim.ask("r3", polled=True)
+    sim.ask("r4", polled=True)
+    sim.run(5)
+    assert sim.weights_seen[-1] == {"r1": 75, "r2": 25}
+    sim.until("Promoting")
+    while sim.delivery.stable != "r2":
+        sim.run(1)
+    sim.run(1)
+    assert sim.delivery.candidate == "r4"
+    assert "r3" not in sim.sizes
+
+
+def test_a_moving_reference_supersedes_what_has_met_no_request_yet() -> None:
+    sim = tried()
+    sim.ask("r3", polled=True)
+    sim.run(2)
+    assert sim.delivery.candidate == "r3"
+
+
+@pytest.mark.parametrize(
+    ("policy", "polled", "candidate"),
+    [
+        ("WhenNewer", True, "r3"),
+        ("WhenNewer", False, "r3"),
+        ("AfterAttempt", True, "r2"),
+        ("AfterAttempt", False, "r2"),
+        (None, False, "r3"),
+        (None, True, "r2"),
+    ],
+)
+def test_supersede_says_what_a_newer_revision_does(
+    policy: str | None, polled: bool, candidate: str
+) -> None:
+    sim = tried(**({"supersede": policy} if policy else {}))
+    sim.until_weight(25)
+    sim.ask("r3", polled=polled)
+    sim.run(3)
+    assert sim.delivery.candidate == candidate
+
+
+def test_back_to_stable_ends_an_attempt_whatever_supersede_says() -> None:
+    sim = tried(supersede="AfterAttempt")
+    sim.until_weight(25)
+    sim.ask("r1")
+    sim.run(3)
+    assert (sim.phase, sim.weights_seen[-1]) == ("Healthy", {"r1": 100})
