@@ -300,7 +300,8 @@ def test_a_moving_reference_supersedes_what_has_met_no_request_yet() -> None:
 def test_supersede_says_what_a_newer_revision_does(
     policy: str | None, polled: bool, candidate: str
 ) -> None:
-    sim = tried(**({"supersede": policy} if policy else {}))
+    more: dict[str, Any] = {"supersede": policy} if policy else {}
+    sim = tried(**more)
     sim.until_weight(25)
     sim.ask("r3", polled=polled)
     sim.run(3)
