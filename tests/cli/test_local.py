@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 from tidegate.cli.local import app
 from tidegate.errors import Terminal
+from tidegate.local.apiserver import User
 from tidegate.local.cluster.state import StateDir, make_plan
+from tidegate.local.cluster.users import UserFile
 
 
 @pytest.fixture
@@ -117,3 +119,26 @@ def test_a_start_that_fails_says_why(state: StateDir) -> None:
         other.listen()
         with pytest.raises(Terminal, match=f"port {port} of the API server .*--port"):
             CliRunner().invoke(app, ["up", "--no-operator"], catch_exceptions=False)
+
+
+def test_a_kubeconfig_of_another_user_is_private_and_names_the_cluster(
+    state: StateDir, tmp_path: Path
+) -> None:
+    plan = make_plan(state, name="local")
+    result = CliRunner().invoke(app, ["user", "alice", "--group", "team-a"])
+    path = state.kubeconfigs / "alice.kubeconfig"
+    assert result.output == f"export KUBECONFIG={path}\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    document = orjson.loads(path.read_bytes())
+    assert document["clusters"][0]["cluster"]["server"] == plan.server
+    token = document["users"][0]["user"]["token"]
+    assert UserFile(state.users, secret=plan.token).find(token) == User("alice", ("team-a",))
+    elsewhere = tmp_path / "bob"
+    assert CliRunner().invoke(app, ["user", "bob", "-o", str(elsewhere)]).exit_code == 0
+    assert elsewhere.exists()
+
+
+def test_a_cluster_that_was_never_started_has_no_users(state: StateDir) -> None:
+    result = CliRunner().invoke(app, ["user", "alice"])
+    assert isinstance(result.exception, Terminal)
+    assert "never started" in result.exception.message

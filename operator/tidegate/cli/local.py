@@ -1,4 +1,4 @@
-"""`tidegate local up | down | status | logs`: what a person does with the embedded cluster.
+"""`tidegate local up | down | status | logs | user`: what a person does with the embedded cluster.
 
 Only asks and shows. Exit codes: 0 all is well, 1 it failed, 3 the cluster is not up.
 """
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import orjson
 import typer
@@ -138,6 +139,44 @@ def logs(
     if not paths:
         raise Terminal("NoSuchLog", f"cluster {name} has no logs; it was never started")
     _follow_logs(paths, follow=follow)
+
+
+@app.command()
+def user(
+    who: Annotated[str, typer.Argument(metavar="USER", help="The user's name.")],
+    *,
+    name: Name = "local",
+    group: Annotated[
+        list[str] | None, typer.Option("--group", "-g", help="A group; may be said again.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the kubeconfig goes.")
+    ] = None,
+) -> None:
+    """Write a kubeconfig for another user of the cluster, who may do what RBAC lets them."""
+    state = _state(name)
+    if not state.exists():
+        raise Terminal("NoSuchCluster", f"cluster {name} was never started; `tidegate local up`")
+    path = output or state.kubeconfigs / f"{quote(who, safe='')}.kubeconfig"
+    _write_user(state, who, group or [], name=name, path=path)
+    typer.echo(f"export KUBECONFIG={path}")
+
+
+def _write_user(state: StateDir, who: str, groups: list[str], *, name: str, path: Path) -> None:
+    from tidegate.local.cluster.kubeconfig import kubeconfig, write_kubeconfig
+    from tidegate.local.cluster.pki import ensure_pki
+    from tidegate.local.cluster.users import UserFile
+
+    plan = make_plan(state, name=name)
+    token = UserFile(state.users, secret=plan.token).add(who, groups)
+    document = kubeconfig(
+        server=plan.server,
+        authority=ensure_pki(state.pki).authority.read_bytes(),
+        token=token,
+        context=f"tidegate-{name}-{who}",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_kubeconfig(path, document)
 
 
 def describe(state: StateDir, *, name: str) -> dict[str, Any]:

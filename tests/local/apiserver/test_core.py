@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from tidegate.testing.apiserver import Asker
 
 
-@pytest.mark.parametrize("token", ["", "wrong"])
-async def test_a_caller_without_a_known_token_is_unauthorized(ask: Asker, token: str) -> None:
-    answer = await ask("GET", CONFIG_MAPS, token=token)
+async def test_a_token_that_nobody_has_is_unauthorized(ask: Asker) -> None:
+    answer = await ask("GET", CONFIG_MAPS, token="wrong")
     assert answer.status == 401
     assert answer.body["reason"] == "Unauthorized"
+
+
+async def test_a_caller_without_a_token_is_nobody_and_may_nothing(ask: Asker) -> None:
+    answer = await ask("GET", CONFIG_MAPS, token="")
+    assert answer.status == 403
+    assert 'User "system:anonymous" cannot list resource "configmaps"' in answer.body["message"]
 
 
 @pytest.mark.parametrize("path", ["/version", "/healthz", "/livez", "/readyz"])

@@ -12,6 +12,8 @@ from tidegate.testing.apiserver import CONFIG_MAPS, PODS, WIDGETS, Asker, pod, w
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tidegate.testing.clock import FakeClock
+
 
 class Logs:
     """A node that keeps one log, and what it was asked for."""
@@ -118,18 +120,49 @@ async def test_a_token_of_a_service_account_lets_it_in(ask: Asker) -> None:
     reviews = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     who = (await ask("POST", reviews, review, token=token)).body["status"]["userInfo"]
     assert who["username"] == "system:serviceaccount:default:default"
-    assert (await ask("GET", CONFIG_MAPS, token=token)).status == 200
+    assert who["groups"] == [
+        "system:serviceaccounts",
+        "system:serviceaccounts:default",
+        "system:authenticated",
+    ]
+    assert (await ask("GET", CONFIG_MAPS, token=token)).status == 403
 
 
-async def test_everybody_who_is_known_may_do_what_they_ask_about(ask: Asker) -> None:
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}},
-    }
-    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    answer = await ask("POST", path, review)
-    assert answer.body["status"] == {"allowed": True}
+async def test_a_token_runs_out(ask: Asker, clock: FakeClock) -> None:
+    token = await _token(ask, expirationSeconds=600)
+    assert (await ask("GET", "/apis", token=token)).status == 200
+    clock.jump(601)
+    assert (await ask("GET", "/apis", token=token)).status == 401
+
+
+async def test_a_token_ends_with_its_service_account(ask: Asker) -> None:
+    token = await _token(ask)
+    await ask("DELETE", "/api/v1/namespaces/default/serviceaccounts/default")
+    assert (await ask("GET", "/apis", token=token)).status == 401
+
+
+async def test_a_token_for_others_does_not_open_this_server(ask: Asker) -> None:
+    token = await _token(ask, audiences=["vault"])
+    assert (await ask("GET", "/apis", token=token)).status == 401
+
+
+@pytest.mark.parametrize("seconds", [1, 599, 1 << 33, "x"])
+async def test_a_token_of_a_senseless_life_is_refused(ask: Asker, seconds: Any) -> None:
+    body = {**TOKEN_REQUEST, "spec": {"expirationSeconds": seconds}}
+    answer = await ask("POST", TOKENS, body)
+    assert answer.status == 422
+    assert "may not specify a duration" in answer.body["message"]
+
+
+TOKENS = "/api/v1/namespaces/default/serviceaccounts/default/token"
+TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+
+
+async def _token(ask: Asker, **spec: Any) -> str:
+    answer = await ask("POST", TOKENS, {**TOKEN_REQUEST, "spec": spec})
+    assert answer.status == 201, answer.body
+    token: str = answer.body["status"]["token"]
+    return token
 
 
 @pytest.mark.parametrize("sub", ["scale", "status", "nope"])

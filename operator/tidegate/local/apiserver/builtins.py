@@ -110,8 +110,8 @@ def _access() -> list[Kind]:
     ]
 
 
-def _review(group: str, kind: str) -> Kind:
-    return _kind(group, "v1", kind, namespaced=False, verbs=("create",))
+def _review(group: str, kind: str, *, namespaced: bool = False) -> Kind:
+    return _kind(group, "v1", kind, namespaced=namespaced, verbs=("create",))
 
 
 def builtin_kinds() -> list[Kind]:
@@ -133,6 +133,7 @@ def builtin_kinds() -> list[Kind]:
         ),
         _review("authentication.k8s.io", "SelfSubjectReview"),
         _review("authentication.k8s.io", "TokenReview"),
+        _review("authorization.k8s.io", "LocalSubjectAccessReview", namespaced=True),
         _review("authorization.k8s.io", "SelfSubjectAccessReview"),
         _review("authorization.k8s.io", "SelfSubjectRulesReview"),
         _review("authorization.k8s.io", "SubjectAccessReview"),

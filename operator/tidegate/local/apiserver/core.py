@@ -14,10 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from typing import TYPE_CHECKING
 
-from tidegate.errors import KubeError
+from tidegate.errors import KubeError, Terminal
 from tidegate.local.apiserver import answering, resources, routes
+from tidegate.local.apiserver.auth import attributes
+from tidegate.local.apiserver.auth.aggregation import RoleAggregation
+from tidegate.local.apiserver.auth.authentication import Authenticator
+from tidegate.local.apiserver.auth.authorizer import Authorizer
+from tidegate.local.apiserver.auth.bootstrap import load_bootstrap_policy
+from tidegate.local.apiserver.auth.impersonation import acting
+from tidegate.local.apiserver.auth.tokens import ServiceAccountTokens
 from tidegate.local.apiserver.builtins import builtin_registry
 from tidegate.local.apiserver.cluster import Cluster, utc_now
 from tidegate.local.apiserver.crd import CrdLifeCycle
@@ -28,6 +36,7 @@ from tidegate.local.apiserver.garbage import GarbageCollector
 from tidegate.local.apiserver.messages import (
     ADMIN,
     ADMIN_TOKEN,
+    MASTERS,
     HttpRequest,
     HttpResponse,
     LogProvider,
@@ -35,6 +44,7 @@ from tidegate.local.apiserver.messages import (
 )
 from tidegate.local.apiserver.namespaces import NamespaceLifeCycle
 from tidegate.local.apiserver.nonresource import NonResource
+from tidegate.local.apiserver.options import wants_watch
 from tidegate.local.apiserver.reactors import Reactors
 from tidegate.local.apiserver.store import Store
 
@@ -44,14 +54,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version")
-
 
 class ApiServer:
     """One API server over one store. Use it from one event loop.
 
-    `users` maps bearer tokens to users and may be changed at any time. `log_provider` answers for
-    the logs of pods once a node has set it.
+    `users` maps bearer tokens to users and may be changed at any time. `token_key` signs the tokens
+    of service accounts; without it they end with the server. `log_provider` answers for the logs of
+    pods once a node has set it.
     """
 
     def __init__(
@@ -59,19 +68,26 @@ class ApiServer:
         store: Store,
         *,
         users: Mapping[str, User],
+        token_key: bytes | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.store = store
         self.users: dict[str, User] = dict(users)
+        self.find_user: Callable[[str], User | None] | None = None
+        """Asked for the user of a token that is not in the table."""
         self.log_provider: LogProvider | None = None
         self.requests: dict[tuple[str, str, str, int], int] = {}
         """Requests served since start, by user, verb, resource and status."""
         self.cluster = Cluster(store, builtin_registry(), clock=clock)
+        self.tokens = ServiceAccountTokens(token_key or secrets.token_bytes(32))
+        self.authorizer = Authorizer(store)
+        self._authenticator = Authenticator(store, self.tokens, clock=clock)
         self._crds = CrdLifeCycle(self.cluster)
+        self._aggregation = RoleAggregation(self.cluster)
         self._namespaces = NamespaceLifeCycle(self.cluster)
         self._garbage = GarbageCollector(self.cluster)
         self._expiry = EventExpiry(self.cluster)
-        self._reactors = Reactors([self._crds, self._namespaces, self._garbage])
+        self._reactors = Reactors([self._crds, self._namespaces, self._garbage, self._aggregation])
         self._nonresource = NonResource(self)
         self._prepared = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -105,6 +121,8 @@ class ApiServer:
         self._crds.load()
         self.store.subscribers.append(self._reactors)
         self._namespaces.load()
+        load_bootstrap_policy(self.cluster)
+        self._aggregation.load()
         self._garbage.load()
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
@@ -112,7 +130,8 @@ class ApiServer:
         self._prepare()
         user: User | None = None
         try:
-            user = self._authenticate(request)
+            user = self._authenticator.user(self.user_of_token, request.headers)
+            user = acting(user, request.headers, self.authorizer)
             response = await self._respond(request, user)
         except ApiError as error:
             response = answering.refusal(error, request)
@@ -121,6 +140,9 @@ class ApiServer:
         except KubeError as error:
             status = error.status or 500
             response = answering.refusal(ApiError(status, error.reason, error.message), request)
+        except Terminal as error:
+            # What a person keeps for this server cannot be read; they can mend it.
+            response = answering.refusal(ApiError(500, error.reason, error.message), request)
         except RecursionError:
             response = answering.refusal(
                 ApiError(400, "BadRequest", "the object is nested too deeply"), request
@@ -133,17 +155,26 @@ class ApiServer:
             raise too_large()
         path = routes.parse(request.path)
         if path is None:
+            self._authorize(user, attributes.of_path(request.path, request.method))
             return self._nonresource.handle(request, user)
-        return await resources.handle(self, request, path, user)
+        verb = routes.verb_of(request.method, path, watch=wants_watch(request))
+        wanted = attributes.of_resource(path, verb or request.method.lower(), request.query)
+        self._authorize(user, wanted)
+        return await resources.handle(self, request, path, verb, user)
 
-    def _authenticate(self, request: HttpRequest) -> User:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        user = self.users.get(token.strip()) if scheme.lower() == "bearer" else None
-        if user is not None:
-            return user
-        if request.path.split("/")[1] in {p[1:] for p in _OPEN_PATHS}:
-            return User("system:anonymous", ("system:unauthenticated",))
-        raise ApiError(401, "Unauthorized", "Unauthorized")
+    def _authorize(self, user: User, wanted: attributes.Attributes) -> None:
+        if MASTERS in user.groups:
+            return
+        decision = self.authorizer.decide(user, wanted)
+        if not decision.allowed:
+            raise attributes.refused(user, wanted, decision.reason)
+
+    def user_of_token(self, token: str) -> User | None:
+        """Whose token that is; None when it is not good."""
+        found = self.users.get(token) or self._authenticator.account_of(token)
+        if found is None and self.find_user is not None:
+            return self.find_user(token)
+        return found
 
     def _count(self, request: HttpRequest, user: User | None, status: int) -> None:
         path = routes.parse(request.path)
@@ -154,7 +185,6 @@ class ApiServer:
             resource = "/".join(p for p in (path.plural, path.subresource) if p)
             if path.group:
                 resource = f"{path.group}/{resource}"
-            watching = request.query.get("watch") in ("1", "true")
-            verb = routes.verb_of(request.method, path, watch=watching) or verb
+            verb = routes.verb_of(request.method, path, watch=wants_watch(request)) or verb
         key = (user.name if user else "", verb, resource, status)
         self.requests[key] = self.requests.get(key, 0) + 1

@@ -120,7 +120,7 @@ def _handler(
     api: ApiServer, streams: _Streams
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
-        headers = {k.lower(): v for k, v in incoming.headers.items()}
+        headers = _incoming_headers(incoming)
         request = HttpRequest(incoming.method, incoming.path, dict(incoming.query), headers)
         try:
             request.body = await _body(incoming)
@@ -160,6 +160,18 @@ async def _body(incoming: web.BaseRequest) -> bytes:
             if len(pieces) > MAX_BODY:
                 raise web.HTTPRequestEntityTooLarge(MAX_BODY, len(pieces))
     return bytes(pieces)
+
+
+def _incoming_headers(incoming: web.BaseRequest) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in incoming.headers.items():
+        key = name.lower()
+        if key in found:
+            # A user or group may have a comma in its name.
+            between = "\n" if key.startswith("impersonate-") else ", "
+            value = found[key] + between + value
+        found[key] = value
+    return found
 
 
 def _headers(answer: HttpResponse) -> list[tuple[str, str]]:

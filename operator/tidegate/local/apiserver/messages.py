@@ -17,6 +17,7 @@ Obj = dict[str, Any]
 
 ADMIN_TOKEN = "tidegate-admin"
 MASTERS = "system:masters"
+AUTHENTICATED = "system:authenticated"
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,38 @@ class User:
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    known: bool = True
+    """Whether `system:authenticated` is among the groups unsaid."""
 
     def all_groups(self) -> list[str]:
         """The groups with the one that everybody who is known belongs to."""
-        return [*self.groups, "system:authenticated"]
+        if not self.known or AUTHENTICATED in self.groups:
+            return list(self.groups)
+        return [*self.groups, AUTHENTICATED]
+
+    def as_info(self) -> Obj:
+        """The user as reviews and webhooks see it (`userInfo`)."""
+        info: Obj = {"username": self.name}
+        if self.uid:
+            info["uid"] = self.uid
+        if groups := self.all_groups():
+            info["groups"] = groups
+        if self.extra:
+            info["extra"] = {key: list(values) for key, values in self.extra}
+        return info
 
 
 ADMIN = User(name="admin", groups=(MASTERS,))
+ANONYMOUS = User(name="system:anonymous", groups=("system:unauthenticated",), known=False)
 
 
 @dataclass
 class HttpRequest:
     """One request. `path` is decoded, `query` holds the last value of a repeated key.
 
-    `headers` has lower-case names; `body` is complete (the front bounds its size).
+    `headers` has lower-case names, and the values of a repeated `Impersonate-…` on lines of their
+    own; `body` is complete (the front bounds its size).
     """
 
     method: str

@@ -32,6 +32,11 @@ def is_true(text: str | None) -> bool:
     return text is not None and text.lower() not in ("false", "0")
 
 
+def wants_watch(request: HttpRequest) -> bool:
+    """Whether a GET asks for a stream of changes."""
+    return "watch" in request.query and is_true(request.query["watch"])
+
+
 def write_options(request: HttpRequest, verb: str) -> WriteOptions:
     """The options of a write.
 

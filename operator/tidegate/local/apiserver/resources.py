@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from tidegate.local.apiserver import answering, reading, subresources, writing
+from tidegate.local.apiserver.auth import reviews
 from tidegate.local.apiserver.deletion import delete
 from tidegate.local.apiserver.errors import (
     PlainNotFound,
@@ -15,8 +16,7 @@ from tidegate.local.apiserver.errors import (
     no_such_resource,
 )
 from tidegate.local.apiserver.messages import HttpRequest, HttpResponse
-from tidegate.local.apiserver.options import delete_options, is_true
-from tidegate.local.apiserver.routes import ResourcePath, verb_of
+from tidegate.local.apiserver.options import delete_options
 from tidegate.local.apiserver.tables import table
 from tidegate.local.apiserver.watching import Scope, bookmark_line, line
 
@@ -28,34 +28,30 @@ if TYPE_CHECKING:
     from tidegate.local.apiserver.core import ApiServer
     from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.apiserver.messages import Obj, User
+    from tidegate.local.apiserver.routes import ResourcePath
     from tidegate.local.apiserver.store import Record
 
 
 async def handle(
-    server: ApiServer, request: HttpRequest, path: ResourcePath, user: User
+    server: ApiServer, request: HttpRequest, path: ResourcePath, verb: str, user: User
 ) -> HttpResponse:
-    """Answer a request for a resource.
+    """Answer a request for a resource. `verb` is empty for a method that no resource knows.
 
     :raises ApiError: when it is refused.
     :raises PlainNotFound: when no API has that path.
     """
     cluster = server.cluster
     kind = _kind(cluster, path)
-    verb = verb_of(request.method, path, watch=_wants_watch(request))
     if path.subresource:
         return await subresources.handle(server, kind, request, path, verb, user)
     if verb == "create" and kind.verbs == ("create",):
-        return subresources.review(server, kind, request, user)
+        return reviews.review(server, kind, request, user, path.namespace or "")
     _check_verb(kind, verb, path, request)
     if verb in ("get", "list", "watch"):
         return _read(cluster, kind, request, path, verb)
     response = _write(cluster, kind, request, path, verb)
     await cluster.store.flush()
     return response
-
-
-def _wants_watch(request: HttpRequest) -> bool:
-    return "watch" in request.query and is_true(request.query["watch"])
 
 
 def _kind(cluster: Cluster, path: ResourcePath) -> Kind:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tidegate.local.apiserver.kinds import Kind
+    from tidegate.local.apiserver.messages import Obj
 
 _TOKEN = re.compile(r"\s*(!=|==|=|>|<|!|\(|\)|,|[^\s!=<>(),]+)")
 _KEY = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
@@ -97,6 +98,22 @@ def parse_labels(text: str) -> LabelSelector:
                 )
             position += 1
     return LabelSelector(tuple(requirements))
+
+
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
+
+
+def selector_of(selector: Obj) -> LabelSelector:
+    """The `metav1.LabelSelector` of an object, which was checked when it was stored."""
+    terms = [
+        Requirement(key, "in", frozenset((value,)))
+        for key, value in (selector.get("matchLabels") or {}).items()
+    ]
+    terms += [
+        Requirement(one["key"], _OPERATORS[one["operator"]], frozenset(one.get("values") or ()))
+        for one in selector.get("matchExpressions") or ()
+    ]
+    return LabelSelector(tuple(terms))
 
 
 def _tokens(text: str) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from tidegate.local.apiserver import answering, machinery, patching, protobuf, writing
+from tidegate.local.apiserver.auth.tokens import AUDIENCE, Claims
 from tidegate.local.apiserver.cluster import stamp
 from tidegate.local.apiserver.decoding import decode_object, load_json, media_type
 from tidegate.local.apiserver.deletion import delete
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from tidegate.local.apiserver.messages import Obj
     from tidegate.local.apiserver.routes import ResourcePath
     from tidegate.local.apiserver.store import Record
+
+_TOKEN_S = 3600
+_SHORTEST_TOKEN_S = 600
+_LONGEST_TOKEN_S = 1 << 32
 
 
 async def handle(
@@ -262,30 +266,57 @@ def _evict(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePa
 
 
 def _token(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:
-    """A new token for a service account; it is good until the server ends."""
+    """A new token for a service account."""
     record = server.cluster.find(kind, path.namespace or "", path.name)
-    given = _token_request(request)
-    seconds = int(((given or {}).get("spec") or {}).get("expirationSeconds") or 3600)
-    token = secrets.token_urlsafe(32)
-    name = f"system:serviceaccount:{record.namespace}:{record.name}"
-    groups = ("system:serviceaccounts", f"system:serviceaccounts:{record.namespace}")
-    server.users[token] = User(name, groups, record.uid)
-    until = stamp(server.cluster.clock() + timedelta(seconds=seconds))
-    audiences = ["https://kubernetes.default.svc"]
-    return answering.json_answer(
-        201,
-        {
-            "kind": "TokenRequest",
-            "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"name": record.name, "namespace": record.namespace},
-            "spec": {
-                "audiences": audiences,
-                "expirationSeconds": seconds,
-                "boundObjectRef": None,
-            },
-            "status": {"token": token, "expirationTimestamp": until},
+    spec = _token_request(request).get("spec") or {}
+    now = server.cluster.clock()
+    expires = now + timedelta(seconds=_lifetime(spec))
+    audiences = tuple(spec.get("audiences") or (AUDIENCE,))
+    claims = Claims(record.namespace, record.name, record.uid, expires, audiences)
+    answer: Obj = {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {
+            "name": record.name,
+            "namespace": record.namespace,
+            "uid": record.uid,
+            "creationTimestamp": stamp(now),
         },
+        "spec": spec,
+    }
+    manager = write_options(request, "create").field_manager
+    schema = machinery.builtin_schema("authentication.k8s.io", "v1", "TokenRequest")
+    answer = machinery.track(
+        None, answer, manager=manager, schema=schema, subresource="token", now=now
     )
+    answer["spec"] = {
+        "audiences": list(audiences),
+        "expirationSeconds": _lifetime(spec),
+        "boundObjectRef": spec.get("boundObjectRef"),
+    }
+    token = server.tokens.issue(claims, issued=now)
+    answer["status"] = {"token": token, "expirationTimestamp": stamp(expires)}
+    return answering.json_answer(201, answer)
+
+
+def _lifetime(spec: Obj) -> int:
+    """Seconds that a token lasts.
+
+    :raises ApiError: 422 for less than ten minutes or more than Go's clocks hold.
+    """
+    seconds = spec.get("expirationSeconds")
+    if seconds is None:
+        return _TOKEN_S
+    why = ""
+    if not isinstance(seconds, int) or seconds < _SHORTEST_TOKEN_S:
+        why = "may not specify a duration less than 10 minutes"
+    elif seconds > _LONGEST_TOKEN_S:
+        why = "may not specify a duration larger than 2^32 seconds"
+    if why:
+        text = invalid_value(seconds, why)
+        causes = [cause("spec.expirationSeconds", "FieldValueInvalid", text)]
+        raise invalid("TokenRequest", "authentication.k8s.io", "", causes)
+    return int(seconds)
 
 
 def _token_request(request: HttpRequest) -> Obj:
@@ -296,46 +327,3 @@ def _token_request(request: HttpRequest) -> Obj:
     except ValueError as error:
         raise bad_request(str(error)) from error
     return given if isinstance(given, dict) else {}
-
-
-# Reviews
-
-
-def review(server: ApiServer, kind: Kind, request: HttpRequest, user: User) -> HttpResponse:
-    """Answer who somebody is, or whether they may do something. Everybody known may, for now."""
-    obj, _ = decode_object(request, kind)
-    answer: Obj = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {}}
-    if "spec" in obj:
-        answer["spec"] = obj["spec"]
-    answer["status"] = _verdict(server, kind.kind, obj, user)
-    return answering.json_answer(201, answer)
-
-
-def _verdict(server: ApiServer, kind: str, obj: Obj, user: User) -> Obj:
-    if kind == "SelfSubjectReview":
-        return {"userInfo": _user_info(user)}
-    if kind == "TokenReview":
-        known = server.users.get(str((obj.get("spec") or {}).get("token", "")))
-        if known is None:
-            return {"user": {}, "error": "invalid bearer token"}
-        return {
-            "authenticated": True,
-            "user": _user_info(known),
-            "audiences": ["https://kubernetes.default.svc"],
-        }
-    if kind == "SelfSubjectRulesReview":
-        every = ["*"]
-        return {
-            "resourceRules": [{"verbs": every, "apiGroups": every, "resources": every}],
-            "nonResourceRules": [{"verbs": every, "nonResourceURLs": every}],
-            "incomplete": False,
-        }
-    return {"allowed": True}
-
-
-def _user_info(user: User) -> Obj:
-    info: Obj = {"username": user.name}
-    if user.uid:
-        info["uid"] = user.uid
-    info["groups"] = user.all_groups()
-    return info

@@ -1,18 +1,19 @@
-"""Who talks to the API server: the administrator, the parts, and service accounts of pods.
+"""Who talks to the API server: the administrator, the parts, further users, and pods.
 
-Each has a token of its own, derived from the administrator's, so that a restart changes none.
+Each has a token of its own that comes from the administrator's, so that a restart changes none.
 """
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING
 
 from tidegate.kube.client import Client
 from tidegate.kube.credentials import Credentials
 from tidegate.kube.transport import HttpTransport
 from tidegate.local.apiserver import User
+from tidegate.local.apiserver.auth.tokens import Claims, ServiceAccountTokens
 from tidegate.local.cluster.kubeconfig import kubeconfig, write_kubeconfig
+from tidegate.local.cluster.users import derived
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,11 +31,13 @@ class Identities:
         self._plan = plan
         self._authority = authority
         self._folder = folder
+        self.token_key = derived(plan.token, "service accounts").encode()
+        """Signs the tokens of service accounts."""
         self.users: dict[str, User] = {plan.token: User("admin", (MASTERS,))}
 
     def token(self, user: str) -> str:
         """The token of a user; only who knows the administrator's can make it."""
-        return hmac.new(self._plan.token.encode(), user.encode(), "sha256").hexdigest()
+        return derived(self._plan.token, user)
 
     def client(self, user: str) -> Client:
         """A client of a part, which may do everything. Its writes are counted under its name."""
@@ -46,11 +49,11 @@ class Identities:
         return Client(HttpTransport(credentials, user_agent=user))
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig for a pod that runs as this service account."""
-        user = f"system:serviceaccount:{namespace}:{name}"
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-        token = self.token(user)
-        self.users.setdefault(token, User(user, groups))
+        """A kubeconfig for a pod that runs as this service account.
+
+        Its token does not run out: nothing would renew it in a process that has read the file.
+        """
+        token = ServiceAccountTokens(self.token_key).issue(Claims(namespace, name))
         path = self._folder / f"{namespace}.{name}.kubeconfig"
         document = kubeconfig(
             server=self._plan.server,
@@ -59,7 +62,6 @@ class Identities:
             context="in-cluster",
             namespace=namespace,
         )
-        if not path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_kubeconfig(path, document)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_kubeconfig(path, document)
         return path

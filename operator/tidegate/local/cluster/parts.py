@@ -13,6 +13,7 @@ from tidegate.local.apiserver import ApiServer, LogProvider, Store, serve
 from tidegate.local.cluster.children import Child
 from tidegate.local.cluster.identities import Identities
 from tidegate.local.cluster.supervisor import PartSpec
+from tidegate.local.cluster.users import UserFile
 from tidegate.local.gateway.admin import EnvoyAdmin
 from tidegate.local.gateway.controller import GatewayController
 from tidegate.local.gateway.envoy import envoy_binary, envoy_command
@@ -89,9 +90,12 @@ class _ApiPart:
         return PartSpec("apiserver", self._run, ready, detail=self._plan.server, needed=True)
 
     async def _run(self) -> None:
-        api = ApiServer(Store.open(self._state.database), users={})
-        # The very dictionary: service accounts are added while it runs.
+        api = ApiServer(
+            Store.open(self._state.database), users={}, token_key=self._identities.token_key
+        )
+        # The very dictionary: parts are added while it runs.
         api.users = self._identities.users
+        api.find_user = UserFile(self._state.users, secret=self._plan.token).find
         api.log_provider = self._logs
         self._api = api
         api.cluster.service_network = IPv4Network(self._plan.service_network)

@@ -59,6 +59,14 @@ class StateDir:
         return self.path / "kubeconfig"
 
     @property
+    def users(self) -> Path:
+        return self.path / "users.json"
+
+    @property
+    def kubeconfigs(self) -> Path:
+        return self.path / "users"
+
+    @property
     def database(self) -> Path:
         return self.path / "api.db"
 
