@@ -49,6 +49,30 @@ def test_a_job_whose_pod_runs_has_nothing_to_do() -> None:
     assert next_step(job(), [pod("a", "Running")], now=NOW).create == 0
 
 
+def test_a_suspended_job_says_so_and_ends_its_pods() -> None:
+    started = {"startTime": STAMP}
+    step = next_step(job(started, suspend=True), [pod("a", "Running")], now=NOW)
+    assert step.delete == ("a",)
+    assert "startTime" not in step.status
+    [condition] = step.status["conditions"]
+    assert (condition["type"], condition["status"]) == ("Suspended", "True")
+    assert (condition["reason"], condition["message"]) == ("JobSuspended", "Job suspended")
+    resumed = next_step(job(step.status), [], now=NOW)
+    assert (resumed.create, resumed.status["startTime"]) == (1, STAMP)
+    assert [c["reason"] for c in resumed.status["conditions"]] == ["JobResumed"]
+
+
+def test_what_is_not_implemented_fails_the_job_in_words() -> None:
+    unknown: list[dict[str, Any]] = [
+        {"completionMode": "Indexed"},
+        {"podFailurePolicy": {"rules": []}},
+    ]
+    for spec in unknown:
+        step = next_step(job(**spec), [], now=NOW)
+        assert step.create == 0
+        assert step.status["conditions"][-1]["reason"] == "NotImplemented"
+
+
 def test_a_completed_job_reads_as_recorded() -> None:
     started = {"startTime": "2026-11-23T13:00:08Z"}
     step = next_step(job(started), [pod("a", "Succeeded")], now=NOW)

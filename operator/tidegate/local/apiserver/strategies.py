@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tidegate.local.apiserver import crdrules
+from tidegate.local.apiserver import crdrules, workloadrules
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.eventviews import complete_event
 
@@ -254,6 +254,7 @@ _RULES: dict[str, Callable[[Obj, Obj | None], list[Obj]]] = {
     "apps/controllerrevisions": _controller_revision,
     "coordination.k8s.io/leases": _lease,
     crdrules.COLLECTION: crdrules.problems,
+    **workloadrules.RULES,
 }
 
 

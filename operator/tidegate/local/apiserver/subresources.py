@@ -5,13 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from tidegate.local.apiserver import answering, machinery, patching, protobuf, writing
 from tidegate.local.apiserver.auth.tokens import AUDIENCE, Claims
 from tidegate.local.apiserver.cluster import stamp
 from tidegate.local.apiserver.decoding import decode_object, load_json, media_type
-from tidegate.local.apiserver.deletion import delete
 from tidegate.local.apiserver.errors import (
     ApiError,
     bad_request,
@@ -22,8 +19,9 @@ from tidegate.local.apiserver.errors import (
     no_such_resource,
     not_found,
 )
+from tidegate.local.apiserver.eviction import evict
 from tidegate.local.apiserver.messages import HttpRequest, HttpResponse, User
-from tidegate.local.apiserver.options import delete_options, is_true, write_options
+from tidegate.local.apiserver.options import is_true, write_options
 from tidegate.local.apiserver.prepare import Intent
 
 if TYPE_CHECKING:
@@ -36,6 +34,19 @@ if TYPE_CHECKING:
 _TOKEN_S = 3600
 _SHORTEST_TOKEN_S = 600
 _LONGEST_TOKEN_S = 1 << 32
+
+
+_NO_STREAM = "the local cluster has no {}: a pod's containers are processes of this machine, so {}"
+_STREAMS = {
+    "exec": _NO_STREAM.format(
+        "exec", "look into them with the machine's own tools (ps, nsenter, /proc)"
+    ),
+    "attach": _NO_STREAM.format("attach", "read what they say with kubectl logs -f"),
+    "portforward": _NO_STREAM.format(
+        "port-forward", "reach a pod at its own IP and a Service at its cluster IP"
+    ),
+    "proxy": _NO_STREAM.format("proxy", "reach a pod at its own IP"),
+}
 
 
 async def handle(
@@ -58,12 +69,15 @@ async def handle(
     elif sub == "log" and kind.collection == "/pods" and verb == "get":
         return _log(server, kind, request, path)
     elif sub == "eviction" and kind.collection == "/pods" and verb == "create":
-        response = _evict(server, kind, request, path)
+        response = evict(server, kind, request, path)
     elif sub == "token" and kind.collection == "/serviceaccounts" and verb == "create":
         response = _token(server, kind, request, path)
     elif sub == "finalize" and kind.collection == "/namespaces" and verb == "update":
         written = writing.update(server.cluster, kind, request, "", path.name, "finalize")
         response = _written(server, kind, request, written)
+    elif sub in _STREAMS and kind.collection == "/pods":
+        server.cluster.find(kind, path.namespace or "", path.name)
+        raise ApiError(501, "NotImplemented", _STREAMS[sub])
     elif kind.custom:
         raise not_found(kind, path.name)
     else:
@@ -250,19 +264,6 @@ def _log(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath
     except ValueError as error:
         raise bad_request(f"invalid log options: {error}") from error
     return HttpResponse(200, {"content-type": "text/plain", "cache-control": "no-cache"}, body)
-
-
-def _evict(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:
-    record = server.cluster.find(kind, path.namespace or "", path.name)
-    given = load_json(request.body) if request.body else {}
-    inner = HttpRequest("DELETE", request.path, dict(request.query), {}, b"")
-    options = delete_options(inner)
-    if isinstance(given, dict) and isinstance(given.get("deleteOptions"), dict):
-        inner.body = orjson.dumps(given["deleteOptions"])
-        options = delete_options(inner)
-    delete(server.cluster, kind, record, options)
-    success = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-    return answering.json_answer(201, {**success, "code": 201})
 
 
 def _token(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:

@@ -22,15 +22,17 @@ from tidegate.local.metrics.prometheus import is_ready, prometheus_command
 from tidegate.local.metrics.targets import TargetFile
 from tidegate.local.node import Node
 from tidegate.local.workloads.run import run_workloads
+from tidegate.local.workloads.usage import NoMeter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from tidegate.kube.client import Client
     from tidegate.local.cluster.images import ImageTable
     from tidegate.local.cluster.pki import Pki
     from tidegate.local.cluster.state import Plan, StateDir
+    from tidegate.local.workloads.usage import UsageMeter, Used
 
 
 @asynccontextmanager
@@ -42,6 +44,7 @@ async def build(
         plan, authority=pki.authority.read_bytes(), folder=state.path / "service-accounts"
     )
     api = _ApiPart(state, plan=plan, pki=pki, identities=identities)
+    meter = NodeMeter()
     users = ("system:kube-controller-manager", "system:node:local", "tidegate-gateway")
     clients = [identities.client(user) for user in users]
     manager, kubelet, gateway = clients
@@ -49,10 +52,17 @@ async def build(
     try:
         yield [
             api.part(manager),
-            _workloads(manager),
+            _workloads(manager, meter),
             _gateway(gateway, state=state, plan=plan, admin=admin),
             _metrics(gateway, state=state, plan=plan, binary=prometheus),
-            _node(kubelet, state=state, images=images, api=api, identities=identities),
+            _node(
+                kubelet,
+                state=state,
+                images=images,
+                api=api,
+                identities=identities,
+                meter=meter,
+            ),
         ]
     finally:
         await admin.close()
@@ -116,11 +126,22 @@ class _ApiPart:
             await api.stop()
 
 
-def _workloads(client: Client) -> PartSpec:
+class NodeMeter:
+    """The meter of the node that runs now; a node that starts anew takes its place."""
+
+    def __init__(self) -> None:
+        self.node: UsageMeter = NoMeter()
+
+    def used(self, namespace: str, pod: str) -> Mapping[str, Used]:
+        """See `UsageMeter`."""
+        return self.node.used(namespace, pod)
+
+
+def _workloads(client: Client, meter: UsageMeter) -> PartSpec:
     started = asyncio.Event()
 
     async def run() -> None:
-        await run_workloads(client, started=started)
+        await run_workloads(client, meter=meter, started=started)
 
     return PartSpec("workloads", run, _is_set(started))
 
@@ -167,7 +188,13 @@ def _metrics(client: Client, *, state: StateDir, plan: Plan, binary: Path) -> Pa
 
 
 def _node(
-    client: Client, *, state: StateDir, images: ImageTable, api: _ApiPart, identities: Identities
+    client: Client,
+    *,
+    state: StateDir,
+    images: ImageTable,
+    api: _ApiPart,
+    identities: Identities,
+    meter: NodeMeter,
 ) -> PartSpec:
     started = asyncio.Event()
 
@@ -175,6 +202,7 @@ def _node(
         account = identities.service_account_kubeconfig
         node = Node(client, images, state.node, kubeconfig_for=account)
         api.answer_logs_with(node.logs)
+        meter.node = node.meter
         await node.run(started=started)
 
     return PartSpec("node", run, _is_set(started))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tidegate.kube.clock import Clock
+    from tidegate.local.node.process import Identity
     from tidegate.local.node.records import Records
     from tidegate.local.node.surroundings import ContainerPlace, Launch, Prepare, Tell, Timing
 
@@ -81,6 +82,8 @@ class Container:
         self._hurry = asyncio.Event()
         self._kill_at = 0.0
         self._ran_s = 0.0
+        self.process: Identity | None = None
+        """The process that runs now, if any."""
 
     def snapshot(self) -> Snapshot:
         """Return what stands in the pod's status."""
@@ -178,8 +181,10 @@ class Container:
             return self._not_started(f"no process could be started: {error}")
         try:
             self._records.add(process.identity, what=self._what)
+            self.process = process.identity
             return await self._attend(process, launch)
         finally:
+            self.process = None
             if not process.has_ended:
                 # Only when this task is cancelled: nothing may be left behind.
                 process.kill_group()

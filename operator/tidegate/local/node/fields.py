@@ -7,18 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.node.refusals import ConfigProblem
+from tidegate.local.quantities import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HOST_IP = "127.0.0.1"
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
-_UNITS = {
-    "": 1.0, "m": 1e-3,
-    "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50,
-}  # fmt: skip
-_QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 
 
 def field(pod: Mapping[str, Any], path: str, *, address: str) -> str:
@@ -51,14 +46,6 @@ def _lines(pairs: Mapping[str, str] | None) -> str:
         quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         lines.append(f'{key}="{quoted}"')
     return "\n".join(lines)
-
-
-def quantity(text: str | float) -> float:
-    """Return a resource quantity as a number: `250m` is 0.25, `1Ki` 1024. Raises ValueError."""
-    found = _QUANTITY.fullmatch(str(text))
-    if found is None or found.group(2) not in _UNITS:
-        raise ValueError(f"{text!r} is no quantity")
-    return float(found.group(1)) * _UNITS[found.group(2)]
 
 
 def resource(container: Mapping[str, Any], reference: Mapping[str, Any], *, machine: Any) -> str:

@@ -22,6 +22,7 @@ from tidegate.kube.resources import ENDPOINTSLICES, NODES, PODS
 from tidegate.local.node import node_object
 from tidegate.local.node.addresses import Addresses
 from tidegate.local.node.logs import NodeLogs
+from tidegate.local.node.meter import Meter
 from tidegate.local.node.pod import MANAGER, Means, PodRunner
 from tidegate.local.node.preparation import KubeconfigFor, Preparation
 from tidegate.local.node.records import Records
@@ -69,6 +70,8 @@ class Node:
         self._means: Means | None = None
         self.logs = NodeLogs(self._find)
         """The log provider for the API server."""
+        self.meter = Meter(self._find)
+        """What measures pods for autoscalers."""
 
     async def run(self, *, started: asyncio.Event | None = None) -> None:
         """Run pods until cancelled; then end their processes (SIGTERM, 5 s, SIGKILL).

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tidegate.kube.client import Client
     from tidegate.kube.objects import Object
     from tidegate.local.node.preparation import Preparation
+    from tidegate.local.node.process import Identity
     from tidegate.local.node.records import Records
     from tidegate.local.node.states import Snapshot
     from tidegate.local.node.surroundings import PodPlace, Timing
@@ -103,6 +104,10 @@ class PodRunner:
     def snapshots(self) -> dict[str, Snapshot]:
         """Return the states of all containers, by name."""
         return {found.name: found.snapshot() for found in (*self._init, *self._mains)}
+
+    def processes(self) -> dict[str, Identity]:
+        """Return the processes of the containers that run now, by container."""
+        return {found.name: found.process for found in self._mains if found.process is not None}
 
     def update(self, pod: Object) -> None:
         """Take in a newer version of the pod; a deletion ends it."""

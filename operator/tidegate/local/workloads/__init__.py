@@ -1,4 +1,4 @@
-"""The controllers that a cluster brings along: what becomes of Deployments, Services and Jobs.
+"""The controllers that a cluster brings along: what becomes of Deployments, Services, Jobs.
 
 They speak to the API like anybody else, and write only what differs from what stands there.
 """

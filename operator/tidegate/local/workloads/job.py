@@ -1,7 +1,7 @@
 """Decides what a Job does next: how many pods to start, and whether it is complete or failed. Pure.
 
-Basic Jobs only: no indexed completion, no pod failure policy. A pod that fails is replaced after a
-back-off that doubles, until `backoffLimit` is passed.
+A pod that fails is replaced after a back-off that doubles, until `backoffLimit` is passed. What is
+not done here (indexed completion, policies for failure and success) fails the Job in words.
 """
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 COMPLETIONS_REACHED = "CompletionsReached"
+NOT_IMPLEMENTED = "NotImplemented"
+SUSPENDED = "Suspended"
+_UNKNOWN = ("podFailurePolicy", "successPolicy", "backoffLimitPerIndex", "maxFailedIndexes")
 _FIRST_BACKOFF_S = 10.0
 _LONGEST_BACKOFF_S = 600.0
 _MESSAGES = {
     COMPLETIONS_REACHED: "Reached expected number of succeeded pods",
     BACKOFF_LIMIT_EXCEEDED: "Job has reached the specified backoff limit",
     DEADLINE_EXCEEDED: "Job was active longer than specified deadline",
+    NOT_IMPLEMENTED: "the local cluster runs Jobs without spec.completionMode Indexed, "
+    + ", ".join(f"spec.{key}" for key in _UNKNOWN),
 }
 
 
@@ -64,7 +69,7 @@ def next_step(job: Mapping[str, Any], pods: Sequence[Object], *, now: datetime) 
     """Return the next step of a Job that is not over; `pods` are its own."""
     spec, before = job["spec"], job.get("status") or {}
     tally = _tally(pods, before)
-    started = before.get("startTime") or (None if spec.get("suspend") else stamp(now))
+    started = None if spec.get("suspend") else before.get("startTime") or stamp(now)
     verdict = _verdict(spec, tally, started=started, pods=pods, now=now)
     running = [name_of(pod) for pod in pods if facts.is_active(pod)]
     if verdict is not None:
@@ -72,6 +77,8 @@ def next_step(job: Mapping[str, Any], pods: Sequence[Object], *, now: datetime) 
         tally = _Tally(0, 0, len(gone), tally.succeeded, tally.failed, None)
         return Step(_status(before, tally, started, verdict=verdict, now=now), delete=gone)
     status = _status(before, tally, started, verdict=None, now=now)
+    if (conditions := _suspension(spec, before, now=now)) is not None:
+        status["conditions"] = conditions
     if spec.get("suspend"):
         return Step(status, delete=tuple(running))
     missing = _missing(spec, tally)
@@ -121,6 +128,8 @@ def _verdict(
     pods: Sequence[Object],
     now: datetime,
 ) -> str | None:
+    if spec.get("completionMode") == "Indexed" or any(spec.get(key) for key in _UNKNOWN):
+        return NOT_IMPLEMENTED
     limit = int(spec.get("backoffLimit", 6))
     restarts = sum(facts.restarts(pod) for pod in pods if facts.is_active(pod))
     if tally.failed > limit or (restarts > 0 and restarts >= max(limit, 1)):
@@ -172,7 +181,8 @@ def _status(
     if verdict is not None:
         good = verdict == COMPLETIONS_REACHED
         kinds = ("SuccessCriteriaMet", "Complete") if good else ("FailureTarget", "Failed")
-        status["conditions"] = [_condition(kind, verdict, now=now) for kind in kinds]
+        kept = list(before.get("conditions") or ())
+        status["conditions"] = [*kept, *(_condition(kind, verdict, now=now) for kind in kinds)]
         if good:
             status["completionTime"] = stamp(now)
     elif before.get("conditions"):
@@ -184,6 +194,29 @@ def _status(
     status |= {"terminating": tally.terminating, "uncountedTerminatedPods": {}}
     status["ready"] = tally.ready
     return status
+
+
+def _suspension(
+    spec: Mapping[str, Any], before: Mapping[str, Any], *, now: datetime
+) -> list[Object] | None:
+    """The conditions when the Job was just suspended or resumed; None when neither."""
+    wanted = bool(spec.get("suspend"))
+    have = facts.condition({"status": before}, SUSPENDED)
+    if wanted == (have is not None and have.get("status") == "True"):
+        return None
+    others = [c for c in before.get("conditions") or () if c.get("type") != SUSPENDED]
+    word = "suspended" if wanted else "resumed"
+    return [
+        *others,
+        {
+            "type": SUSPENDED,
+            "status": "True" if wanted else "False",
+            "lastProbeTime": stamp(now),
+            "lastTransitionTime": stamp(now),
+            "reason": f"Job{word.capitalize()}",
+            "message": f"Job {word}",
+        },
+    ]
 
 
 def _condition(kind: str, reason: str, *, now: datetime) -> Object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tidegate.kube.objects import is_being_deleted, name_of
 from tidegate.kube.resources import JOBS, PODS
 from tidegate.local.workloads import job as rules
+from tidegate.local.workloads import pods as facts
 
 if TYPE_CHECKING:
     from tidegate.kube.objects import Object
@@ -36,11 +37,19 @@ class JobController:
         by_name = {name_of(pod): pod for pod in pods}
         for name in step.delete:
             await self._view.delete(PODS, by_name[name])
+        before = facts.condition(job, rules.SUSPENDED)
         job = await self._view.report(JOBS, job, step.status)
+        await self._tell_suspension(job, before)
         if rules.is_over(job):
             await self._tell_end(job)
             return await self._expire(job)
         return step.again_s
+
+    async def _tell_suspension(self, job: Object, before: Object | None) -> None:
+        now = facts.condition(job, rules.SUSPENDED)
+        if now is not None and now != before:
+            reason = "Suspended" if now["status"] == "True" else "Resumed"
+            await self._view.tell(job, reason=reason, note=now["message"])
 
     async def _tell_end(self, job: Object) -> None:
         for found in job["status"]["conditions"]:

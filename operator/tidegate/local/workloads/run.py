@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 from tidegate.kube.events import Recorder
 from tidegate.kube.objects import controller_of, labels_of, name_of, namespace_of, uid_of
 from tidegate.kube.resources import (
+    CRONJOBS,
     DEPLOYMENTS,
     ENDPOINTSLICES,
+    HORIZONTALPODAUTOSCALERS,
     JOBS,
+    PODDISRUPTIONBUDGETS,
     PODS,
     PVCS,
     REPLICASETS,
     SERVICES,
 )
 from tidegate.local.workloads import endpointslice
+from tidegate.local.workloads.autoscaler_controller import PERIOD_S, AutoscalerController
+from tidegate.local.workloads.budget_controller import BudgetController, guards
 from tidegate.local.workloads.claims import ClaimController
+from tidegate.local.workloads.cronjob_controller import CronJobController
 from tidegate.local.workloads.deployment_controller import DeploymentController
 from tidegate.local.workloads.endpointslice_controller import (
     EndpointSliceController,
@@ -31,24 +37,37 @@ from tidegate.local.workloads.loop import Key, KeyedLoop
 from tidegate.local.workloads.mirror import Mirror
 from tidegate.local.workloads.replicaset_controller import ReplicaSetController
 from tidegate.local.workloads.scheduler import Scheduler, waits_for_a_node
+from tidegate.local.workloads.usage import NoMeter
 from tidegate.local.workloads.view import View, is_orphan
 
 if TYPE_CHECKING:
     from tidegate.kube.client import Client
     from tidegate.kube.objects import Object
+    from tidegate.local.workloads.usage import UsageMeter
 
 NODE_NAME = "local"
-_KINDS = (DEPLOYMENTS, REPLICASETS, PODS, SERVICES, ENDPOINTSLICES, JOBS, PVCS)
+_KINDS = (
+    *(DEPLOYMENTS, REPLICASETS, PODS, SERVICES, ENDPOINTSLICES, JOBS, PVCS),
+    *(CRONJOBS, HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS),
+)
 
 
 async def run_workloads(
-    client: Client, *, node: str = NODE_NAME, started: asyncio.Event | None = None
+    client: Client,
+    *,
+    node: str = NODE_NAME,
+    meter: UsageMeter | None = None,
+    autoscale_every_s: float = PERIOD_S,
+    started: asyncio.Event | None = None,
 ) -> None:
     """Run all controllers and the scheduler until cancelled.
 
-    `started` is set once every kind has been listed. Losing the API server is waited out.
+    `meter` measures pods for autoscalers. `started` is set once every kind has been listed. Losing
+    the API server is waited out.
     """
-    workloads = _Workloads(client, node=node)
+    workloads = _Workloads(
+        client, node=node, meter=meter or NoMeter(), autoscale_every_s=autoscale_every_s
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(workloads.mirror.run(), name="workloads: mirror")
         await workloads.mirror.synced()
@@ -59,7 +78,9 @@ async def run_workloads(
 
 
 class _Workloads:
-    def __init__(self, client: Client, *, node: str) -> None:
+    def __init__(
+        self, client: Client, *, node: str, meter: UsageMeter, autoscale_every_s: float
+    ) -> None:
         self.mirror = mirror = Mirror(client, _KINDS)
 
         def view(controller: str) -> View:
@@ -78,6 +99,14 @@ class _Workloads:
         self._jobs = KeyedLoop("job", JobController(view("job-controller")).reconcile)
         self._claims = KeyedLoop("claim", ClaimController(view("claim-controller")).reconcile)
         self._scheduling = KeyedLoop("scheduler", scheduler.reconcile)
+        self._cronjobs = KeyedLoop(
+            "cronjob", CronJobController(view("cronjob-controller")).reconcile
+        )
+        self._budgets = KeyedLoop("budget", BudgetController(view("controllermanager")).reconcile)
+        autoscaler = AutoscalerController(
+            view("horizontal-pod-autoscaler"), meter, period_s=autoscale_every_s
+        )
+        self._autoscalers = KeyedLoop("autoscaler", autoscaler.reconcile)
         self.loops = (
             self._deployments,
             self._replicasets,
@@ -85,15 +114,36 @@ class _Workloads:
             self._jobs,
             self._claims,
             self._scheduling,
+            self._cronjobs,
+            self._budgets,
+            self._autoscalers,
         )
         self._pod_labels: dict[str, dict[str, str]] = {}
-        mirror.on_change(DEPLOYMENTS, lambda obj: self._deployments.add(_key(obj)))
+        self._follow()
+
+    def _follow(self) -> None:
+        mirror = self.mirror
+        mirror.on_change(DEPLOYMENTS, self._deployment_changed)
         mirror.on_change(REPLICASETS, self._replicaset_changed)
         mirror.on_change(PODS, self._pod_changed)
         mirror.on_change(SERVICES, lambda obj: self._services.add(_key(obj)))
         mirror.on_change(ENDPOINTSLICES, self._slice_changed)
-        mirror.on_change(JOBS, lambda obj: self._jobs.add(_key(obj)))
+        mirror.on_change(JOBS, self._job_changed)
+        mirror.on_change(CRONJOBS, lambda obj: self._cronjobs.add(_key(obj)))
+        mirror.on_change(PODDISRUPTIONBUDGETS, lambda obj: self._budgets.add(_key(obj)))
+        mirror.on_change(HORIZONTALPODAUTOSCALERS, lambda obj: self._autoscalers.add(_key(obj)))
         mirror.on_change(PVCS, lambda obj: self._claims.add(_key(obj)))
+
+    def _deployment_changed(self, deployment: Object) -> None:
+        self._deployments.add(_key(deployment))
+        # How many pods a budget expects follows from the size of their Deployment.
+        for budget in self.mirror.every(PODDISRUPTIONBUDGETS, namespace_of(deployment)):
+            self._budgets.add(_key(budget))
+
+    def _job_changed(self, job: Object) -> None:
+        self._jobs.add(_key(job))
+        if owner := _owner(job, "CronJob"):
+            self._cronjobs.add(owner)
 
     def _replicaset_changed(self, replicaset: Object) -> None:
         self._replicasets.add(_key(replicaset))
@@ -117,6 +167,9 @@ class _Workloads:
             # Also the Service that took the pod until its labels were changed.
             if selects(service, pod) or selects(service, {"metadata": {"labels": before}}):
                 self._services.add(_key(service))
+        for budget in self.mirror.every(PODDISRUPTIONBUDGETS, namespace):
+            if guards(budget, pod) or guards(budget, {"metadata": {"labels": before}}):
+                self._budgets.add(_key(budget))
         self._remember_labels(pod)
         if waits_for_a_node(pod):
             self._scheduling.add(_key(pod))
