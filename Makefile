@@ -7,10 +7,10 @@ UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test vectors check format crds docs lock clean
+.PHONY: help setup demo test vectors conformance check format crds docs lock clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make the environments and fetch Prometheus and kubectl (a no-op the second time)
 	@$(PYTHON) tools/setup.py
@@ -23,6 +23,10 @@ test: setup ## run the tests; ARGS="…" goes to pytest
 
 vectors: setup ## compare the statistics with reference values; FILE=path/to/vectors.json for others
 	@$(BIN)/python tests/stats/vectors.py "$(or $(FILE),tests/stats/reference.json)"
+
+conformance: setup ## compare the embedded API server with a real one's recorded answers; CASES=folder, KUBECONFIG=file
+	@$(BIN)/python tests/conformance/run.py $(if $(CASES),--cases "$(CASES)") \
+		$(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig "$(KUBECONFIG)") $(ARGS)
 
 check: setup ## what CI runs before the tests: format, lint, types, layers, generated files
 	@$(BIN)/ruff format --check .
@@ -41,6 +45,7 @@ crds: setup ## write crds/ anew from operator/tidegate/api
 
 docs: setup ## draw the pages of docs/ that are generated
 	@$(BIN)/python tools/states.py
+	@$(BIN)/python tests/conformance/page.py
 
 # dev holds everything that is tested together; the others then take the same versions from it.
 COMPILE = $(UV) pip compile --universal --python-version 3.12 --generate-hashes \

@@ -127,6 +127,8 @@ class Store:
         self.subscribers: list[Callable[[Event], None]] = []
         self.writes = 0
         """Number of writes since start."""
+        self.list_floor = 0
+        """Lists as of an earlier revision are refused, as etcd refuses them once compacted."""
 
     @classmethod
     def memory(cls) -> Store:
@@ -195,7 +197,7 @@ class Store:
     def snapshot(self, collection: str, revision: int) -> dict[Key, Record] | None:
         """The records as they were at a revision; None when history no longer reaches it."""
         found = self.collection(collection)
-        if revision < found.floor or revision > self.revision:
+        if revision < max(found.floor, self.list_floor) or revision > self.revision:
             return None
         records = dict(found.records)
         for event in reversed(found.history):

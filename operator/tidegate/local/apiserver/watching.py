@@ -95,6 +95,8 @@ class Hub:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.pace = 1.0
+        """How long a second of a watch lasts; less where nobody can wait for bookmarks."""
         self._watchers: dict[str, set[Watcher]] = {}
         store.subscribers.append(self._on_event)
 
@@ -171,8 +173,9 @@ class Hub:
     ) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         limit = timeout if timeout else random.uniform(*DEFAULT_TIMEOUT_S)
-        end = loop.time() + limit
-        bookmark_at = min(loop.time() + BOOKMARK_S, end - BOOKMARK_BEFORE_END_S)
+        end = loop.time() + limit * self.pace
+        every, before_end = BOOKMARK_S * self.pace, BOOKMARK_BEFORE_END_S * self.pace
+        bookmark_at = min(loop.time() + every, end - before_end)
         # A watch shorter than that gets none.
         last_chance = limit <= BOOKMARK_BEFORE_END_S
         while True:
@@ -186,8 +189,8 @@ class Hub:
             elif watcher.closed or now >= end:
                 return
             elif bookmarks and not last_chance and now >= bookmark_at:
-                last_chance = bookmark_at >= end - BOOKMARK_BEFORE_END_S
-                bookmark_at = min(now + BOOKMARK_S, end - BOOKMARK_BEFORE_END_S)
+                last_chance = bookmark_at >= end - before_end
+                bookmark_at = min(now + every, end - before_end)
                 yield watcher.scope.bookmark(self._store.published, False)
             else:
                 until = min(end, bookmark_at) if bookmarks and not last_chance else end
