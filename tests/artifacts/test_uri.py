@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.artifacts.uri import file_path, path_below, scheme_of, shown
+from tidegate.artifacts.uri import beside, file_path, path_below, scheme_of, shown
 from tidegate.errors import Terminal
 
 
@@ -39,6 +39,18 @@ def test_a_file_uri_that_is_no_absolute_path_is_refused(uri: str) -> None:
     with pytest.raises(Terminal) as caught:
         file_path(uri)
     assert caught.value.reason == "UriInvalid"
+
+
+@pytest.mark.parametrize(
+    ("uri", "wanted"),
+    [
+        ("https://a.b/models/v1/m.skops", "https://a.b/models/v1/profile.json"),
+        ("https://u:p@a.b:8443/m?sig=x#y", "https://u:p@a.b:8443/profile.json"),
+        ("file:///a%20b/m", "file:///a%20b/profile.json"),
+    ],
+)
+def test_a_file_beside_another_is_in_its_folder_and_has_no_query(uri: str, wanted: str) -> None:
+    assert beside(uri, "profile.json") == wanted
 
 
 def test_a_path_stays_below_its_root_whatever_the_links(tmp_path: Path) -> None:

@@ -100,6 +100,8 @@ def served(artifact: Path, *, inline_ms: float) -> Iterator[tuple[psutil.Process
         "PYTHONPATH": str(ROOT / "operator"),
         "POD_IP": "127.0.0.1",
         "TIDEGATE_PORT": "0",
+        "TIDEGATE_METRICS_PORT": "0",
+        "TIDEGATE_OUTPUTS_PORT": "0",
         "TIDEGATE_MODEL": "m",
         "TIDEGATE_REVISION": "m-1",
         "TIDEGATE_ARTIFACT": str(artifact),

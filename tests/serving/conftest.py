@@ -57,12 +57,15 @@ class ServerProcess:
 
     process: subprocess.Popen[bytes]
     log_file: Path
+    address: str = "127.0.0.1"
     port: int = 0
+    metrics_port: int = 0
+    outputs_port: int = 0
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     @property
     def log(self) -> str:
@@ -70,6 +73,16 @@ class ServerProcess:
 
     def get(self, path: str) -> httpx.Response:
         return self.client.get(self.url + path)
+
+    def metrics(self) -> str:
+        answer = self.client.get(f"http://{self.address}:{self.metrics_port}/metrics")
+        assert answer.status_code == 200
+        return answer.text
+
+    def outputs(self, since: str | None = None, **query: str) -> httpx.Response:
+        given = query if since is None else {"since": since, **query}
+        url = f"http://{self.address}:{self.outputs_port}/tidegate/v1/outputs"
+        return self.client.get(url, params=given)
 
     def infer(self, body: Any, **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -80,8 +93,9 @@ class ServerProcess:
         )
 
     def wait_until_listening(self) -> None:
-        found = self._wait_for(lambda: re.search(r"listening address=\S+ port=(\d+)", self.log))
-        self.port = int(found.group(1))
+        line = r"listening address=\S+ port=(\d+) metrics=(\d+) outputs=(\d+)"
+        found = self._wait_for(lambda: re.search(line, self.log))
+        self.port, self.metrics_port, self.outputs_port = map(int, found.groups())
 
     def wait_until_ready(self) -> None:
         self._wait_for(lambda: self.get("/v2/health/ready").status_code == 200)
@@ -120,6 +134,8 @@ def running(
         "TIDEGATE_FORMAT": "sklearn-skops",
         "TIDEGATE_SIGNATURE": json.dumps(SIGNATURE),
         "TIDEGATE_PORT": "0",
+        "TIDEGATE_METRICS_PORT": "0",
+        "TIDEGATE_OUTPUTS_PORT": "0",
         "POD_IP": "127.0.0.1",
         **settings,
     }
@@ -133,7 +149,7 @@ def running(
             stderr=log,
             start_new_session=True,
         )
-    server = ServerProcess(process, log_file)
+    server = ServerProcess(process, log_file, environment["POD_IP"])
     try:
         if ready:
             server.wait_until_listening()

@@ -33,6 +33,7 @@ class Site:
     """A web server. `fail_after`: bytes after which each of the next answers breaks off.
 
     `statuses` are answered first, one a request. `redirects` maps paths to locations.
+    `profile` is what lies beside the artifact; requests for it are not noted.
     """
 
     content: bytes = CONTENT
@@ -42,6 +43,7 @@ class Site:
     redirects: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     delay_s: float = 0
+    profile: bytes | None = None
     port: int = 0
 
     @property
@@ -49,6 +51,8 @@ class Site:
         return f"http://127.0.0.1:{self.port}/model.skops"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if request.path == "/profile.json":
+            return self._beside(request)
         asked = request.headers.get("range", "")
         self.requests.append((request.path, asked))
         time.sleep(self.delay_s)
@@ -67,6 +71,15 @@ class Site:
         request.send_header("content-length", str(len(body)))
         request.end_headers()
         request.wfile.write(body[: self.fail_after.pop(0)] if self.fail_after else body)
+        return None
+
+    def _beside(self, request: BaseHTTPRequestHandler) -> None:
+        if self.profile is None:
+            return self._plain(request, 404)
+        request.send_response(200)
+        request.send_header("content-length", str(len(self.profile)))
+        request.end_headers()
+        request.wfile.write(self.profile)
         return None
 
     def _plain(self, request: BaseHTTPRequestHandler, status: int, **headers: str) -> None:
@@ -252,6 +265,35 @@ def test_no_message_shows_a_password_or_a_signed_query(site: Site, wanted: Any) 
 )
 def test_a_source_that_is_none_is_refused(wanted: Any, source: str, reason: str) -> None:
     assert refused(wanted(source)).reason == reason
+
+
+def test_a_profile_beside_the_artifact_comes_along(site: Site, wanted: Any, tmp_path: Path) -> None:
+    site.profile = b'{"version": 1}'
+    path = fetch(wanted(f"{site.url}?signature=secret"))
+    beside = path.with_name(f"{SHA256}.profile.json")
+    assert beside.read_bytes() == site.profile
+    site.profile = b"another"
+    fetch(wanted(site.url))
+    assert beside.read_bytes() == b'{"version": 1}'
+
+
+def test_a_profile_beside_a_file_comes_along(tmp_path: Path, wanted: Any) -> None:
+    source = tmp_path / "v1" / "model.skops"
+    source.parent.mkdir()
+    source.write_bytes(CONTENT)
+    source.with_name("profile.json").write_bytes(b"{}")
+    path = fetch(wanted(source.as_uri()))
+    assert visible(path.parent) == [SHA256, f"{SHA256}.profile.json"]
+
+
+@pytest.mark.parametrize("profile", [None, b" " * (1024 * 1024 + 1)])
+def test_a_profile_that_is_not_there_or_too_large_is_no_reason_to_fail(
+    site: Site, wanted: Any, profile: bytes | None
+) -> None:
+    site.profile = profile
+    path = fetch(wanted(site.url))
+    assert path.read_bytes() == CONTENT
+    assert visible(path.parent) == [SHA256]
 
 
 def test_a_file_outside_the_root_is_refused(

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sklearn.ensemble import RandomForestClassifier
+
+from tidegate.serving.records import decode_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,13 +38,15 @@ FAILING = {
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
-    """Counters and histogram counts by (sample, code), all labels but these checked."""
+    """Requests by code, durations by class of code; all other labels checked."""
     found = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name.startswith("tidegate_inference"):
                 labels = dict(sample.labels)
-                code, _ = labels.pop("code"), labels.pop("le", None)
+                kind, _ = labels.pop("code_class"), labels.pop("le", None)
+                code = labels.pop("code", kind)
+                assert code[0] == kind
                 assert labels == {"model": "flights", "revision": REVISION}
                 found[sample.name, code] = sample.value
     return found
@@ -169,24 +174,115 @@ def test_a_model_that_raises_is_a_500_without_its_internals_and_with_a_traceback
 
 
 def test_requests_and_their_duration_are_counted_by_model_revision_and_code(server: Any) -> None:
-    before = samples(server.get("/metrics").text)
+    before = samples(server.metrics())
     for body, times in ((GOOD, 3), (FAILING, 2), (b"{", 1)):
         for _ in range(times):
             server.infer(body)
     server.client.post(f"{server.url}/v2/models/x-{time.monotonic()}/infer")
-    after = samples(server.get("/metrics").text)
-    for name in ("tidegate_inference_requests_total", "tidegate_inference_duration_seconds_count"):
-        grown = {code: after[name, code] - before.get((name, code), 0) for _, code in after}
-        assert grown == {"200": 3, "500": 2, "400": 1, "404": 1} | {
-            code: 0 for code in grown if code not in ("200", "500", "400", "404")
+    after = samples(server.metrics())
+    for name, wanted in (
+        ("tidegate_inference_requests_total", {"200": 3, "500": 2, "400": 1, "404": 1}),
+        ("tidegate_inference_duration_seconds_count", {"2": 3, "5": 2, "4": 2}),
+    ):
+        grown = {
+            code: count - before.get((sample, code), 0)
+            for (sample, code), count in after.items()
+            if sample == name
         }
+        assert {code: count for code, count in grown.items() if count} == wanted
+
+
+def test_neighbouring_buckets_are_near_enough_to_judge_any_latency(server: Any) -> None:
+    server.infer(GOOD)
+    (family,) = (
+        family
+        for family in text_string_to_metric_families(server.metrics())
+        if family.name == "tidegate_inference_duration_seconds"
+    )
+    bounds = sorted({float(s.labels["le"]) for s in family.samples if "le" in s.labels})[:-1]
+    assert bounds[0] <= 0.0005
+    assert bounds[-1] >= 10
+    assert all(high <= 1.5 * low * (1 + 1e-9) for low, high in pairwise(bounds))
+
+
+def test_metrics_and_outputs_are_not_on_the_port_that_the_gateway_leads_to(server: Any) -> None:
+    assert server.get("/metrics").status_code == 404
+    assert server.get("/tidegate/v1/outputs").status_code == 404
+    for port, path in (
+        (server.metrics_port, "/metrics"),
+        (server.outputs_port, "/tidegate/v1/outputs"),
+    ):
+        url = f"http://127.0.0.1:{port}"
+        assert server.client.get(url + path).status_code == 200
+        assert server.client.post(url + path).status_code == 405
+        other = server.client.get(f"{url}/v2/health/live")
+        assert (other.status_code, path in other.json()["error"]) == (404, True)
+
+
+def test_outputs_of_requests_with_an_id_are_kept_while_somebody_reads(server: Any) -> None:
+    cursor = decode_page(server.outputs().content).next
+    server.infer(GOOD, **{"x-request-id": "one"})
+    server.infer(GOOD)
+    server.infer(FAILING, **{"x-request-id": "two"})
+    server.infer(b"{", **{"x-request-id": "three"})
+    page = decode_page(server.outputs(cursor).content)
+    assert (page.model, page.revision, page.lost, page.more) == ("flights", REVISION, 0, False)
+    assert [(r.id, r.status, len(r.outputs)) for r in page.records] == [
+        ("one", 200, 1),
+        ("two", 500, 0),
+        ("three", 400, 0),
+    ]
+    (output,) = page.records[0].outputs
+    assert (output.name, output.datatype, output.shape) == ("probability", "FP64", (2,))
+    assert output.data == server.infer(GOOD).json()["outputs"][0]["data"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1000000"])
+def test_a_page_of_a_wrong_size_is_refused(server: Any, limit: str) -> None:
+    answer = server.outputs(limit=limit)
+    assert (answer.status_code, "1 to 10000" in answer.json()["error"]) == (400, True)
+
+
+def test_what_comes_in_and_goes_out_is_counted_by_bins_of_the_profile(
+    start: Any, logistic: Any, tmp_path: Path, artifact: Any
+) -> None:
+    path = tmp_path / "cached"
+    path.write_bytes(logistic.path.read_bytes())
+    profile = {
+        "version": 1,
+        "features": {"temp": {"edges": [0], "counts": [1, 2]}, "rain": {}},
+    }
+    beside = tmp_path / "cached.profile.json"
+    beside.write_text(json.dumps(profile))
+    with start(tmp_path, artifact(path)) as server:
+        assert "profile.json is left out" in server.log
+    del profile["features"]["rain"]  # type: ignore[attr-defined]
+    beside.write_text(json.dumps(profile))
+    with start(tmp_path, artifact(path)) as server:
+        server.infer(GOOD)
+        server.infer(FAILING)
+        counted = {
+            (sample.labels.get("feature") or sample.labels["output"], sample.labels["bin"]): (
+                sample.value
+            )
+            for family in text_string_to_metric_families(server.metrics())
+            for sample in family.samples
+            if sample.name in ("tidegate_feature_total", "tidegate_prediction_total")
+        }
+    assert counted == {
+        ("temp", "(-inf,0)"): 1,
+        ("temp", "[0,+inf)"): 1,
+        ("wind", "[0,0.1)"): 2,
+        ("probability", "[0,0.1)"): 1,
+        ("probability", "[0.9,1)"): 1,
+    }
 
 
 def test_counters_of_success_and_failure_exist_before_the_first_request(
     start: Any, logistic: Any, tmp_path: Path
 ) -> None:
     with start(tmp_path, logistic) as server:
-        found = samples(server.get("/metrics").text)
+        found = samples(server.metrics())
     assert found["tidegate_inference_requests_total", "200"] == 0
     assert found["tidegate_inference_requests_total", "500"] == 0
 

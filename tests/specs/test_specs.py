@@ -112,6 +112,19 @@ def test_the_signature_reaches_the_server_as_json() -> None:
     assert json.loads(env["TIDEGATE_SIGNATURE"]) == signature
 
 
+def test_only_the_model_s_own_port_is_led_to_by_services() -> None:
+    template = a_template()
+    (server,) = template["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in server["ports"]}
+    env = {v["name"]: v.get("value") for v in server["env"]}
+    assert env["TIDEGATE_PORT"] == str(ports["http"])
+    assert env["TIDEGATE_METRICS_PORT"] == str(ports["metrics"])
+    assert env["TIDEGATE_OUTPUTS_PORT"] == str(ports["outputs"])
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == str(ports["metrics"])
+    for service in (model_service(PARENT, stable="m-1"), revision_service(PARENT, revision="m-1")):
+        assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
+
+
 # -- Deployments, Services, autoscalers ---
 
 

@@ -33,6 +33,13 @@ def shown(uri: str) -> str:
     return urlunsplit((parts.scheme, f"{host}{port}", parts.path, query, ""))
 
 
+def beside(uri: str, name: str) -> str:
+    """The URI of the file `name` in the folder of `uri`; a query belongs to one file and goes."""
+    parts = urlsplit(uri)
+    folder, _, _ = parts.path.rpartition("/")
+    return urlunsplit((parts.scheme, parts.netloc, f"{folder}/{name}", "", ""))
+
+
 def file_path(uri: str) -> Path:
     """The absolute path that a file:// URI names.
 

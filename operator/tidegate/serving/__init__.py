@@ -6,12 +6,15 @@
 A request goes through these modules, in this order:
 
     server.py       entry point: limits native threads before numpy is imported
-    process.py      socket, loading, signals and draining around uvicorn
-    application.py  ASGI: routes, limits, the revision header, counting
+    process.py      sockets, loading, signals and draining around uvicorn
+    application.py  ASGI: routes, limits, the revision header, counting; sideports.py beside it
     requests.py     reading a body and its headers off the wire
     runner.py       where a prediction runs: on the loop or in a thread
     protocol.py     JSON to tensors and back (pure)
     model.py        what a loaded model is; sklearn_model.py and onnx_model.py are the two kinds
+
+and is then counted (telemetry.py: requests; distribution.py: values, by bins.py and profile.py) and
+kept for the comparer while that reads (outputs.py, in the form of records.py).
 
 This package runs in its own environment and image (`v2`). It imports neither kube, runtime nor
 controllers, and it never talks to the API server.

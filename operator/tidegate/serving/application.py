@@ -1,4 +1,4 @@
-"""The ASGI application: routes of the Open Inference Protocol v2, `/metrics`, and one answer each.
+"""The ASGI application: routes of the Open Inference Protocol v2, and one answer each.
 
 It owns what every answer has in common: JSON, the protocol's error body, the connection closed
 politely while draining. The header `x-tidegate-revision` is added by the HTTP server itself, so
@@ -9,48 +9,49 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate import __version__
 from tidegate.serving import protocol
+from tidegate.serving.answers import Answer, error
 from tidegate.serving.model import ForeignError, LoadedModel, foreign
 from tidegate.serving.protocol import CallerMistake
 from tidegate.serving.requests import CallerLeft, read_body, read_headers
 from tidegate.serving.runner import Overloaded, Runner
-from tidegate.serving.telemetry import CONTENT_TYPE, Telemetry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
+    from tidegate.serving.distribution import Distributions
+    from tidegate.serving.outputs import Ring
+    from tidegate.serving.protocol import Tensor
+    from tidegate.serving.requests import Headers
+    from tidegate.serving.sideports import Port
     from tidegate.serving.signature import TensorSpec
+    from tidegate.serving.telemetry import Telemetry
+
+    type Outputs = Sequence[tuple[TensorSpec, Tensor]]
 
 log = logging.getLogger(__name__)
 
-_JSON = b"application/json"
 _TRACEBACK_EVERY_S = 10.0
 """A model that fails on every tenth request must not fill the disk with the same traceback."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response. `allow` lists the methods in a 405."""
-
-    status: int
-    body: bytes
-    content_type: bytes = _JSON
-    allow: bytes = b""
-
-
-def error(status: int, message: str, *, allow: bytes = b"") -> Answer:
-    return Answer(status, protocol.encode_error(message), allow=allow)
 
 
 class Application:
     """Serves one revision of one model. `model` is set once it is loaded and warm."""
 
     def __init__(
-        self, *, model: str, revision: str, max_body: int, runner: Runner, telemetry: Telemetry
+        self,
+        *,
+        model: str,
+        revision: str,
+        max_body: int,
+        runner: Runner,
+        telemetry: Telemetry,
+        ring: Ring,
     ) -> None:
         self.name = model
         self.revision = revision
@@ -60,6 +61,9 @@ class Application:
         self._max_body = max_body
         self._runner = runner
         self._telemetry = telemetry
+        self._ring = ring
+        self._distributions: Distributions | None = None
+        self._side: Mapping[int, Port] = {}
         self._last_traceback = float("-inf")
         self._untold = 0
 
@@ -71,9 +75,14 @@ class Application:
     def was_ready(self) -> bool:
         return self._loaded is not None
 
-    def serve(self, model: LoadedModel) -> None:
-        """From now on be ready, and answer from `model`."""
+    def lead(self, ports: Mapping[int, Port]) -> None:
+        """Requests on these ports are answered by others; on any other port by the model."""
+        self._side = ports
+
+    def serve(self, model: LoadedModel, distributions: Distributions) -> None:
+        """From now on be ready, answer from `model`, and count by `distributions`."""
         self._loaded = model
+        self._distributions = distributions
         self._telemetry.set_ready(True)
 
     def drain(self) -> None:
@@ -118,6 +127,9 @@ class Application:
 
     async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
         path = scope["path"]
+        side = self._side.get((scope["server"] or ("", 0))[1] or 0)
+        if side is not None:
+            return side(scope)
         if path.endswith("/infer") and path.startswith("/v2/models/"):
             self._check_model(path[len("/v2/models/") : -len("/infer")].split("/"))
             if scope["method"] != "POST":
@@ -140,8 +152,6 @@ class Application:
                     200,
                     protocol.encode({"name": "tidegate", "version": __version__, "extensions": []}),
                 )
-            case ["metrics"]:
-                return Answer(200, self._telemetry.render(), CONTENT_TYPE.encode())
             case ["v2", "models", *rest] if rest and rest[-1] == "ready":
                 self._check_model(rest[:-1])
                 return self._readiness({"name": self.name, "ready": self.ready})
@@ -188,33 +198,53 @@ class Application:
 
     async def _infer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
         headers = read_headers(scope["headers"])
+        outputs: Outputs = ()
+        try:
+            answer, outputs = await self._inferred(receive, headers)
+        except CallerMistake as mistake:
+            answer = error(mistake.status, mistake.message)
+        if headers.request_id:
+            self._ring.record(
+                headers.request_id, now=time.monotonic(), status=answer.status, outputs=outputs
+            )
+        return answer
+
+    async def _inferred(
+        self, receive: ASGIReceiveCallable, headers: Headers
+    ) -> tuple[Answer, Outputs]:
         body = await read_body(receive, headers, limit=self._max_body)
         if self._loaded is None:
-            return error(503, "the model is still being loaded; wait for /v2/health/ready")
+            return _refused("the model is still being loaded; wait for /v2/health/ready")
         try:
-            return Answer(200, await self._runner.run(self._predict, body))
+            answer, outputs = await self._runner.run(self._predict, body)
         except Overloaded:
-            return error(503, "too many requests are waiting for this replica; send fewer at once")
+            return _refused("too many requests are waiting for this replica; send fewer at once")
         except ForeignError as failure:
             self._log_failure(failure)
-            return error(
-                500,
+            message = (
                 "the model failed on this input; its traceback is in the log of the pod that "
-                f"serves revision {self.revision}",
+                f"serves revision {self.revision}"
             )
+            return error(500, message), ()
+        return Answer(200, answer), outputs
 
-    def _predict(self, body: bytes) -> bytes:
-        """From a request's body to its answer's. May run in a thread."""
-        model = self._loaded
-        assert model is not None  # _infer checked; a model is never unloaded
+    def _predict(self, body: bytes) -> tuple[bytes, Outputs]:
+        """From a request's body to its answer's, and what is in it. May run in a thread."""
+        model, distributions = self._loaded, self._distributions
+        assert model is not None  # _inferred checked; a model is never unloaded
+        assert distributions is not None
         inference = protocol.decode_request(body, model.signature)
-        outputs = foreign(model.predict, inference.tensors, inference.wanted)
-        return protocol.encode_response(
-            inference,
-            list(zip(inference.wanted, outputs, strict=True)),
-            model=self.name,
-            version=self.revision,
+        values = foreign(model.predict, inference.tensors, inference.wanted)
+        outputs = list(zip(inference.wanted, values, strict=True))
+        answer = protocol.encode_response(
+            inference, outputs, model=self.name, version=self.revision
         )
+        distributions.note(
+            inference.tensors,
+            {spec.name: value for spec, value in outputs},
+            rows=inference.rows,
+        )
+        return answer, outputs
 
     def _log_failure(self, failure: ForeignError) -> None:
         now = time.monotonic()
@@ -229,6 +259,10 @@ class Application:
         )
         self._last_traceback = now
         self._untold = 0
+
+
+def _refused(message: str) -> tuple[Answer, Outputs]:
+    return error(503, message), ()
 
 
 def _described(specs: tuple[TensorSpec, ...]) -> list[dict[str, object]]:

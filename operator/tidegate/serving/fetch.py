@@ -8,6 +8,9 @@ pods may share the cache: one fetches, the others wait for its lock. What a brok
 killed pod leaves behind is continued, and since the digest decides, a continuation of something
 else is noticed and started over.
 
+Where the artifact is fetched, `profile.json` beside it comes along if it is there, as
+`<cache>/sha256/<hex>.profile.json`. It is no part of the digest: it says how to count, no more.
+
 Ends with 1 and a JSON line (failure.py) when it cannot be done.
 """
 
@@ -27,9 +30,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tidegate.artifacts.uri import shown
+from tidegate.artifacts.uri import beside, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
 from tidegate.serving import failure
+from tidegate.serving.settings import PROFILE_NAME, profile_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +43,7 @@ log = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_S = 600.0
 DEFAULT_MAX_BYTES = 10 * 1024**3
 _CHUNK = 1024 * 1024
+_PROFILE_BYTES = 1024 * 1024
 _LOCK_POLL_S = 0.1
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
@@ -74,6 +79,7 @@ def fetch(wanted: Wanted) -> Path:
                 log.info("already in the cache sha256=%s", wanted.sha256)
             else:
                 _fetch_until(wanted)
+                _fetch_profile(wanted)
     except OSError as error:
         what = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be used"
         raise Terminal(
@@ -171,6 +177,29 @@ def _fetch_once(wanted: Wanted) -> None:
         offset,
         time.monotonic() - started,
     )
+
+
+def _fetch_profile(wanted: Wanted) -> None:
+    """Bring the profile along. One try: most models have none, and none needs one to serve."""
+    from tidegate.serving.transfer import open_source
+
+    target = profile_beside(wanted.target)
+    content = bytearray()
+    try:
+        with open_source(beside(wanted.source, PROFILE_NAME), offset=0) as stream:
+            for chunk in stream.chunks:
+                content += chunk
+                if len(content) > _PROFILE_BYTES or time.monotonic() > wanted.deadline:
+                    log.warning("no profile: larger than %d bytes, or too slow", _PROFILE_BYTES)
+                    return
+    except (Terminal, Retryable) as error:
+        log.info("no profile beside the artifact because=%s", error.reason)
+        return
+    partial = wanted.beside("profile.partial")
+    partial.write_bytes(content)
+    partial.chmod(0o444)
+    partial.rename(target)
+    log.info("fetched the profile bytes=%d", len(content))
 
 
 def _digest_of(file: IO[bytes]) -> Any:

@@ -15,6 +15,7 @@ from tidegate.serving.failure import (
     LOAD_FAILED,
 )
 from tidegate.serving.model import ForeignError, LoadedModel, cause_of, check_output, foreign
+from tidegate.serving.profile import MAX_BYTES, Profile, parse_profile
 from tidegate.serving.signature import Signature, parse_signature
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ def load_model(settings: Settings) -> LoadedModel:
     warm_up(model)
     log.info("model loaded seconds=%.2f platform=%s", time.monotonic() - started, model.platform)
     return model
+
+
+def load_profile(path: Path) -> Profile | None:
+    """The model's reference, or None: a profile that cannot be used is never a reason to fail."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+        return parse_profile(content)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("%s is left out, default bins are used: %s", path.name, error)
+        return None
 
 
 def verify_digest(path: Path, sha256: str) -> None:

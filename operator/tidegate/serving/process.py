@@ -1,6 +1,6 @@
-"""The server's process: its socket, loading beside serving, signals and draining.
+"""The server's process: its sockets, loading beside serving, signals and draining.
 
-The socket is open while the model loads, so that the liveness probe passes and readiness says no.
+The sockets are open while the model loads, so that the liveness probe passes and readiness says no.
 
 A stopped pod goes on being sent requests until every proxy has heard of it, and a proxy may send
 one on a connection in the moment in which it is closed. So after SIGTERM the server first only
@@ -14,7 +14,6 @@ import asyncio
 import gc
 import logging
 import os
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -23,19 +22,23 @@ import uvicorn
 
 from tidegate.errors import Terminal
 from tidegate.serving.application import Application
-from tidegate.serving.failure import SETTINGS_INVALID
-from tidegate.serving.loading import load_model
+from tidegate.serving.distribution import Distributions
+from tidegate.serving.listening import BACKLOG, bind
+from tidegate.serving.loading import load_model, load_profile
+from tidegate.serving.outputs import Ring
 from tidegate.serving.runner import Runner
+from tidegate.serving.settings import PROFILE_NAME
+from tidegate.serving.sideports import SidePorts
 from tidegate.serving.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    import socket
     from types import FrameType
 
     from tidegate.serving.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
 KEEP_ALIVE_S = 2 * 60 * 60
 """Longer than any proxy keeps an idle connection (Envoy: an hour): the proxy closes it, never the
 server, so that no request is sent into a connection that is being closed."""
@@ -88,17 +91,26 @@ async def serve(settings: Settings) -> None:
         inline_s=settings.inline_ms / 1000,
         max_pending=settings.max_pending,
     )
+    telemetry = Telemetry(model=settings.model, revision=settings.revision)
+    ring = Ring(
+        model=settings.model,
+        revision=settings.revision,
+        rate=settings.sample_rate,
+        max_entries=settings.kept_outputs,
+        max_bytes=settings.kept_bytes,
+    )
     application = Application(
         model=settings.model,
         revision=settings.revision,
         max_body=settings.max_body,
         runner=runner,
-        telemetry=Telemetry(model=settings.model, revision=settings.revision),
+        telemetry=telemetry,
+        ring=ring,
     )
-    listener = _bind(settings)
+    sockets = _bind_all(settings, application, SidePorts(telemetry=telemetry, ring=ring))
     server = _Server(_configuration(settings, application), application, settings)
-    loading = asyncio.create_task(_load(settings, application, server))
-    await server.serve(sockets=[listener])
+    loading = asyncio.create_task(_load(settings, application, server, telemetry))
+    await server.serve(sockets=sockets)
     runner.close()
     log.info("stopped")
     if not loading.done():
@@ -108,16 +120,31 @@ async def serve(settings: Settings) -> None:
     loading.result()
 
 
-async def _load(settings: Settings, application: Application, server: _Server) -> None:
+async def _load(
+    settings: Settings, application: Application, server: _Server, telemetry: Telemetry
+) -> None:
     try:
         model = await asyncio.to_thread(load_model, settings)
     except Terminal:
         server.should_exit = True
         raise
+    distributions = Distributions(
+        model.signature,
+        model=settings.model,
+        revision=settings.revision,
+        profile=await asyncio.to_thread(load_profile, settings.profile),
+    )
+    if distributions.left_out:
+        log.warning(
+            "%s has columns that the signature has not, or not so: %s",
+            PROFILE_NAME,
+            ", ".join(distributions.left_out),
+        )
+    telemetry.add(distributions)
     # What is loaded stays: the collector need not walk through it again in every full collection.
     gc.collect()
     gc.freeze()
-    application.serve(model)
+    application.serve(model, distributions)
     log.info("ready model=%s revision=%s", settings.model, settings.revision)
 
 
@@ -141,19 +168,12 @@ def _configuration(settings: Settings, application: Application) -> uvicorn.Conf
     )
 
 
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise Terminal(
-            SETTINGS_INVALID,
-            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}",
-        ) from None
-    listener.listen(BACKLOG)
-    listener.setblocking(False)
-    log.info("listening address=%s port=%d", *listener.getsockname()[:2])
-    return listener
+def _bind_all(settings: Settings, application: Application, side: SidePorts) -> list[socket.socket]:
+    """The sockets of all three ports; the application is told which is for what."""
+    main = bind(settings.host, settings.port)
+    metrics = bind(settings.host, settings.metrics_port)
+    outputs = bind(settings.host, settings.outputs_port)
+    ports = [listener.getsockname()[1] for listener in (main, metrics, outputs)]
+    application.lead({ports[1]: side.metrics, ports[2]: side.outputs})
+    log.info("listening address=%s port=%d metrics=%d outputs=%d", settings.host, *ports)
+    return [main, metrics, outputs]

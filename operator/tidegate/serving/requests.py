@@ -23,10 +23,15 @@ class CallerLeft(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What an inference request's headers say. `length` is None for chunked bodies."""
+    """What an inference request's headers say. `length` is None for chunked bodies.
+
+    `request_id` is empty where there is none; a gateway gives one to each request, and the same to
+    its mirrored copy.
+    """
 
     length: int | None
     waits_for_continue: bool
+    request_id: bytes = b""
 
 
 def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -36,6 +41,7 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """
     length: int | None = None
     waits = False
+    request_id = b""
     for name, value in pairs:
         if name == b"content-type":
             kind = value.split(b";", 1)[0].strip().lower()
@@ -51,9 +57,11 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
             raise CallerMistake("compressed bodies are not served; send plain JSON", status=415)
         elif name == b"inference-header-content-length":
             raise CallerMistake("the binary tensor extension is not served; send the data as JSON")
+        elif name == b"x-request-id":
+            request_id = value
         elif name == b"expect":
             waits = value.strip().lower() == b"100-continue"
-    return Headers(length=length, waits_for_continue=waits)
+    return Headers(length=length, waits_for_continue=waits, request_id=request_id)
 
 
 async def read_body(receive: ASGIReceiveCallable, headers: Headers, *, limit: int) -> bytes:

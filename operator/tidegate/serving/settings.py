@@ -20,12 +20,18 @@ INLINE_MS = 5.0
 too, so for a quicker prediction handing over gains nothing."""
 
 
+PROFILE_NAME = "profile.json"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The server's settings.
 
     `max_body` is in bytes, `max_pending` counts requests that wait for a prediction at a time.
     `inline_ms`: a prediction expected to be quicker runs on the event loop (0: never).
+    `metrics_port` answers `/metrics`, `outputs_port` the comparer's reads: apart from `port`, which
+    the gateway leads everybody to. `sample_rate` is the share of request ids whose outputs are kept
+    while a comparer reads them, at most `kept_outputs` of them and `kept_bytes`.
     After SIGTERM the server goes on serving for at least `drain_settle_s` (the time that endpoints
     take to change everywhere) and at most `drain_limit_s`; the pod's grace must be longer.
     """
@@ -39,12 +45,22 @@ class Settings:
     signature: str = ""
     host: str = "0.0.0.0"
     port: int = 8080
+    metrics_port: int = 8081
+    outputs_port: int = 8082
     threads: int = 2
     inline_ms: float = INLINE_MS
     max_body: int = 16 * _MIB
     max_pending: int = 256
+    sample_rate: float = 1.0
+    kept_outputs: int = 20_000
+    kept_bytes: int = 16 * _MIB
     drain_settle_s: float = 3.0
     drain_limit_s: float = 20.0
+
+    @property
+    def profile(self) -> Path:
+        """Where the init container puts the model's reference, if there is one."""
+        return profile_beside(self.artifact)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -60,15 +76,29 @@ class Settings:
             signature=environment.get("TIDEGATE_SIGNATURE", ""),
             host=read.address("POD_IP", default="0.0.0.0"),
             port=int(read.number("TIDEGATE_PORT", default=8080, low=0, high=65535)),
+            metrics_port=int(read.number("TIDEGATE_METRICS_PORT", default=8081, low=0, high=65535)),
+            outputs_port=int(read.number("TIDEGATE_OUTPUTS_PORT", default=8082, low=0, high=65535)),
             threads=int(read.number("TIDEGATE_THREADS", default=2, low=1, high=64)),
             inline_ms=read.number("TIDEGATE_INLINE_MS", default=INLINE_MS, low=0, high=1000),
             max_body=int(
                 read.number("TIDEGATE_MAX_BODY_BYTES", default=16 * _MIB, low=1024, high=2**31)
             ),
             max_pending=int(read.number("TIDEGATE_MAX_PENDING", default=256, low=1, high=100_000)),
+            sample_rate=read.number("TIDEGATE_SAMPLE_RATE", default=1.0, low=0, high=1),
+            kept_outputs=int(
+                read.number("TIDEGATE_KEPT_OUTPUTS", default=20_000, low=1, high=10_000_000)
+            ),
+            kept_bytes=int(
+                read.number("TIDEGATE_KEPT_BYTES", default=16 * _MIB, low=1024, high=2**31)
+            ),
             drain_settle_s=read.number("TIDEGATE_DRAIN_SETTLE_S", default=3.0, low=0, high=600),
             drain_limit_s=read.number("TIDEGATE_DRAIN_LIMIT_S", default=20.0, low=0, high=3600),
         )
+
+
+def profile_beside(artifact: Path) -> Path:
+    """Where `profile.json` lies in the cache, for an artifact in it."""
+    return artifact.with_name(f"{artifact.name}.{PROFILE_NAME}")
 
 
 class _Reader:

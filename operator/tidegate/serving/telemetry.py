@@ -1,7 +1,8 @@
 """What the server counts, for Prometheus: requests and their duration by model, revision, code.
 
 Labels are bounded: model and revision are this pod's own, `code` is one of the statuses that the
-application answers with, never anything from a request.
+application answers with, `code_class` its first digit as in Envoy's metrics, never anything from a
+request. A mirrored request is counted like any other: the server cannot tell.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from prometheus_client.process_collector import ProcessCollector
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prometheus_client.registry import Collector
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-BUCKETS_S = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+_BUCKETS_MS = (
+    0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250,
+    300, 400, 500, 750, 1000, 1500, 2000, 3000, 4000, 6000, 8000, 10000,
 )  # fmt: skip
+BUCKETS_S = tuple(bound / 1000 for bound in _BUCKETS_MS)
+"""Those of the local gateway: a latency threshold must be the boundary of a bucket, and neighbours
+more than a factor 1.5 apart would leave latencies that nobody can be judged in."""
 
 
 class Telemetry:
@@ -27,16 +34,16 @@ class Telemetry:
 
     def __init__(self, *, model: str, revision: str) -> None:
         self._registry = CollectorRegistry()
-        labels = ("model", "revision", "code")
+        labels = ("model", "revision", "code_class")
         self._requests = Counter(
             "tidegate_inference_requests",
             "Inference requests answered, by HTTP status.",
-            labels,
+            (*labels, "code"),
             registry=self._registry,
         )
         self._duration = Histogram(
             "tidegate_inference_duration_seconds",
-            "Seconds from a request's headers to its answer, by HTTP status.",
+            "Seconds from a request's headers to its answer, by class of HTTP status.",
             labels,
             registry=self._registry,
             buckets=BUCKETS_S,
@@ -64,15 +71,19 @@ class Telemetry:
     def set_ready(self, ready: bool, /) -> None:
         self._ready.set(1 if ready else 0)
 
+    def add(self, collector: Collector) -> None:
+        """Show what another part counts."""
+        self._registry.register(collector)
+
     def render(self) -> bytes:
         """The exposition format."""
         return generate_latest(self._registry)
 
     def _of(self, code: int) -> tuple[Callable[[], None], Callable[[float], None]]:
         if code not in self._known:
-            labels = (self._model, self._revision, str(code))
+            labels = (self._model, self._revision, str(code // 100))
             self._known[code] = (
-                self._requests.labels(*labels).inc,
+                self._requests.labels(*labels, str(code)).inc,
                 self._duration.labels(*labels).observe,
             )
         return self._known[code]

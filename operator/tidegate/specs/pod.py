@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 type Object = dict[str, Any]
 
 PORT = 8080
+METRICS_PORT = 8081
+OUTPUTS_PORT = 8082
+"""Apart from PORT, which the gateway leads everybody to: what others asked and were answered is for
+Prometheus and the comparer. No Service names them."""
 CACHE_PATH = "/var/cache/tidegate"
 SCRATCH_PATH = "/var/tmp/tidegate"
 GRACE_S = 30
@@ -51,7 +55,7 @@ def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
             "labels": labels(facts.model, facts.revision),
             "annotations": {
                 "prometheus.io/scrape": "true",
-                "prometheus.io/port": str(PORT),
+                "prometheus.io/port": str(METRICS_PORT),
                 "prometheus.io/path": "/metrics",
             },
         },
@@ -127,6 +131,8 @@ def _server(spec: ModelSpec, facts: PodFacts) -> Object:
         "TIDEGATE_FORMAT": spec.artifact.format,
         "TIDEGATE_SIGNATURE": signature,
         "TIDEGATE_PORT": str(PORT),
+        "TIDEGATE_METRICS_PORT": str(METRICS_PORT),
+        "TIDEGATE_OUTPUTS_PORT": str(OUTPUTS_PORT),
         "TMPDIR": SCRATCH_PATH,
         "HOME": SCRATCH_PATH,
     }
@@ -135,7 +141,11 @@ def _server(spec: ModelSpec, facts: PodFacts) -> Object:
     return {
         **_container("server", facts, cache_read_only=True),
         "command": ["python", "-m", "tidegate.serving.server"],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "ports": [
+            {"name": "http", "containerPort": PORT, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
+            {"name": "outputs", "containerPort": OUTPUTS_PORT, "protocol": "TCP"},
+        ],
         "env": [
             *({"name": name, "value": value} for name, value in own.items()),
             {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
