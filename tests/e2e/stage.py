@@ -317,7 +317,7 @@ def _start(state: StateDir) -> subprocess.Popen[bytes]:
     with (state.logs / "supervisor.log").open("ab") as log:
         return subprocess.Popen(
             [
-                *(sys.executable, "-I", "-S", str(launch), str(os.getpid()), "/"),
+                *(sys.executable, "-I", "-S", str(launch), str(os.getpid()), "/", "{}"),
                 *(sys.executable, "-m", "tidegate.local.cluster.main"),
                 *("--state", str(state.path), "--name", NAME),
             ],

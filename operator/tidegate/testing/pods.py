@@ -44,6 +44,7 @@ class Image:
     path: tuple[str, ...] = (str(Path(sys.executable).parent),)
     env: dict[str, str] = field(default_factory=lambda: {"IMAGE": "yes"})
     api_access: bool = False
+    own_network: bool = False
 
 
 class Images:
@@ -86,10 +87,16 @@ class RealPods:
         """Create a pod whose container `c` runs a shell script; keys of `c` come in `container`."""
         container = {"name": "c", "image": "py:1", "command": ["sh", "-c", script]}
         container |= spec.pop("container", {})
+        annotations = spec.pop("annotations", {})
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": "demo", "labels": {"app": name}},
+            "metadata": {
+                "name": name,
+                "namespace": "demo",
+                "labels": {"app": name},
+                "annotations": annotations,
+            },
             "spec": {"terminationGracePeriodSeconds": 3, "containers": [container], **spec},
         }
         return await self.client.create(PODS, pod, manager="test")

@@ -63,7 +63,7 @@ class Child:
     async def _once(self) -> int:
         shorten(self._log)
         # The launcher ties the child to this process's life before it becomes the command.
-        launch = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), "/"]
+        launch = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), "/", "{}"]
         with self._log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *launch,

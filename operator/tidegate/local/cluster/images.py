@@ -21,11 +21,15 @@ CHECKOUT = SOURCE_ROOT.parent
 
 @dataclass(frozen=True)
 class LocalEnvironment:
-    """One row: folders that come first in PATH, variables, and whether it talks to the API."""
+    """One row: folders that come first in PATH, variables, and whether it talks to the API.
+
+    `own_network`: its servers insist on 0.0.0.0, so its pods need a network of their own.
+    """
 
     path: list[str]
     env: dict[str, str] = field(default_factory=dict)
     api_access: bool = False
+    own_network: bool = False
 
 
 class ImageTable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import KubeError
@@ -175,7 +176,11 @@ class Container:
         log = self._place.log(self._restarts)
         try:
             process = await Process.start(
-                launch.command, env=launch.env, directory=launch.directory, log=log
+                launch.command,
+                env=launch.env,
+                directory=launch.directory,
+                log=log,
+                isolation=launch.isolation,
             )
         except OSError as error:
             return self._not_started(f"no process could be started: {error}")
@@ -207,6 +212,8 @@ class Container:
                 await asyncio.to_thread(self._place.make, self._restarts)
             except refusals.ImageProblem as problem:
                 reason, message = refusals.ERR_IMAGE_PULL, str(problem)
+            except refusals.NetworkProblem as problem:
+                reason, message = refusals.ERR_POD_NETWORK, str(problem)
             except refusals.ConfigProblem as problem:
                 reason, message = refusals.CONFIG_ERROR, str(problem)
             except KubeError as error:
@@ -337,7 +344,7 @@ def missing_command(launch: Launch) -> str | None:
     """Return what is wrong when the command cannot be found in the container's PATH."""
     name = launch.command[0]
     if "/" in name:
-        found = (launch.directory / name).is_file()
+        found = Path(launch.outside(str(launch.directory / name))).is_file()
         return None if found else f'exec: "{name}": no such file or directory'
     if shutil.which(name, path=launch.env.get("PATH", "")):
         return None

@@ -28,7 +28,13 @@ def run_in_container(launch: Launch, *, place: ContainerPlace) -> RunCommand:
             return 1, "no command"
         output = place.folder / f"exec-{id(asyncio.current_task()):x}.out"
         words = [launch.rewrite(str(word)) for word in command]
-        process = await Process.start(words, env=launch.env, directory=launch.directory, log=output)
+        process = await Process.start(
+            words,
+            env=launch.env,
+            directory=launch.directory,
+            log=output,
+            isolation=launch.isolation,
+        )
         try:
             async with asyncio.timeout(timeout_s):
                 code = await process.wait()

@@ -29,6 +29,11 @@ class ImageEnvironment(Protocol):
         """Whether its containers get a KUBECONFIG for the pod's service account."""
         ...
 
+    @property
+    def own_network(self) -> bool:
+        """Whether its servers insist on every address, so that a pod needs its own network."""
+        ...
+
 
 class Images(Protocol):
     """The image table. Lookups are quick and never raise."""

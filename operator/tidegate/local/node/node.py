@@ -21,6 +21,7 @@ from tidegate.kube.objects import name_of, namespace_of, uid_of
 from tidegate.kube.resources import ENDPOINTSLICES, NODES, PODS
 from tidegate.local.node import node_object
 from tidegate.local.node.addresses import Addresses
+from tidegate.local.node.isolation import Permissions
 from tidegate.local.node.logs import NodeLogs
 from tidegate.local.node.meter import Meter
 from tidegate.local.node.pod import MANAGER, Means, PodRunner
@@ -64,6 +65,7 @@ class Node:
         self._timing = timing or Timing()
         self._mirror = Mirror(client, (PODS, ENDPOINTSLICES))
         self._rotation = Rotation(self._mirror, self._timing)
+        self._permissions = Permissions()
         self._addresses = Addresses(seed=str(directory.absolute()))
         self._runners: dict[str, PodRunner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -175,6 +177,7 @@ class Node:
             address=address,
             machine=node_object.machine(),
             kubeconfig_for=self._kubeconfig_for,
+            permissions=self._permissions,
         )
         runner = PodRunner(pod, self._means, preparation)
         self._runners[uid] = runner

@@ -21,6 +21,7 @@ class Mount:
 
     mount_path: str
     folder: str
+    read_only: bool = False
 
 
 class PathRewriter:

@@ -122,6 +122,12 @@ class PodRunner:
 
     async def run(self) -> None:
         """Run until the pod has been deleted, or the node is told to stop."""
+        try:
+            await self._run()
+        finally:
+            await self._preparation.close()
+
+    async def _run(self) -> None:
         if is_being_deleted(self._pod):
             self._end(self._asked_grace(self._pod))
         self._take_over()

@@ -15,6 +15,15 @@ from tidegate.errors import NotFound
 from tidegate.kube.objects import namespace_of
 from tidegate.kube.resources import CONFIGMAPS, PVCS, SECRETS, SERVICES
 from tidegate.local.node import environment, volumes
+from tidegate.local.node.isolation import (
+    Isolation,
+    Permissions,
+    Sandbox,
+    hides,
+    needed_paths,
+    ports_of,
+    wants_network,
+)
 from tidegate.local.node.paths import Mount, PathRewriter
 from tidegate.local.node.refusals import ConfigProblem, ImageProblem
 from tidegate.local.node.surroundings import Launch, PodPlace
@@ -47,7 +56,9 @@ class Preparation:
     address: str
     machine: Mapping[str, float]
     kubeconfig_for: KubeconfigFor | None = None
+    permissions: Permissions = field(default_factory=Permissions)
     folders: dict[str, Path] = field(default_factory=dict)
+    sandbox: Sandbox | None = None
 
     async def make_volumes(self) -> None:
         """Make the pod's volumes. Raises ConfigProblem when something is missing, KubeError."""
@@ -67,7 +78,10 @@ class Preparation:
         )
 
     async def container(self, spec: Mapping[str, Any]) -> Launch:
-        """Return how to start a container. Raises ImageProblem, ConfigProblem, KubeError."""
+        """Return how to start a container.
+
+        Raises ImageProblem, ConfigProblem, NetworkProblem, KubeError.
+        """
         image = self._image(spec)
         sources = await self._sources(environment.needed_sources(spec))
         base = await self._base(spec, image)
@@ -76,21 +90,51 @@ class Preparation:
         )
         command = environment.command_line(spec, {**base, **declared})
         mounts = volumes.mounts_of(spec, self.folders, variables={**base, **declared})
-        rewriter = PathRewriter([*mounts, self._termination_log(spec)])
-        env = base | {name: rewriter.rewrite(value) for name, value in declared.items()}
+        log = self._termination_log(spec)
+        isolation = await self._isolation(spec, image, mounts=mounts, env=base)
+        outside = PathRewriter([*mounts, log]).rewrite
+        inside = PathRewriter([log]).rewrite if isolation.mounts else outside
         folder = self.place.container(spec["name"]).folder
         # our own folder is a real path already, whatever is mounted above it (an emptyDir at /tmp)
         named = spec.get("workingDir")
-        directory = folder / rewriter.rewrite(str(named)) if named else folder
         with contextlib.suppress(OSError):
             # As a kubelet does. Where it is not allowed, the start says that it is missing.
-            await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+            there = folder / outside(str(named)) if named else folder
+            await asyncio.to_thread(there.mkdir, parents=True, exist_ok=True)
         return Launch(
-            command=[rewriter.rewrite(word) for word in command],
-            env=env,
-            directory=directory,
-            rewrite=rewriter.rewrite,
+            command=[inside(word) for word in command],
+            env=base | {name: inside(value) for name, value in declared.items()},
+            directory=folder / inside(str(named)) if named else folder,
+            rewrite=inside,
+            outside=outside,
+            isolation=isolation,
         )
+
+    async def _isolation(
+        self,
+        spec: Mapping[str, Any],
+        image: ImageEnvironment,
+        *,
+        mounts: list[Mount],
+        env: Mapping[str, str],
+    ) -> Isolation:
+        """The pod's network if it has one; real mounts where permitted, if they hide nothing."""
+        network = 0
+        is_main = any(each["name"] == spec["name"] for each in self.pod["spec"]["containers"])
+        if is_main and wants_network(self.pod, by_image=image.own_network):
+            if self.sandbox is None:
+                self.sandbox = Sandbox(self.address, ports_of(self.pod))
+            network = await self.sandbox.owner()
+        place = self.place.container(spec["name"])
+        needed = needed_paths(env, [str(place.folder), *image.path])
+        if not mounts or hides(mounts, needed) or not await self.permissions.may_mount():
+            return Isolation(network=network)
+        return Isolation(tuple(mounts), network, str(place.root))
+
+    async def close(self) -> None:
+        """Give back what the pod held beside its files."""
+        if self.sandbox is not None:
+            await self.sandbox.close()
 
     def _image(self, spec: Mapping[str, Any]) -> ImageEnvironment:
         image = str(spec.get("image") or "")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidegate.local.node.isolation import Isolation
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -69,7 +71,13 @@ class Process:
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], *, env: Mapping[str, str], directory: Path, log: Path
+        cls,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        directory: Path,
+        log: Path,
+        isolation: Isolation | None = None,
     ) -> Process:
         """Start `command` with exactly `env`, in `directory`; append what it says to `log`.
 
@@ -85,6 +93,7 @@ class Process:
                 str(_LAUNCHER),
                 str(os.getpid()),
                 str(directory),
+                (isolation or Isolation()).encoded(),
                 *command,
                 env=dict(env),
                 stdin=asyncio.subprocess.DEVNULL,

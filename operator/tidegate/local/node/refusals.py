@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 CONFIG_ERROR = "CreateContainerConfigError"
 ERR_IMAGE_PULL = "ErrImagePull"
 START_ERROR = "StartError"
+ERR_POD_NETWORK = "ErrPodNetwork"
 
 _VOLUMES = {
     "name",
@@ -34,6 +35,10 @@ class ConfigProblem(Exception):
 
 class ImageProblem(Exception):
     """The image table does not know the image; the message names the table."""
+
+
+class NetworkProblem(Exception):
+    """The pod cannot have a network of its own; the message says why, and what to do."""
 
 
 def refusal(pod: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,8 @@ from tidegate.local.node.backoff import BackOff
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tidegate.local.node.isolation import Isolation
+
 
 class Tell(Protocol):
     """Records an event about the pod."""
@@ -24,13 +26,16 @@ class Tell(Protocol):
 class Launch:
     """Everything that a process needs: `env` is its whole environment.
 
-    `rewrite` turns the container's paths into this machine's, for commands that come later.
+    `rewrite` turns what later commands say into what holds for the process; `outside` finds a path
+    of the container on this machine.
     """
 
     command: Sequence[str]
     env: Mapping[str, str]
     directory: Path
     rewrite: Callable[[str], str]
+    outside: Callable[[str], str]
+    isolation: Isolation
 
 
 type Prepare = Callable[[Mapping[str, Any]], Awaitable[Launch]]
@@ -53,6 +58,11 @@ class ContainerPlace:
         """Its TMPDIR."""
         return self.folder / "tmp"
 
+    @property
+    def root(self) -> Path:
+        """An empty folder, where a process may build a root of its own."""
+        return self.folder / "root"
+
     def log(self, attempt: int) -> Path:
         """What the container said in its start number `attempt`, counted from 0."""
         return self.folder / f"{attempt}.log"
@@ -60,6 +70,7 @@ class ContainerPlace:
     def make(self, attempt: int) -> None:
         """Make the folders, empty the message, drop logs that nobody can ask for any more."""
         self.temporary.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(exist_ok=True)
         self.termination_message.write_bytes(b"")
         self.log(attempt).unlink(missing_ok=True)
         for old in self.folder.glob("*.log"):

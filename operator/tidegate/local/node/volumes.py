@@ -141,7 +141,8 @@ def mounts_of(
             folder = folder / below
             if not folder.exists():
                 folder.mkdir(parents=True, exist_ok=True)
-        mounts.append(Mount(mount["mountPath"], str(folder)))
+        read_only = bool(mount.get("readOnly"))
+        mounts.append(Mount(mount["mountPath"], str(folder), read_only))
     return mounts
 
 
