@@ -110,6 +110,19 @@ def _access() -> list[Kind]:
     ]
 
 
+def _admission() -> list[Kind]:
+    kind = partial(
+        _kind, "admissionregistration.k8s.io", "v1",
+        namespaced=False, generation=True, categories=("api-extensions",),
+    )  # fmt: skip
+    return [
+        kind("MutatingWebhookConfiguration"),
+        kind("ValidatingAdmissionPolicy", "validatingadmissionpolicies", status=True),
+        kind("ValidatingAdmissionPolicyBinding"),
+        kind("ValidatingWebhookConfiguration"),
+    ]
+
+
 def _review(group: str, kind: str, *, namespaced: bool = False) -> Kind:
     return _kind(group, "v1", kind, namespaced=namespaced, verbs=("create",))
 
@@ -126,6 +139,7 @@ def builtin_kinds() -> list[Kind]:
         ),
         *_network(),
         *_access(),
+        *_admission(),
         _kind(
             "apiextensions.k8s.io", "v1", "CustomResourceDefinition", namespaced=False,
             short_names=("crd", "crds"), categories=("api-extensions",), status=True,

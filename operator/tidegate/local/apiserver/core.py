@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from tidegate.errors import KubeError, Terminal
 from tidegate.local.apiserver import answering, resources, routes
+from tidegate.local.apiserver.admission.gate import AdmissionControl
+from tidegate.local.apiserver.admission.type_checking import TypeChecking
 from tidegate.local.apiserver.auth import attributes
 from tidegate.local.apiserver.auth.aggregation import RoleAggregation
 from tidegate.local.apiserver.auth.authentication import Authenticator
@@ -81,13 +83,21 @@ class ApiServer:
         self.cluster = Cluster(store, builtin_registry(), clock=clock)
         self.tokens = ServiceAccountTokens(token_key or secrets.token_bytes(32))
         self.authorizer = Authorizer(store)
+        self.admission = AdmissionControl(self.cluster, self.authorizer)
         self._authenticator = Authenticator(store, self.tokens, clock=clock)
         self._crds = CrdLifeCycle(self.cluster)
-        self._aggregation = RoleAggregation(self.cluster)
         self._namespaces = NamespaceLifeCycle(self.cluster)
         self._garbage = GarbageCollector(self.cluster)
         self._expiry = EventExpiry(self.cluster)
-        self._reactors = Reactors([self._crds, self._namespaces, self._garbage, self._aggregation])
+        self._reactors = Reactors(
+            [
+                self._crds,
+                self._namespaces,
+                self._garbage,
+                RoleAggregation(self.cluster),
+                TypeChecking(self.cluster),
+            ]
+        )
         self._nonresource = NonResource(self)
         self._prepared = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,6 +121,7 @@ class ApiServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self.admission.close()
         # The journal's thread may have much to write.
         await asyncio.to_thread(self.store.close)
 
@@ -122,7 +133,7 @@ class ApiServer:
         self.store.subscribers.append(self._reactors)
         self._namespaces.load()
         load_bootstrap_policy(self.cluster)
-        self._aggregation.load()
+        RoleAggregation(self.cluster).load()
         self._garbage.load()
 
     async def handle(self, request: HttpRequest) -> HttpResponse:

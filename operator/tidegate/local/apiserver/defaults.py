@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from tidegate.local.apiserver.admission.defaults import DEFAULTS as ADMISSION_DEFAULTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -265,4 +267,5 @@ DEFAULTS: dict[str, Callable[[Obj], None]] = {
     "gateway.networking.k8s.io/httproutes": http_route,
     "gateway.networking.k8s.io/gateways": gateway,
     "apiextensions.k8s.io/customresourcedefinitions": custom_resource_definition,
+    **ADMISSION_DEFAULTS,
 }

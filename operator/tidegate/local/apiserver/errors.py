@@ -126,6 +126,16 @@ def internal(message: str) -> ApiError:
     return ApiError(500, "", message)
 
 
+def internal_error(message: str) -> ApiError:
+    """500 as `NewInternalError` makes it."""
+    return ApiError(
+        500,
+        "InternalError",
+        f"Internal error occurred: {message}",
+        details={"causes": [{"message": message}]},
+    )
+
+
 def generic_invalid() -> ApiError:
     """422 without details: what a failed JSON Patch answers."""
     return ApiError(422, "Invalid", GENERIC_INVALID, details={})

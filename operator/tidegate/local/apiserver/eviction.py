@@ -15,8 +15,8 @@ from tidegate.local.apiserver.options import delete_options
 from tidegate.local.apiserver.selectors import selector_of
 
 if TYPE_CHECKING:
+    from tidegate.local.apiserver.admission.gate import Gate
     from tidegate.local.apiserver.core import ApiServer
-    from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.apiserver.messages import Obj
     from tidegate.local.apiserver.routes import ResourcePath
 
@@ -24,13 +24,18 @@ _BUDGETS = ("policy", "v1", "poddisruptionbudgets")
 _REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
-def evict(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:
+async def evict(
+    server: ApiServer, gate: Gate, request: HttpRequest, path: ResourcePath
+) -> HttpResponse:
     """Delete a pod if its budget can spare it now.
 
     :raises ApiError: 429 when it cannot, 404 without such a pod, 400 for what is no Eviction.
     """
-    record = server.cluster.find(kind, path.namespace or "", path.name)
+    kind = gate.kind
+    server.cluster.find(kind, path.namespace or "", path.name)
     given = _eviction(request)
+    await gate.check(given, None)
+    record = server.cluster.find(kind, path.namespace or "", path.name)
     inner = HttpRequest("DELETE", request.path, dict(request.query), {}, b"")
     if isinstance(given.get("deleteOptions"), dict):
         inner.body = orjson.dumps(given["deleteOptions"])

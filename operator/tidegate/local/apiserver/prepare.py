@@ -6,7 +6,7 @@ validation, field ownership. Storage is not touched here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from tidegate.local.apiserver.admission.gate import Gate
     from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.apiserver.messages import Obj
 
@@ -30,6 +31,7 @@ class Intent:
 
     kind: Kind
     namespace: str
+    gate: Gate
     manager: str
     at: datetime
     field_validation: str = "Warn"
@@ -172,6 +174,36 @@ def new_object(intent: Intent, obj: Obj) -> Obj:
     if kind.custom:
         intent.warnings.extend(metadata.finalizer_warnings(obj["metadata"]))
     return obj
+
+
+def draft_of_new(intent: Intent, obj: Obj) -> Obj:
+    """A new object as mutating webhooks see it: with defaults, before the server's own fields."""
+    meta = {k: v for k, v in obj["metadata"].items() if k not in metadata.SERVER_FIELDS}
+    if intent.kind.namespaced:
+        meta["namespace"] = intent.namespace
+    metadata.drop_empty(meta)
+    return complete(intent.kind, {**obj, "metadata": meta})
+
+
+def draft_of_change(intent: Intent, obj: Obj, old: Obj) -> Obj:
+    """A changed object as mutating webhooks see it: not yet validated."""
+    meta = dict(obj["metadata"])
+    metadata.carry_over(meta, old["metadata"])
+    managed = meta.get("managedFields")
+    metadata.drop_empty(meta)
+    if managed is not None:
+        meta["managedFields"] = managed
+    return _only_what_it_may(intent, complete(intent.kind, {**obj, "metadata": meta}), old)
+
+
+def admit_mutated(intent: Intent, obj: Obj) -> Obj:
+    """What a webhook returned, without undeclared fields, which nobody is told of.
+
+    :raises ApiError: 400 when its metadata is none.
+    """
+    if not isinstance(obj.get("metadata"), dict):
+        raise bad_request("a mutating webhook left no metadata")
+    return admit_unknown(replace(intent, field_validation="Ignore"), obj)
 
 
 def changed_object(intent: Intent, obj: Obj, old: Obj) -> Obj:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tidegate.local.apiserver import answering, reading, subresources, writing
+from tidegate.local.apiserver import answering, creating, reading, subresources, writing
 from tidegate.local.apiserver.auth import reviews
 from tidegate.local.apiserver.deletion import delete
 from tidegate.local.apiserver.errors import (
@@ -23,6 +23,7 @@ from tidegate.local.apiserver.watching import Scope, bookmark_line, line
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from tidegate.local.apiserver.admission.gate import Gate
     from tidegate.local.apiserver.answering import Form
     from tidegate.local.apiserver.cluster import Cluster
     from tidegate.local.apiserver.core import ApiServer
@@ -49,7 +50,8 @@ async def handle(
     _check_verb(kind, verb, path, request)
     if verb in ("get", "list", "watch"):
         return _read(cluster, kind, request, path, verb)
-    response = _write(cluster, kind, request, path, verb)
+    gate = server.admission.gate(kind, user, namespace=path.namespace or "")
+    response = await _write(cluster, gate, request, path, verb)
     await cluster.store.flush()
     return response
 
@@ -100,24 +102,23 @@ def _read(
     return response
 
 
-def _write(
-    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, verb: str
+async def _write(
+    cluster: Cluster, gate: Gate, request: HttpRequest, path: ResourcePath, verb: str
 ) -> HttpResponse:
-    form = answering.form_of(request)
-    namespace = path.namespace or ""
+    form, kind = answering.form_of(request), gate.kind
     if verb == "create":
         if path.name and not kind.custom:
             raise method_not_allowed(kind, "create")
         # For custom kinds a real server takes POST to a named path as one to the collection.
-        written = writing.create(cluster, kind, request, namespace)
+        written = await creating.create(cluster, request, gate)
     elif verb == "update":
-        written = writing.update(cluster, kind, request, namespace, path.name, "")
+        written = await writing.update(cluster, request, gate, path.name)
     elif verb == "patch":
-        written = writing.patch(cluster, kind, request, namespace, path.name, "")
+        written = await writing.patch(cluster, request, gate, path.name)
     elif verb == "delete":
-        return _delete(cluster, kind, request, path, form)
+        return await _delete(cluster, gate, request, path, form)
     else:
-        return _delete_all(cluster, kind, request, path, form)
+        return await _delete_all(cluster, gate, request, path, form)
     return answering.object_answer(
         cluster,
         kind,
@@ -129,10 +130,13 @@ def _write(
     )
 
 
-def _delete(
-    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, form: Form
+async def _delete(
+    cluster: Cluster, gate: Gate, request: HttpRequest, path: ResourcePath, form: Form
 ) -> HttpResponse:
-    options = delete_options(request)
+    kind, options = gate.kind, delete_options(request)
+    record = cluster.find(kind, path.namespace or "", path.name)
+    await gate.check_delete(cluster.shown(kind, record), options, name=record.name)
+    # Asking others takes time, in which the object may have changed or gone.
     record = cluster.find(kind, path.namespace or "", path.name)
     stored = cluster.registry.for_collection(kind.collection) or kind
     deleted = delete(cluster, stored, record, options)
@@ -140,7 +144,7 @@ def _delete(
     if not kind.decode and kind.is_view:
         obj["apiVersion"] = kind.api_version
     if not deleted.gone or kind.returns_deleted:
-        return answering.object_answer(cluster, kind, form, obj=obj)
+        return answering.object_answer(cluster, kind, form, obj=obj, warnings=gate.warnings)
     details: Obj = {"name": record.name}
     if kind.group:
         details["group"] = kind.group
@@ -154,18 +158,22 @@ def _delete(
             "status": "Success",
             "details": details,
         },
+        warnings=gate.warnings,
     )
 
 
-def _delete_all(
-    cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, form: Form
+async def _delete_all(
+    cluster: Cluster, gate: Gate, request: HttpRequest, path: ResourcePath, form: Form
 ) -> HttpResponse:
-    options = delete_options(request)
+    kind, options = gate.kind, delete_options(request)
     selection = {k: v for k, v in request.query.items() if k in ("labelSelector", "fieldSelector")}
     page = reading.list_page(cluster, kind, path.namespace, selection)
     stored = cluster.registry.for_collection(kind.collection) or kind
     for record in page.records:
-        delete(cluster, stored, record, options)
+        await gate.check_delete(cluster.shown(kind, record), options, name="")
+        current = cluster.store.get(kind.collection, record.namespace, record.name)
+        if current is not None and current.uid == record.uid:
+            delete(cluster, stored, current, options)
     return answering.list_answer(cluster, kind, form, page)
 
 

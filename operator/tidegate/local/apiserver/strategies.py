@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import crdrules, workloadrules
+from tidegate.local.apiserver.admission.validation import RULES as ADMISSION_RULES
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.eventviews import complete_event
 
@@ -25,6 +26,13 @@ _CONFIG_KEY_TEXT = (
 )
 
 
+_EMPTY_STATUS = (
+    "apps/deployments",
+    "batch/jobs",
+    "admissionregistration.k8s.io/validatingadmissionpolicies",
+)
+
+
 def on_create(kind: Kind, obj: Obj) -> None:
     """Set what a kind starts with, in place."""
     if kind.collection == "/pods":
@@ -35,7 +43,7 @@ def on_create(kind: Kind, obj: Obj) -> None:
         obj["status"] = {"loadBalancer": {}}
     elif kind.collection == "/persistentvolumeclaims":
         obj["status"] = {"phase": "Pending"}
-    elif kind.collection in ("apps/deployments", "batch/jobs"):
+    elif kind.collection in _EMPTY_STATUS:
         obj["status"] = {}
     elif kind.collection == "apps/replicasets":
         obj["status"] = {"replicas": 0}
@@ -255,6 +263,7 @@ _RULES: dict[str, Callable[[Obj, Obj | None], list[Obj]]] = {
     "coordination.k8s.io/leases": _lease,
     crdrules.COLLECTION: crdrules.problems,
     **workloadrules.RULES,
+    **ADMISSION_RULES,
 }
 
 

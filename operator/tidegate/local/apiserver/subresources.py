@@ -13,6 +13,7 @@ from tidegate.local.apiserver.errors import (
     ApiError,
     bad_request,
     cause,
+    conflict,
     invalid,
     invalid_value,
     method_not_allowed,
@@ -25,7 +26,9 @@ from tidegate.local.apiserver.options import is_true, write_options
 from tidegate.local.apiserver.prepare import Intent
 
 if TYPE_CHECKING:
+    from tidegate.local.apiserver.admission.gate import Gate
     from tidegate.local.apiserver.core import ApiServer
+    from tidegate.local.apiserver.intents import Written
     from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.apiserver.messages import Obj
     from tidegate.local.apiserver.routes import ResourcePath
@@ -62,18 +65,19 @@ async def handle(
     :raises ApiError: when it is refused.
     """
     sub = path.subresource
+    gate = server.admission.gate(kind, user, namespace=path.namespace or "", subresource=sub)
     if sub == "status" and kind.status:
-        response = _status(server, kind, request, path, verb)
+        response = await _status(server, gate, request, path, verb)
     elif sub == "scale" and kind.scale is not None:
-        response = _scale(server, kind, request, path, verb)
+        response = await _scale(server, gate, request, path, verb)
     elif sub == "log" and kind.collection == "/pods" and verb == "get":
         return _log(server, kind, request, path)
     elif sub == "eviction" and kind.collection == "/pods" and verb == "create":
-        response = evict(server, kind, request, path)
+        response = await evict(server, gate, request, path)
     elif sub == "token" and kind.collection == "/serviceaccounts" and verb == "create":
         response = _token(server, kind, request, path)
     elif sub == "finalize" and kind.collection == "/namespaces" and verb == "update":
-        written = writing.update(server.cluster, kind, request, "", path.name, "finalize")
+        written = await writing.update(server.cluster, request, gate, path.name)
         response = _written(server, kind, request, written)
     elif sub in _STREAMS and kind.collection == "/pods":
         server.cluster.find(kind, path.namespace or "", path.name)
@@ -86,25 +90,23 @@ async def handle(
     return response
 
 
-def _status(
-    server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath, verb: str
+async def _status(
+    server: ApiServer, gate: Gate, request: HttpRequest, path: ResourcePath, verb: str
 ) -> HttpResponse:
-    cluster, namespace = server.cluster, path.namespace or ""
+    cluster, kind, namespace = server.cluster, gate.kind, path.namespace or ""
     if verb == "get":
         record = cluster.find(kind, namespace, path.name)
         return answering.object_answer(cluster, kind, answering.form_of(request), record=record)
     if verb == "update":
-        written = writing.update(cluster, kind, request, namespace, path.name, "status")
+        written = await writing.update(cluster, request, gate, path.name)
     elif verb == "patch":
-        written = writing.patch(cluster, kind, request, namespace, path.name, "status")
+        written = await writing.patch(cluster, request, gate, path.name)
     else:
         raise method_not_allowed(kind, verb or request.method.lower())
     return _written(server, kind, request, written)
 
 
-def _written(
-    server: ApiServer, kind: Kind, request: HttpRequest, written: writing.Written
-) -> HttpResponse:
+def _written(server: ApiServer, kind: Kind, request: HttpRequest, written: Written) -> HttpResponse:
     return answering.object_answer(
         server.cluster,
         kind,
@@ -119,10 +121,10 @@ def _written(
 # Scale
 
 
-def _scale(
-    server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath, verb: str
+async def _scale(
+    server: ApiServer, gate: Gate, request: HttpRequest, path: ResourcePath, verb: str
 ) -> HttpResponse:
-    cluster = server.cluster
+    cluster, kind = server.cluster, gate.kind
     record = cluster.find(kind, path.namespace or "", path.name)
     obj = cluster.shown(kind, record)
     current = _scale_of(kind, obj)
@@ -131,8 +133,12 @@ def _scale(
     if verb not in ("update", "patch"):
         raise method_not_allowed(kind, verb or request.method.lower())
     options = write_options(request, verb)
+    gate.note(options, request.query)
     wanted = _wanted_scale(kind, request, current, verb)
     replicas = _replicas(kind, path.name, wanted)
+    replicas = await _admitted_replicas(gate, current, replicas)
+    if cluster.store.get(record.collection, record.namespace, record.name) is not record:
+        raise conflict(kind, path.name)
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     if version:
         writing.check_version(kind, record, version)
@@ -141,14 +147,28 @@ def _scale(
     intent = Intent(
         kind=kind,
         namespace=path.namespace or "",
+        gate=gate.passed(),
         manager=options.field_manager,
         at=cluster.clock(),
         field_validation="Ignore",
         subresource="scale",
     )
-    written = writing.replace(cluster, intent, record, obj, dry_run=options.dry_run)
+    written = await writing.replace(cluster, intent, record, obj, dry_run=options.dry_run)
     after = written.obj or cluster.shown(kind, _of(written.record))
-    return answering.json_answer(200, _scale_of(kind, after))
+    return answering.json_answer(200, _scale_of(kind, after), warnings=gate.warnings)
+
+
+async def _admitted_replicas(gate: Gate, current: Obj, replicas: int) -> int:
+    """How many it may be, after everybody was asked about the Scale.
+
+    :raises ApiError: when somebody refuses it.
+    """
+    wanted = {**current, "spec": {"replicas": replicas} if replicas else {}}
+    if gate.mutates():
+        wanted = await gate.mutate(wanted, current)
+        replicas = _replicas(gate.kind, current["metadata"]["name"], wanted)
+    await gate.check(wanted, current)
+    return replicas
 
 
 def _replicas(kind: Kind, name: str, wanted: Obj) -> int:

@@ -1,16 +1,15 @@
-"""Create, replace and patch: from a request to a stored object."""
+"""Replace and patch: from a request to a changed object in the store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import machinery, patching
+from tidegate.local.apiserver.creating import create_applied, create_object
 from tidegate.local.apiserver.decoding import decode_object
 from tidegate.local.apiserver.deletion import is_finished
 from tidegate.local.apiserver.errors import (
     ApiError,
-    already_exists,
     bad_request,
     cause,
     conflict,
@@ -18,156 +17,80 @@ from tidegate.local.apiserver.errors import (
     not_found,
     resource_details,
 )
+from tidegate.local.apiserver.intents import (
+    Written,
+    intent_of,
+    own,
+    shown_form,
+    storage_intent,
+    stored_form,
+)
 from tidegate.local.apiserver.options import WriteOptions, write_options
 from tidegate.local.apiserver.prepare import (
     Intent,
+    admit_mutated,
     admit_unknown,
     changed_object,
     check_identity,
-    new_object,
+    draft_of_change,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tidegate.local.apiserver.admission.gate import Gate
     from tidegate.local.apiserver.cluster import Cluster
     from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.apiserver.messages import HttpRequest, Obj
     from tidegate.local.apiserver.store import Record
 
 _CRD_KINDS = "apiextensions.k8s.io"
+_ATTEMPTS = 5
 
 
-@dataclass
-class Written:
-    """What a write answers with."""
-
-    status: int
-    obj: Obj | None = None
-    record: Record | None = None
-    warnings: list[str] = field(default_factory=list)
+class Moved(Exception):
+    """The object changed while others were asked about the write."""
 
 
-def create(cluster: Cluster, kind: Kind, request: HttpRequest, namespace: str) -> Written:
-    """POST to a collection.
-
-    :raises ApiError: when the object is refused.
-    """
-    options = write_options(request, "create")
-    obj, duplicates = decode_object(request, kind)
-    check_identity(kind, obj, namespace=namespace, name="")
-    intent = _intent(cluster, kind, namespace, options, duplicates=duplicates)
-    return create_object(cluster, intent, obj, dry_run=options.dry_run)
-
-
-def create_object(cluster: Cluster, intent: Intent, obj: Obj, *, dry_run: bool) -> Written:
-    """Create an object that was decoded and fits its path."""
-    kind = intent.kind
-    obj = admit_unknown(intent, obj)
-    if kind.namespaced:
-        cluster.require_namespace(kind, intent.namespace, obj["metadata"].get("name", ""))
-    obj = _stored_form(kind, obj)
-    obj = new_object(_storage_intent(cluster, intent), obj)
-    name = obj["metadata"]["name"]
-    existing = cluster.store.get(kind.collection, intent.namespace if kind.namespaced else "", name)
-    if existing is not None:
-        terminating = bool(existing.decode()["metadata"].get("deletionTimestamp"))
-        raise already_exists(kind, name, terminating=terminating)
-    obj = _own_new(intent, obj)
-    cluster.finish_new(kind, obj)
-    if dry_run:
-        return Written(201, obj=_shown_form(kind, obj), warnings=intent.warnings)
-    if kind.encode is None and kind.is_view:
-        obj["apiVersion"] = kind.storage_api_version
-    record = cluster.store.put(kind.collection, obj)
-    return Written(201, record=record, warnings=intent.warnings)
-
-
-def _intent(
-    cluster: Cluster, kind: Kind, namespace: str, options: WriteOptions, **more: Any
-) -> Intent:
-    return Intent(
-        kind=kind,
-        namespace=namespace,
-        manager=options.field_manager,
-        at=cluster.clock(),
-        field_validation=options.field_validation,
-        **more,
-    )
-
-
-def _stored_form(kind: Kind, obj: Obj) -> Obj:
-    if kind.encode is not None:
-        return kind.encode(obj)
-    return obj
-
-
-def _shown_form(kind: Kind, obj: Obj) -> Obj:
-    return kind.decode(obj) if kind.decode is not None else obj
-
-
-def _storage_intent(cluster: Cluster, intent: Intent) -> Intent:
-    """The same intent in terms of the kind that is stored, when this kind is a view of it."""
-    if intent.kind.encode is None:
-        return intent
-    stored = cluster.registry.for_collection(intent.kind.collection)
-    assert stored is not None, "a view's storage is always served"
-    intent.kind, intent.view = stored, intent.kind
-    return intent
-
-
-def _own_new(intent: Intent, obj: Obj) -> Obj:
-    """Note the owner of a new object's fields; a status that the server set is nobody's."""
-    if not intent.kind.status or "status" not in obj:
-        return _own(intent, None, obj)
-    status = obj.pop("status")
-    return {**_own(intent, None, obj), "status": status}
-
-
-def _own(intent: Intent, live: Obj | None, obj: Obj) -> Obj:
-    """Note the owner of what changed, in the words of the version that the client speaks."""
-    view = intent.view
-    if view is not None and view.decode is not None and view.encode is not None:
-        live = view.decode(live) if live is not None else None
-        return view.encode(_track(intent, view, live, view.decode(obj)))
-    return _track(intent, intent.kind, live, obj)
-
-
-def _track(intent: Intent, kind: Kind, live: Obj | None, obj: Obj) -> Obj:
-    return machinery.track(
-        live,
-        obj,
-        manager=intent.manager,
-        schema=kind.schema(),
-        subresource=intent.subresource,
-        now=intent.at,
-    )
-
-
-def update(
-    cluster: Cluster, kind: Kind, request: HttpRequest, namespace: str, name: str, subresource: str
-) -> Written:
+async def update(cluster: Cluster, request: HttpRequest, gate: Gate, name: str) -> Written:
     """PUT of an object or of its status.
 
     :raises ApiError: when it is refused.
     """
+    return await _persistent(lambda: _update(cluster, request, gate, name), gate, name)
+
+
+async def _persistent(attempt: Callable[[], Awaitable[Written]], gate: Gate, name: str) -> Written:
+    """Write anew when the object changed while others were asked about the write."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return await attempt()
+        except Moved:
+            gate.warnings.clear()
+    raise conflict(gate.kind, name)
+
+
+async def _update(cluster: Cluster, request: HttpRequest, gate: Gate, name: str) -> Written:
+    kind, namespace, subresource = gate.kind, gate.namespace, gate.subresource
     options = write_options(request, "update")
     if not name:
         raise bad_request("name must be provided")
     obj, duplicates = decode_object(request, kind)
     check_identity(kind, obj, namespace=namespace, name=name)
     obj["metadata"].setdefault("name", name)
-    intent = _intent(
-        cluster, kind, namespace, options, duplicates=duplicates, subresource=subresource
+    intent = intent_of(
+        cluster, gate, request, options, duplicates=duplicates, subresource=subresource
     )
-    record = cluster.store.get(kind.collection, namespace if kind.namespaced else "", name)
+    record = cluster.store.get(kind.collection, namespace, name)
     if record is None:
         if kind.create_on_update and not subresource:
-            return create_object(cluster, intent, obj, dry_run=options.dry_run)
+            return await create_object(cluster, intent, obj, dry_run=options.dry_run)
         raise not_found(kind, name)
     obj = admit_unknown(intent, obj)
     uid = obj["metadata"].get("uid")
     if uid and uid != record.uid:
         raise uid_conflict(kind, record, uid)
-    return replace(cluster, intent, record, obj, dry_run=options.dry_run)
+    return await replace(cluster, intent, record, obj, dry_run=options.dry_run)
 
 
 def uid_conflict(kind: Kind, record: Record | None, uid: str, name: str = "") -> ApiError:
@@ -209,7 +132,7 @@ def check_version(kind: Kind, record: Record, given: object) -> None:
         raise conflict(kind, record.name)
 
 
-def replace(
+async def replace(
     cluster: Cluster,
     intent: Intent,
     record: Record,
@@ -224,30 +147,47 @@ def replace(
     """
     kind = intent.kind
     check_version(kind, record, obj["metadata"].get("resourceVersion"))
-    obj = _stored_form(kind, obj)
-    intent = _storage_intent(cluster, intent)
+    obj = stored_form(kind, obj)
+    intent = storage_intent(cluster, intent)
     old = record.decode()
     if kind.is_view and kind.encode is None:
         old["apiVersion"] = kind.api_version
+    if intent.gate.mutates():
+        obj = await _mutated(intent, record, obj, old, applied=applied)
+        applied = True
     obj = changed_object(intent, obj, old)
     if not applied:
-        obj = _own(intent, old, obj)
+        obj = own(intent, old, obj)
     elif not _differs(obj, old):
         obj["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])
     obj["metadata"]["resourceVersion"] = str(record.revision)
     shown = kind
+    await intent.gate.check(shown_form(shown, obj), shown_form(shown, old))
+    if cluster.store.get(record.collection, record.namespace, record.name) is not record:
+        raise Moved
     if is_finished(obj):
         if not dry_run:
             cluster.store.remove(record)
-        return Written(200, obj=_shown_form(shown, obj), warnings=intent.warnings)
+        return Written(200, obj=shown_form(shown, obj), warnings=intent.warnings)
     if not _differs(obj, old):
         return Written(200, record=record, warnings=intent.warnings)
     if dry_run:
-        return Written(200, obj=_shown_form(shown, obj), warnings=intent.warnings)
+        return Written(200, obj=shown_form(shown, obj), warnings=intent.warnings)
     if kind.is_view and kind.encode is None:
         obj["apiVersion"] = kind.storage_api_version
     stored = cluster.store.put(kind.collection, obj)
     return Written(200, record=stored, warnings=intent.warnings)
+
+
+async def _mutated(intent: Intent, record: Record, obj: Obj, old: Obj, *, applied: bool) -> Obj:
+    """A changed object as mutating webhooks leave it, with the owners of its fields."""
+    draft = draft_of_change(intent, obj, old)
+    if not applied:
+        draft = own(intent, old, draft)
+    draft["metadata"]["resourceVersion"] = str(record.revision)
+    shown = intent.view or intent.kind
+    mutated = await intent.gate.mutate(shown_form(shown, draft), shown_form(shown, old))
+    return stored_form(shown, admit_mutated(intent, mutated))
 
 
 def _differs(obj: Obj, old: Obj) -> bool:
@@ -267,20 +207,23 @@ def _timeless(obj: Obj) -> Obj:
     return {**obj, "metadata": meta}
 
 
-def patch(
-    cluster: Cluster, kind: Kind, request: HttpRequest, namespace: str, name: str, subresource: str
-) -> Written:
+async def patch(cluster: Cluster, request: HttpRequest, gate: Gate, name: str) -> Written:
     """PATCH of an object or of its status, of any of the four types.
 
     :raises ApiError: when it is refused.
     """
+    return await _persistent(lambda: _patch(cluster, request, gate, name), gate, name)
+
+
+async def _patch(cluster: Cluster, request: HttpRequest, gate: Gate, name: str) -> Written:
+    kind, namespace = gate.kind, gate.namespace
     options = write_options(request, "patch")
     flavour = patching.flavour(request, kind)
     patching.check_options(request, flavour)
-    intent = _intent(cluster, kind, namespace, options, is_patch=True, subresource=subresource)
-    record = cluster.store.get(kind.collection, namespace if kind.namespaced else "", name)
+    intent = intent_of(cluster, gate, request, options, is_patch=True, subresource=gate.subresource)
+    record = cluster.store.get(kind.collection, namespace, name)
     if flavour == patching.APPLY:
-        return _apply(cluster, intent, request, record, name, options)
+        return await _apply(cluster, intent, request, record, name, options)
     if record is None:
         raise not_found(kind, name)
     live = cluster.shown(kind, record)
@@ -289,7 +232,7 @@ def patch(
         obj["metadata"] = {}
     _check_patched(kind, obj, namespace, name)
     obj = admit_unknown(intent, obj)
-    return replace(cluster, intent, record, obj, dry_run=options.dry_run)
+    return await replace(cluster, intent, record, obj, dry_run=options.dry_run)
 
 
 def _check_patched(kind: Kind, obj: Obj, namespace: str, name: str) -> None:
@@ -303,7 +246,7 @@ def _check_patched(kind: Kind, obj: Obj, namespace: str, name: str) -> None:
     check_identity(kind, obj, namespace=namespace, name=name)
 
 
-def _apply(
+async def _apply(
     cluster: Cluster,
     intent: Intent,
     request: HttpRequest,
@@ -334,11 +277,11 @@ def _apply(
         now=intent.at,
     )
     if record is None:
-        return _create_applied(cluster, intent, merged, dry_run=options.dry_run)
+        return await create_applied(cluster, intent, merged, dry_run=options.dry_run)
     assert live is not None
     merged["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
     merged = admit_unknown(intent, merged)
-    return replace(cluster, intent, record, merged, dry_run=options.dry_run, applied=True)
+    return await replace(cluster, intent, record, merged, dry_run=options.dry_run, applied=True)
 
 
 def _check_applied_to(intent: Intent, record: Record | None, meta: Obj) -> None:
@@ -354,19 +297,3 @@ def _check_applied_to(intent: Intent, record: Record | None, meta: Obj) -> None:
         raise uid_conflict(kind, record, uid)
     if meta.get("resourceVersion"):
         check_version(kind, record, meta["resourceVersion"])
-
-
-def _create_applied(cluster: Cluster, intent: Intent, obj: Obj, *, dry_run: bool) -> Written:
-    kind = intent.kind
-    if kind.namespaced:
-        cluster.require_namespace(kind, intent.namespace, obj["metadata"].get("name", ""))
-    managed = obj["metadata"].pop("managedFields", [])
-    obj = admit_unknown(intent, obj)
-    obj["metadata"].pop("resourceVersion", None)
-    obj = new_object(intent, obj)
-    obj["metadata"]["managedFields"] = managed
-    cluster.finish_new(kind, obj)
-    if dry_run:
-        return Written(201, obj=obj, warnings=intent.warnings)
-    record = cluster.save(kind, obj)
-    return Written(201, record=record, warnings=intent.warnings)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.schema import causes
+from tidegate.local.schema.cel_cost import check_cost
 from tidegate.local.schema.cel_functions import base_context
 from tidegate.local.schema.cel_tokens import desugared
 from tidegate.local.schema.cel_values import to_cel
@@ -29,7 +30,7 @@ RULES = "x-kubernetes-validations"
 _MISSING = object()
 _KEPT_SCHEMAS = 256
 _CHILDREN = ("properties", "additionalProperties", "items")
-_EVALUATION_ERRORS = (
+EVALUATION_ERRORS = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -178,8 +179,9 @@ def _run(
     elif unchanged:
         return
     try:
+        check_cost(source["rule"], value, before)
         passed = rule.program.execute(context)
-    except _EVALUATION_ERRORS as error:
+    except EVALUATION_ERRORS as error:
         yield _not_evaluated(rule, schema, error, path)
         return
     if passed is not True:
@@ -206,7 +208,7 @@ def _detail(rule: Rule, context: Any) -> str:
     if rule.message_program is not None:
         try:
             text = rule.message_program.execute(context)
-        except _EVALUATION_ERRORS:
+        except EVALUATION_ERRORS:
             text = None
         if isinstance(text, str) and text.strip() and "\n" not in text.strip():
             return text.strip()

@@ -17,7 +17,7 @@ from tidegate.local.schema.cel_tokens import Token, closing, tokens_of
 from tidegate.local.schema.cel_values import properties_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _BUILT_IN = frozenset(
     [
@@ -170,6 +170,20 @@ def _shown(source: dict[str, Any]) -> str:
 
 def compile_error(expression: str, schema: dict[str, Any], *, root: bool = False) -> str | None:
     """Why the expression cannot be used on this schema, as cel-go words it, or None."""
+    top = {**schema, "properties": properties_of(schema, root=root)} if root else schema
+    return expression_error(expression, {"self": top, "oldSelf": top})
+
+
+def expression_error(
+    expression: str,
+    variables: Mapping[str, dict[str, Any] | None],
+    functions: frozenset[str] = frozenset(),
+) -> str | None:
+    """Why the expression cannot be used, as cel-go words it, or None.
+
+    `variables` are those it may use, each with its schema; None for one that may have any field.
+    `functions` are those that it may call beyond the ones every rule may.
+    """
     try:
         program = cel.program(expression)
     except ValueError as error:
@@ -179,14 +193,13 @@ def compile_error(expression: str, schema: dict[str, Any], *, root: bool = False
     tokens = tokens_of(expression)
     macro_names = _macro_names(tokens)
     for name in program.variables():
-        if name not in {"self", "oldSelf"} | macro_names | _TYPE_NAMES:
+        if name not in variables.keys() | macro_names | _TYPE_NAMES:
             return _located(expression, _first(tokens, name), _undeclared(name))
     for name in program.functions():
         plain = name[0].isalpha() or (name[0] == "_" and name.isidentifier() and name[-1] != "_")
-        known = _BUILT_IN | function_names()
-        if plain and name not in known:
+        if plain and name not in _BUILT_IN | function_names() | functions:
             return _located(expression, _first(tokens, name), _undeclared(name))
-    return _undefined_field(expression, tokens, schema, root=root)
+    return _undefined_field(expression, tokens, variables)
 
 
 def _undeclared(name: str) -> str:
@@ -215,19 +228,18 @@ def _located(expression: str, at: int, text: str) -> str:
 
 
 def _undefined_field(
-    expression: str, tokens: list[Token], schema: dict[str, Any], *, root: bool
+    expression: str, tokens: list[Token], variables: Mapping[str, dict[str, Any] | None]
 ) -> str | None:
-    """The first field in the expression that the schema does not declare."""
-    top = {**schema, "properties": properties_of(schema, root=root)} if root else schema
+    """The first field in the expression that the schema of its variable does not declare."""
     scopes: list[tuple[int, str, dict[str, Any] | None]] = []
     for index, token in enumerate(tokens):
         if token.kind != "name" or (index and tokens[index - 1].text == "."):
             continue
         bound = [one for end, name, one in scopes if name == token.text and end > index]
-        if token.text == "self" or (token.text == "oldSelf" and not _optional(tokens, index)):
-            node: dict[str, Any] | None = top
-        elif bound:
+        if bound:
             node = bound[-1]
+        elif token.text in variables and not _optional(tokens, index):
+            node = variables[token.text]
         else:
             continue
         missing = _follow(tokens, index + 1, node, scopes)
@@ -239,9 +251,11 @@ def _undefined_field(
 
 def _optional(tokens: list[Token], index: int) -> bool:
     """Whether `oldSelf` is used as an optional (`oldSelf.orValue(…)`), which has no fields."""
-    return [one.text for one in tokens[index + 1 : index + 2]] == ["."] and [
-        one.text for one in tokens[index + 3 : index + 4]
-    ] == ["("]
+    return (
+        tokens[index].text == "oldSelf"
+        and [one.text for one in tokens[index + 1 : index + 2]] == ["."]
+        and [one.text for one in tokens[index + 3 : index + 4]] == ["("]
+    )
 
 
 def _follow(

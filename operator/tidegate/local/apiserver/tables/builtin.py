@@ -108,6 +108,22 @@ _TABLES: dict[str, tuple[str, Cells]] = {
         "Name|Controller|Accepted|Age|+Description",
         cluster.gateway_class,
     ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": (
+        "Name|Webhooks|Age",
+        cluster.webhook_configuration,
+    ),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": (
+        "Name|Webhooks|Age",
+        cluster.webhook_configuration,
+    ),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": (
+        "Name|Validations|ParamKind|Age",
+        cluster.admission_policy,
+    ),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": (
+        "Name|PolicyName|ParamRef|Age",
+        cluster.admission_policy_binding,
+    ),
     "roles.rbac.authorization.k8s.io": ("Name|Created At", cluster.name_and_time),
     "clusterroles.rbac.authorization.k8s.io": ("Name|Created At", cluster.name_and_time),
     "rolebindings.rbac.authorization.k8s.io": (

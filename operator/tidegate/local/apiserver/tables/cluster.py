@@ -160,3 +160,27 @@ def role_binding(obj: Obj, now: datetime) -> list[Any]:
 def _subject(subject: Obj) -> str:
     namespace = subject.get("namespace")
     return f"{namespace}/{subject.get('name')}" if namespace else str(subject.get("name"))
+
+
+def webhook_configuration(obj: Obj, now: datetime) -> list[Any]:
+    """A MutatingWebhookConfiguration or ValidatingWebhookConfiguration."""
+    return [obj["metadata"]["name"], len(obj.get("webhooks") or ()), age(obj, now)]
+
+
+def admission_policy(obj: Obj, now: datetime) -> list[Any]:
+    """A ValidatingAdmissionPolicy."""
+    spec = obj.get("spec") or {}
+    kind = spec.get("paramKind")
+    shown = f"{kind.get('apiVersion')}/{kind.get('kind')}" if kind else "<unset>"
+    return [obj["metadata"]["name"], len(spec.get("validations") or ()), shown, age(obj, now)]
+
+
+def admission_policy_binding(obj: Obj, now: datetime) -> list[Any]:
+    """A ValidatingAdmissionPolicyBinding."""
+    spec = obj.get("spec") or {}
+    reference = spec.get("paramRef")
+    shown = "<unset>"
+    if reference:
+        namespace, name = reference.get("namespace"), reference.get("name") or "*"
+        shown = f"{namespace}/{name}" if namespace else name
+    return [obj["metadata"]["name"], spec.get("policyName"), shown, age(obj, now)]
