@@ -110,6 +110,8 @@ class Replay:
 
     async def _http(self, case: Case) -> list[str]:
         request = self.request(case.raw)
+        # Every other recorded request says who sent it.
+        request["anonymous"] = "Authorization" not in (case.raw.get("headers") or {})
         poll = case.raw.get("poll")
         if poll:
             answer = await polls.until(lambda: self.wire.send(request), poll["until"], self.target)

@@ -73,7 +73,7 @@ class Wire:
 
     def _open(self, request: Mapping[str, Any]) -> aiohttp.client._RequestContextManager:
         headers = dict(request.get("headers") or {})
-        if "Authorization" not in headers and self._target.token:
+        if "Authorization" not in headers and not request.get("anonymous"):
             headers["Authorization"] = f"Bearer {self._target.token}"
         return self._session.request(
             request["method"],
