@@ -115,7 +115,39 @@ def _objects(
             yield from _walk(expected[key], actual[key], here, rules)
 
 
+_NAMES = ("name", "resource", "subresource")
+
+
+def _names(values: list[Any]) -> list[Any]:
+    """The names of a list of named objects; empty when they have none, or not their own."""
+    for key in _NAMES:
+        if all(isinstance(v, dict) and key in v for v in values):
+            found = [v[key] for v in values]
+            return found if len(set(map(str, found))) == len(found) else []
+    return []
+
+
+def _named(
+    expected: list[Any], actual: list[Any], names: list[Any], got: list[Any], at: str, rules: Rules
+) -> Iterator[str]:
+    """Compare by name, so that one object too few does not hide how the others differ."""
+    missing, more = ([n for n in a if n not in b] for a, b in ((names, got), (got, names)))
+    if missing:
+        yield f"{at}: missing {missing}"
+    if more:
+        yield f"{at}: unexpected {more}"
+    if not missing and not more:
+        yield f"{at}: expected the order {names}, got {got}"
+    for index, name in enumerate(names):
+        if name in got:
+            yield from _walk(expected[index], actual[got.index(name)], f"{at}/{index}", rules)
+
+
 def _lists(expected: list[Any], actual: list[Any], at: str, rules: Rules) -> Iterator[str]:
+    names, got = _names(expected), _names(actual)
+    if names and got and names != got and not _is_optional(at, rules):
+        yield from _named(expected, actual, names, got, at, rules)
+        return
     for index in range(max(len(expected), len(actual))):
         here = f"{at}/{index}"
         if index >= len(actual):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 RECORDER = User("admin", ("system:masters",), "admin-uid")
 """Who made the recordings."""
-PLAIN = User("plainuser", ("testers",), "plain-uid")
-"""Whom nobody gave anything; the token is recorded."""
+# Whom some of them speak of, by token.
+OTHERS = {"usertoken": User("plainuser", ("testers",), "plain-uid")}
 # Scenarios whose pods run, with a simulated node as in the recording. In the others the recorded
 # controllers came too late to be seen in the answers, or raced with them.
 _WITH_NODE = ("14_",)
@@ -56,7 +56,8 @@ async def fresh_server(
     scenario: str, *, cert: Path, key: Path, token: str, pace: float
 ) -> AsyncIterator[FreshServer]:
     """Start a server in memory, and stop it at the end."""
-    api = ApiServer(Store.memory(), users={token: RECORDER, ADMIN_TOKEN: ADMIN, "usertoken": PLAIN})
+    api = ApiServer(Store.memory(), users={**OTHERS, token: RECORDER, ADMIN_TOKEN: ADMIN})
+    api.cluster.authority = await asyncio.to_thread(cert.read_text)
     await api.start()
     running = await serve(api, host="127.0.0.1", port=0, cert=cert, key=key)
     server = FreshServer(api, scenario, running.port)

@@ -79,6 +79,7 @@ class Notes:
             "data": {"k": "x" * int(megabytes * 1_000_000)},
         }
         request: dict[str, Any] = {
+            "as_recorder": True,
             "method": "POST",
             "path": "/api/v1/namespaces/default/configmaps",
             "headers": {"Content-Type": "application/json"},

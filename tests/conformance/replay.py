@@ -110,8 +110,6 @@ class Replay:
 
     async def _http(self, case: Case) -> list[str]:
         request = self.request(case.raw)
-        # Every other recorded request says who sent it.
-        request["anonymous"] = "Authorization" not in (case.raw.get("headers") or {})
         poll = case.raw.get("poll")
         if poll:
             answer = await polls.until(lambda: self.wire.send(request), poll["until"], self.target)
@@ -124,7 +122,9 @@ class Replay:
     def request(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The request of a case, ready to be sent."""
         wanted = ("method", "path", "query", "headers", "body")
-        return {k: filled(raw.get(k), self.variables) for k in wanted}
+        request = {k: filled(raw.get(k), self.variables) for k in wanted}
+        # A case tells all of its headers; what is written beside it does not.
+        return {**request, "as_recorder": raw.get("kind") not in ("http", "watch")}
 
     def capture(self, wanted: Mapping[str, str], answer: Any) -> None:
         """Keep values of an answer for later cases."""

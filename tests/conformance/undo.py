@@ -50,10 +50,11 @@ class Undo:
     async def _remove(self, path: str) -> None:
         send = self._replay.wire.send
         clear = {"metadata": {"finalizers": None}}
-        await send({"method": "PATCH", "path": path, "headers": _CLEAR, "body": clear})
-        await send({"method": "DELETE", "path": path})
+        ours = {"path": path, "as_recorder": True}
+        await send({**ours, "method": "PATCH", "headers": _CLEAR, "body": clear})
+        await send({**ours, "method": "DELETE"})
         gone = {"status": 404}
-        await polls.until(lambda: send({"method": "GET", "path": path}), gone, self._replay.target)
+        await polls.until(lambda: send({**ours, "method": "GET"}), gone, self._replay.target)
 
 
 def _created(request: dict[str, Any]) -> str:

@@ -51,7 +51,10 @@ class Wire:
         self._session = session
 
     async def send(self, request: Mapping[str, Any]) -> Answer:
-        """Send a request (`method path query headers body`) and read its answer."""
+        """Send a request (`method path query headers body`) and read its answer.
+
+        With `as_recorder` it is made as the caller who made the recordings.
+        """
         async with self._open(request) as response:
             text = (await response.read()).decode(errors="replace")
             return Answer(response.status, _headers(response), text)
@@ -73,8 +76,8 @@ class Wire:
 
     def _open(self, request: Mapping[str, Any]) -> aiohttp.client._RequestContextManager:
         headers = dict(request.get("headers") or {})
-        if "Authorization" not in headers and not request.get("anonymous"):
-            headers["Authorization"] = f"Bearer {self._target.token}"
+        if request.get("as_recorder") and self._target.token:
+            headers.setdefault("Authorization", f"Bearer {self._target.token}")
         return self._session.request(
             request["method"],
             self._url(request),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from ruamel.yaml import YAML
 
+from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.errors import ApiError, bad_request, not_acceptable
 from tidegate.local.apiserver.messages import HttpRequest, HttpResponse
 from tidegate.local.apiserver.tables import table
@@ -113,8 +114,10 @@ def refusal(error: ApiError, request: HttpRequest) -> HttpResponse:
     """The `Status` of a refusal, in the media type that was asked for."""
     body = error.body()
     accept = request.headers.get("accept", "")
-    first = accept.partition(",")[0].partition(";")[0].strip()
+    first, *others = (a.partition(";")[0].strip() for a in accept.split(","))
     media = YAML_MEDIA if first == YAML_MEDIA else JSON
+    if first == protobuf.MEDIA and not others:
+        media = protobuf.MEDIA
     response = HttpResponse(error.code, headers(media, error.warnings), _encode(body, media))
     if error.retry_after is not None:
         response.headers["retry-after"] = str(error.retry_after)
@@ -124,6 +127,8 @@ def refusal(error: ApiError, request: HttpRequest) -> HttpResponse:
 
 
 def _encode(value: Any, media: str) -> bytes:
+    if media == protobuf.MEDIA:
+        return protobuf.encode_status(value)
     if media != YAML_MEDIA:
         return orjson.dumps(value)
     out = io.BytesIO()

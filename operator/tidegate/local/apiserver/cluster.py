@@ -43,6 +43,8 @@ class Cluster:
         self.clock = clock
         self.service_network = SERVICE_NETWORK
         """Where Services get their addresses; set it before the first one. At least a /16."""
+        self.authority = ""
+        """The certificate (PEM) that signs the server's; each namespace is told of it."""
         self._next_address = 0
 
     def now(self) -> str:

@@ -39,7 +39,9 @@ async def create(cluster: Cluster, request: HttpRequest, gate: Gate) -> Written:
     kind = gate.kind
     options = write_options(request, "create")
     obj, duplicates = decode_object(request, kind)
-    check_identity(kind, obj, namespace=gate.namespace, name="")
+    check_identity(
+        kind, obj, namespace=gate.namespace, name="", field_validation=options.field_validation
+    )
     intent = intent_of(cluster, gate, request, options, duplicates=duplicates)
     return await create_object(cluster, intent, obj, dry_run=options.dry_run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _SUBRESOURCE_VERBS = ["get", "patch", "update"]
+# The order in which a real server lists the groups that are built in; others follow.
+_GROUPS = (
+    "apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io",
+    "authorization.k8s.io", "autoscaling", "batch", "certificates.k8s.io", "networking.k8s.io",
+    "policy", "rbac.authorization.k8s.io", "storage.k8s.io", "admissionregistration.k8s.io",
+    "apiextensions.k8s.io", "scheduling.k8s.io", "coordination.k8s.io", "node.k8s.io",
+    "discovery.k8s.io", "resource.k8s.io", "flowcontrol.apiserver.k8s.io",
+)  # fmt: skip
 
 
 class Discovery:
@@ -51,7 +60,8 @@ class Discovery:
         raise PlainNotFound
 
     def _names(self) -> list[str]:
-        return list(dict.fromkeys(k.group for k in self._registry if k.group))
+        names = dict.fromkeys(k.group for k in self._registry if k.group)
+        return [n for n in _GROUPS if n in names] + [n for n in names if n not in _GROUPS]
 
     def _versions(self, group: str) -> list[str]:
         versions = {k.version for k in self._registry if k.group == group}
@@ -96,15 +106,12 @@ class Discovery:
         if not kinds:
             raise PlainNotFound
         resources = [r for k in sorted(kinds, key=lambda k: k.plural) for r in _legacy(k)]
-        return answering.json_answer(
-            200,
-            {
-                "kind": "APIResourceList",
-                "apiVersion": "v1",
-                "groupVersion": kinds[0].api_version,
-                "resources": resources,
-            },
-        )
+        head: Obj = {"kind": "APIResourceList"}
+        if group:
+            # The oldest list of all says no version of itself.
+            head["apiVersion"] = "v1"
+        head |= {"groupVersion": kinds[0].api_version, "resources": resources}
+        return answering.json_answer(200, head)
 
     def _aggregated(self, request: HttpRequest, *, core: bool) -> HttpResponse:
         if self._revision != self._registry.revision:
@@ -123,7 +130,8 @@ class Discovery:
             )
             self._kept[key] = (body, '"' + hashlib.sha512(body).hexdigest().upper() + '"')
         body, etag = self._kept[key]
-        headers = answering.headers(_AGGREGATED) | {"etag": etag, "vary": "Accept"}
+        headers = answering.headers(_AGGREGATED)
+        headers |= {"cache-control": "public", "etag": etag, "vary": "Accept"}
         if request.headers.get("if-none-match") == etag:
             return HttpResponse(304, headers, b"")
         return HttpResponse(200, headers, body)
@@ -188,6 +196,8 @@ def _legacy(kind: Kind) -> Iterator[Obj]:
         head["shortNames"] = list(kind.short_names)
     if kind.categories:
         head["categories"] = list(kind.categories)
+    if "list" in kind.verbs:
+        head["storageVersionHash"] = _storage_hash(kind)
     yield head
     for name, (group, version, spoken), verbs in subresources(kind):
         sub: Obj = {
@@ -200,10 +210,28 @@ def _legacy(kind: Kind) -> Iterator[Obj]:
         yield sub | {"kind": spoken, "verbs": verbs}
 
 
+def _storage_hash(kind: Kind) -> str:
+    """What tells a client that objects are stored in another version than before."""
+    group = kind.storage.partition("/")[0] if kind.storage else kind.group
+    version = kind.stored_version or kind.version
+    if kind.kind == "CustomResourceDefinition":
+        # A real server still stores them in the version before.
+        version = "v1beta1"
+    digest = hashlib.sha256(f"{group}/{version}/{kind.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
+
+
+def _spoken(kind: Kind, group: str, version: str, spoken: str) -> Obj:
+    """The kind that is answered; a built-in group does not repeat itself."""
+    if not kind.custom and (group, version) == (kind.group, kind.version):
+        group = version = ""
+    return {"group": group, "version": version, "kind": spoken}
+
+
 def _described(kind: Kind) -> Obj:
     found: Obj = {
         "resource": kind.plural,
-        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "responseKind": _spoken(kind, kind.group, kind.version, kind.kind),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
         "verbs": list(kind.verbs),
@@ -215,7 +243,7 @@ def _described(kind: Kind) -> Obj:
     subs = [
         {
             "subresource": name,
-            "responseKind": {"group": group, "version": version, "kind": spoken},
+            "responseKind": _spoken(kind, group, version, spoken),
             "verbs": verbs,
         }
         for name, (group, version, spoken), verbs in subresources(kind)

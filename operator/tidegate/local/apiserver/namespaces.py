@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 INITIAL = ("default", "kube-node-lease", "kube-public", "kube-system")
 _ACCOUNTS = "/serviceaccounts"
+_CONFIG_MAPS = "/configmaps"
+_AUTHORITY = "kube-root-ca.crt"
+_DESCRIPTION = "kubernetes.io/description"
+_AUTHORITY_IS = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
+    "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
+    "guaranteed across distributions of Kubernetes clusters."
+)
 _FINALIZER = "kubernetes"
 _FINISHED = "All content-preserving finalizers finished"
 _MANAGER = "kube-controller-manager"
@@ -82,6 +90,21 @@ class NamespaceLifeCycle:
             }
             complete_new(account["metadata"], namespace=record.name, now=self._cluster.now())
             self._cluster.store.put(_ACCOUNTS, account)
+            self._publish_authority(record.name)
+
+    def _publish_authority(self, namespace: str) -> None:
+        """Tell what runs in a namespace by whom the server's certificate is signed."""
+        authority = self._cluster.authority
+        if not authority or self._cluster.store.get(_CONFIG_MAPS, namespace, _AUTHORITY):
+            return
+        obj: Obj = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": _AUTHORITY, "annotations": {_DESCRIPTION: _AUTHORITY_IS}},
+            "data": {"ca.crt": authority},
+        }
+        complete_new(obj["metadata"], namespace=namespace, now=self._cluster.now())
+        self._cluster.store.put(_CONFIG_MAPS, obj)
 
     def _empty(self, record: Record) -> None:
         left: list[tuple[Kind, Record]] = []

@@ -30,6 +30,9 @@ VERSION = {
 }
 
 
+_METRICS_MEDIA = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+
+
 class NonResource:
     """Answers everything that is not a resource."""
 
@@ -81,7 +84,9 @@ class NonResource:
             "# TYPE tidegate_apiserver_watches gauge",
             f"tidegate_apiserver_watches {self._server.cluster.hub.count()}",
         ]
-        return answering.plain(200, "\n".join(lines) + "\n")
+        answer = answering.plain(200, "\n".join(lines) + "\n")
+        answer.headers["content-type"] = _METRICS_MEDIA
+        return answer
 
 
 def _quoted(text: str) -> str:

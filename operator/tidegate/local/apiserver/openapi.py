@@ -7,33 +7,25 @@ goes. How version 2 says the same is in `openapi2`.
 from __future__ import annotations
 
 import hashlib
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tidegate.local.apiserver import answering
+from tidegate.local.apiserver import answering, openapi_meta
 from tidegate.local.apiserver.errors import PlainNotFound
 from tidegate.local.apiserver.messages import HttpResponse
 from tidegate.local.apiserver.openapi2 import SecondVersion
+from tidegate.local.apiserver.openapi_meta import REF, public
+from tidegate.local.apiserver.openapi_paths import paths
 from tidegate.local.schema import builtin
 
 if TYPE_CHECKING:
     from tidegate.local.apiserver.kinds import Kind, Registry
     from tidegate.local.apiserver.messages import HttpRequest, Obj
 
-_REF = "#/components/schemas/"
-_META = "V1ObjectMeta"
-_LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
-_LIST_META_SCHEMA: Obj = {
-    "type": "object",
-    "description": "What a list says about itself: its version, and where its next page begins.",
-    "properties": {
-        "continue": {"type": "string"},
-        "remainingItemCount": {"type": "integer", "format": "int64"},
-        "resourceVersion": {"type": "string"},
-        "selfLink": {"type": "string"},
-    },
-}
+_BUILTIN_INFO = {"title": "Kubernetes", "version": "1.36"}
+_CUSTOM_INFO = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
 
 
 class OpenApi:
@@ -42,6 +34,7 @@ class OpenApi:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._revision = -1
+        self._modified: dict[str, str] = {}
         self._documents: dict[tuple[str, str], tuple[bytes, str]] = {}
         self._second = SecondVersion(lambda: document(list(registry)))
 
@@ -54,6 +47,7 @@ class OpenApi:
         if self._revision != self._registry.revision:
             self._revision = self._registry.revision
             self._second.forget()
+            self._modified = {"last-modified": formatdate(usegmt=True)}
             # Documents of built-in kinds stay as they are.
             custom = {(k.group, k.version) for k in self._registry if k.custom}
             self._documents = {
@@ -62,7 +56,9 @@ class OpenApi:
                 if key not in custom and self._registry.has_version(*key)
             }
         if path == "/openapi/v2":
-            return self._second.answer(request)
+            answer = self._second.answer(request)
+            answer.headers |= self._modified
+            return answer
         if path == "/openapi/v3":
             return self._index()
         parts = path.split("/")[3:]
@@ -74,13 +70,13 @@ class OpenApi:
 
     def _index(self) -> HttpResponse:
         versions = dict.fromkeys((k.group, k.version) for k in self._registry)
-        paths = {}
+        index = {}
         for group, version in versions:
             name = f"apis/{group}/{version}" if group else f"api/{version}"
             address = f"/openapi/v3/{name}?hash={self._hash(group, version)}"
-            paths[name] = {"serverRelativeURL": address}
-        body = orjson.dumps({"paths": paths})
-        headers = answering.headers("text/plain; charset=utf-8")
+            index[name] = {"serverRelativeURL": address}
+        body = orjson.dumps({"paths": index})
+        headers = answering.headers("text/plain; charset=utf-8") | self._modified
         return HttpResponse(200, headers, body)
 
     def _hash(self, group: str, version: str) -> str:
@@ -90,7 +86,7 @@ class OpenApi:
         if not self._registry.has_version(group, version):
             raise PlainNotFound
         body, tag = self._made(group, version)
-        headers = answering.headers() | {"etag": f'"{tag}"', "vary": "Accept"}
+        headers = answering.headers() | {"etag": f'"{tag}"', "vary": "Accept"} | self._modified
         asked = request.query.get("hash")
         if asked is not None and asked != tag:
             return HttpResponse(301, headers | {"location": f"{path}?hash={tag}"}, b"")
@@ -111,48 +107,43 @@ class OpenApi:
 
 def document(kinds: list[Kind]) -> Obj:
     """The OpenAPI 3 document of one group and version."""
-    known = builtin.definitions()
-    schemas: Obj = {_LIST_META: _LIST_META_SCHEMA}
-    paths: Obj = {}
+    known = openapi_meta.definitions()
+    schemas: Obj = {}
+    found: Obj = {}
     for kind in kinds:
         name = definition_name(kind)
         own = _custom_schema(kind) if kind.custom else known[_builtin_name(kind)]
         gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
-        schemas[name] = {**own, "x-kubernetes-group-version-kind": [gvk]}
-        schemas[f"{name}List"] = _list_schema(kind, name)
-        paths |= _paths(kind, name, gvk)
-    _add_referenced(schemas, known)
+        schemas[name] = {**own, "x-kubernetes-group-version-kind": [gvk], **_selectable(kind)}
+        if "list" in kind.verbs:
+            schemas[f"{name}List"] = _list_schema(kind, name)
+        found |= paths(kind, name, gvk)
+    _add_referenced(schemas, [*schemas.values(), found], known)
     whole = {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "v1.36"},
-        "paths": paths,
-        "components": {"schemas": {_public(n, known): s for n, s in schemas.items()}},
+        "info": _CUSTOM_INFO if all(k.custom for k in kinds) else _BUILTIN_INFO,
+        "paths": found,
+        "components": {"schemas": {public(n): s for n, s in schemas.items()}},
     }
-    return _public_references(whole, known)  # type: ignore[no-any-return]
+    return _public_references(whole)  # type: ignore[no-any-return]
 
 
-def _public(name: str, known: dict[str, Obj]) -> str:
-    """The name under which a definition is published: clients print its last part."""
-    if name.endswith("List") and name.removesuffix("List") in known and name not in known:
-        return f"{_public(name.removesuffix('List'), known)}List"
-    if name not in known:
-        return name
-    go_name = builtin.go_name(name)
-    # `CoreV1Event` and `EventsV1Event` are both called Event.
-    group = name.removesuffix(go_name).rstrip("V12").lower()
-    return ".".join(part for part in ("io.k8s.api", group, "v1", go_name) if part)
+def _selectable(kind: Kind) -> Obj:
+    if not kind.custom or not kind.selectable:
+        return {}
+    return {"x-kubernetes-selectable-fields": [{"fieldPath": f} for f in kind.selectable]}
 
 
-def _public_references(value: Any, known: dict[str, Obj]) -> Any:
+def _public_references(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            k: _REF + _public(v.removeprefix(_REF), known)
+            k: REF + public(v.removeprefix(REF))
             if k == "$ref" and isinstance(v, str)
-            else _public_references(v, known)
+            else _public_references(v)
             for k, v in value.items()
         }
     if isinstance(value, list):
-        return [_public_references(v, known) for v in value]
+        return [_public_references(v) for v in value]
     return value
 
 
@@ -169,39 +160,38 @@ def _builtin_name(kind: Kind) -> str:
 
 def _custom_schema(kind: Kind) -> Obj:
     schema = dict(kind.schema())
-    properties = dict(schema.get("properties") or {})
-    properties["apiVersion"] = {
-        "type": "string",
-        "description": "The version of the schema of this object.",
-    }
-    properties["kind"] = {"type": "string", "description": "The kind of this object."}
-    properties["metadata"] = {
-        "allOf": [{"$ref": _REF + _META}],
-        "description": "Standard object's metadata.",
+    properties = {
+        "apiVersion": openapi_meta.API_VERSION,
+        "kind": openapi_meta.KIND,
+        "metadata": openapi_meta.OBJECT_META,
+        **{k: v for k, v in (schema.get("properties") or {}).items() if k not in _OF_EVERY_OBJECT},
     }
     return {**schema, "properties": properties}
+
+
+_OF_EVERY_OBJECT = ("apiVersion", "kind", "metadata")
 
 
 def _list_schema(kind: Kind, name: str) -> Obj:
     return {
         "type": "object",
-        "description": f"{kind.listing} is a list of {kind.kind}.",
+        "description": f"{kind.listing} is a list of {kind.kind}",
         "required": ["items"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "items": {"type": "array", "items": {"$ref": _REF + name}},
-            "metadata": {"$ref": _REF + _LIST_META},
+            "apiVersion": openapi_meta.API_VERSION,
+            "kind": openapi_meta.KIND,
+            "items": openapi_meta.items(kind.plural, name),
+            "metadata": openapi_meta.OF_A_LIST,
         },
         "x-kubernetes-group-version-kind": [
             {"group": kind.group, "version": kind.version, "kind": kind.listing}
         ],
+        **_selectable(kind),
     }
 
 
-def _add_referenced(schemas: Obj, known: dict[str, Obj]) -> None:
-    """Complete the schemas with every definition that they refer to."""
-    pending = list(schemas.values())
+def _add_referenced(schemas: Obj, pending: list[Obj], known: dict[str, Obj]) -> None:
+    """Complete the schemas with every definition that is referred to."""
     while pending:
         for name in _references(pending.pop()):
             if name not in schemas and name in known:
@@ -214,58 +204,10 @@ def _references(schema: Any) -> list[str]:
     if isinstance(schema, dict):
         reference = schema.get("$ref")
         if isinstance(reference, str):
-            found.append(reference.removeprefix(_REF))
+            found.append(reference.removeprefix(REF))
         for value in schema.values():
             found += _references(value)
     elif isinstance(schema, list):
         for value in schema:
             found += _references(value)
     return found
-
-
-_WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation")
-_ACTIONS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete", "post": "post"}
-_BY_NAME = {"get": "get", "update": "put", "patch": "patch", "delete": "delete"}
-_BY_COLLECTION = {"list": "get", "create": "post", "deletecollection": "delete"}
-
-
-def _paths(kind: Kind, name: str, gvk: Obj) -> Obj:
-    """The paths of a kind, with what clients look up there: actions and write options."""
-    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
-    place = f"{root}/namespaces/{{namespace}}" if kind.namespaced else root
-    collection = f"{place}/{kind.plural}"
-    found: Obj = {}
-    for path, methods in ((collection, _BY_COLLECTION), (f"{collection}/{{name}}", _BY_NAME)):
-        operations = {
-            method: _operation(method, name, gvk)
-            for verb, method in methods.items()
-            if verb in kind.verbs
-        }
-        if operations:
-            found[path] = operations
-    if kind.namespaced and "list" in kind.verbs:
-        found[f"{root}/{kind.plural}"] = {"get": _operation("get", name, gvk)}
-    if kind.status:
-        found[f"{collection}/{{name}}/status"] = {
-            m: _operation(m, name, gvk) for m in ("get", "put", "patch")
-        }
-    return found
-
-
-def _operation(method: str, name: str, gvk: Obj) -> Obj:
-    operation: Obj = {
-        "x-kubernetes-action": _ACTIONS[method],
-        "x-kubernetes-group-version-kind": gvk,
-        "responses": {
-            "200": {
-                "description": "OK",
-                "content": {"application/json": {"schema": {"$ref": _REF + name}}},
-            }
-        },
-    }
-    if method in ("put", "patch", "post"):
-        operation["parameters"] = [
-            {"name": option, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
-            for option in _WRITE_OPTIONS
-        ]
-    return operation

@@ -121,16 +121,28 @@ def _unsayable(schema: Obj) -> tuple[str, ...]:
 
 
 def _operation(operation: Obj) -> Obj:
-    found: Obj = {k: v for k, v in operation.items() if k not in ("parameters", "responses")}
-    if "parameters" in operation:
-        found["parameters"] = [
-            {**{k: v for k, v in one.items() if k != "schema"}, **one["schema"]}
-            for one in operation["parameters"]
-        ]
+    found: Obj = {k: v for k, v in operation.items() if k not in _SAID_OTHERWISE}
+    parameters = [
+        {**{k: v for k, v in one.items() if k != "schema"}, **one["schema"]}
+        for one in operation.get("parameters", ())
+    ]
+    if "requestBody" in operation:
+        parameters.insert(0, _body(operation["requestBody"]))
+    if parameters:
+        found["parameters"] = parameters
     found["responses"] = {
         code: _response(response) for code, response in operation["responses"].items()
     }
     return found
+
+
+_SAID_OTHERWISE = ("parameters", "requestBody", "responses")
+
+
+def _body(body: Obj) -> Obj:
+    content = next(iter(body["content"].values()))
+    found: Obj = {"name": "body", "in": "body", "schema": definition(content["schema"])}
+    return {**found, "required": True} if body.get("required") else found
 
 
 def _response(response: Obj) -> Obj:

@@ -118,7 +118,9 @@ def _operation(number: int, operation: Obj) -> bytes:
     return _framed(number, _message(operation, _OPERATION, extensions=13))
 
 
-def _query_parameter(number: int, parameter: Obj) -> bytes:
+def _parameter(number: int, parameter: Obj) -> bytes:
+    if "schema" in parameter:
+        return _framed(number, _framed(1, _framed(1, _message(parameter, _BODY))))
     inside = _message(parameter, _QUERY)
     # Three messages that only say which of their kinds this one is.
     return _framed(number, _framed(1, _framed(2, _framed(3, inside))))
@@ -166,7 +168,13 @@ _QUERY: Table = {
     "type": (6, _text),
     "uniqueItems": (20, _integer),
 }
-_OPERATION: Table = {"parameters": (8, _each(_query_parameter)), "responses": (9, _responses)}
+_BODY: Table = {
+    "name": (2, _text),
+    "in": (3, _text),
+    "required": (4, _integer),
+    "schema": (5, _schema),
+}
+_OPERATION: Table = {"parameters": (8, _each(_parameter)), "responses": (9, _responses)}
 _PATH: Table = {
     "get": (2, _operation),
     "put": (3, _operation),

@@ -104,7 +104,9 @@ def _without_nulls(value: object) -> object:
     return value
 
 
-def check_identity(kind: Kind, obj: Obj, *, namespace: str, name: str) -> None:
+def check_identity(
+    kind: Kind, obj: Obj, *, namespace: str, name: str, field_validation: str = "Ignore"
+) -> None:
     """The object must be what the path says.
 
     :raises ApiError: 400 on any difference, but a custom resource of another kind: that is
@@ -112,10 +114,7 @@ def check_identity(kind: Kind, obj: Obj, *, namespace: str, name: str) -> None:
     """
     given = obj["apiVersion"]
     if given != kind.api_version:
-        raise bad_request(
-            f"the API version in the data ({given}) does not match the expected API version "
-            f"({kind.api_version})"
-        )
+        raise _of_another_version(kind, obj, field_validation)
     if obj["kind"] != kind.kind and not kind.custom:
         raise bad_request(
             f'{obj["kind"]} in version "{kind.version}" cannot be handled as a {kind.kind}: no '
@@ -132,8 +131,30 @@ def check_identity(kind: Kind, obj: Obj, *, namespace: str, name: str) -> None:
         )
 
 
+def _of_another_version(kind: Kind, obj: Obj, field_validation: str) -> ApiError:
+    """400; no field of another version's custom resource is known."""
+    unknown: list[str] = []
+    if kind.custom and field_validation != "Ignore":
+        unknown = [f'unknown field "{f}"' for f in obj if f not in _ALWAYS_KNOWN]
+    if unknown and field_validation == "Strict":
+        return cannot_handle(kind, "strict decoding error: " + ", ".join(unknown))
+    return ApiError(
+        400,
+        "BadRequest",
+        f"the API version in the data ({obj['apiVersion']}) does not match the expected API "
+        f"version ({kind.api_version})",
+        warnings=unknown,
+    )
+
+
+_ALWAYS_KNOWN = ("apiVersion", "kind", "metadata")
+
+
 def complete(kind: Kind, obj: Obj) -> Obj:
     """Fill in defaults: those of the schema, and those of a built-in kind."""
+    if kind.custom and obj["kind"] != kind.kind:
+        # No schema speaks of that kind; it is refused with the other faults.
+        return obj
     obj = machinery.fill_defaults(kind.schema(), obj)
     if kind.custom:
         return obj

@@ -1,7 +1,8 @@
-"""Just enough of Kubernetes' protobuf to read what kubectl's typed commands send.
+"""Just enough of Kubernetes' protobuf to read what kubectl's typed commands send, and to refuse.
 
 `kubectl create namespace x`, `create configmap`, `auth can-i` and their like send protobuf and take
-JSON back. Messages are described by a table of field numbers; kinds without one are refused.
+JSON back. Messages are described by a table of field numbers; kinds without one are refused. Who
+takes nothing but protobuf gets the refusal in it.
 """
 
 from __future__ import annotations
@@ -89,6 +90,16 @@ _MESSAGES: dict[str, dict[int, str]] = {
         4: "propagationPolicy", 5: "*dryRun",
     },
     "Preconditions": {1: "uid", 2: "resourceVersion"},
+    "Status": {
+        1: "metadata:ListMeta", 2: "status", 3: "message", 4: "reason", 5: "details:StatusDetails",
+        6: "code:int",
+    },
+    "ListMeta": {2: "resourceVersion", 3: "continue"},
+    "StatusDetails": {
+        1: "name", 2: "group", 3: "kind", 4: "*causes:StatusCause", 5: "retryAfterSeconds:int",
+        6: "uid",
+    },
+    "StatusCause": {1: "reason", 2: "message", 3: "field"},
 }  # fmt: skip
 
 
@@ -198,3 +209,37 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
+
+
+def encode_status(status: Obj) -> bytes:
+    """A `Status` in Kubernetes' envelope."""
+    types = _chunk(1, b"v1") + _chunk(2, b"Status")
+    return _MAGIC + _chunk(1, types) + _chunk(2, _encoded("Status", status))
+
+
+def _encoded(name: str, obj: Obj) -> bytes:
+    """A message of text, whole numbers and messages."""
+    out = b""
+    for number, text in _MESSAGES[name].items():
+        member, _, kind = text.lstrip("*").partition(":")
+        value = obj.get(member)
+        for one in (value or ()) if text.startswith("*") else (value,):
+            if one is None:
+                continue
+            if kind == "int":
+                out += _number(number << 3) + _number(int(one))
+            else:
+                out += _chunk(number, _encoded(kind, one) if kind else str(one).encode())
+    return out
+
+
+def _chunk(number: int, data: bytes) -> bytes:
+    return _number(number << 3 | 2) + _number(len(data)) + data
+
+
+def _number(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])

@@ -12,6 +12,7 @@ from tidegate.local.apiserver import crdrules, workloadrules
 from tidegate.local.apiserver.admission.validation import RULES as ADMISSION_RULES
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.eventviews import complete_event
+from tidegate.local.apiserver.zerotimes import show_unset_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,8 @@ def after_checks(kind: Kind, obj: Obj, *, created: bool) -> None:
         complete_event(obj)
     elif kind.collection == crdrules.COLLECTION and created:
         obj["status"] = {"conditions": None, **obj["status"]}
+    else:
+        show_unset_times(kind.collection, obj)
 
 
 def _gateway_status(kind: Kind, obj: Obj) -> None:

@@ -109,6 +109,7 @@ class _ApiPart:
         api.log_provider = self._logs
         self._api = api
         api.cluster.service_network = IPv4Network(self._plan.service_network)
+        api.cluster.authority = self._pki.authority.read_text()
         await api.start()
         try:
             running = await serve(

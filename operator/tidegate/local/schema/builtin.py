@@ -200,6 +200,10 @@ def _go_type(schema: dict[str, Any], expected: str) -> str:
     return _GO_KINDS[expected]
 
 
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
 def _decode_below(schema: dict[str, Any], value: Any, path: str, owner: str) -> str | None:
     if isinstance(value, list):
         items = schema.get("items") or {}
@@ -209,7 +213,8 @@ def _decode_below(schema: dict[str, Any], value: Any, path: str, owner: str) -> 
         properties, others = schema.get("properties") or {}, schema.get("additionalProperties")
         owner = str(schema.get(GO_TYPE) or owner)
         found = (
-            _decode(below, one, f"{path}.{name}" if path else name, owner, name)
+            # Go names the field that is a map, not the key.
+            _decode(below, one, _joined(path, name) if name in properties else path, owner, name)
             for name, one in value.items()
             if isinstance(below := properties.get(name, others), dict)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver.tables import cluster, core, workloads
@@ -136,7 +138,13 @@ _TABLES: dict[str, tuple[str, Cells]] = {
     ),
 }
 
+# What a real server says of its columns, by resource; most are the descriptions of the fields.
+_DESCRIBED: dict[str, dict[str, str]] = json.loads(
+    resources.files(__package__).joinpath("descriptions.json").read_text(encoding="utf-8")
+)
+
 TABLES: dict[str, tuple[list[Obj], Cells]] = {
-    resource: (_columns(words, {}), cells) for resource, (words, cells) in _TABLES.items()
+    resource: (_columns(words, _DESCRIBED.get(resource, {})), cells)
+    for resource, (words, cells) in _TABLES.items()
 }
 TABLES["events.events.k8s.io"] = (TABLES["events"][0], cluster.new_event)
