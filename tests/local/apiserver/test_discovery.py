@@ -89,7 +89,10 @@ async def test_every_kind_is_in_the_one_document_of_version_2(widgets: Asker) ->
     assert "#/components/" not in text
     widget = named["Widget"]["properties"]
     assert widget["spec"]["properties"]["size"]["type"] == "integer"
-    assert widget["metadata"]["$ref"] == "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+    assert (
+        widget["metadata"]["$ref"]
+        == "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+    )
     groups = {name: "events" in name for name in definitions if name.endswith(".Event")}
     assert sorted(groups.values()) == [False, True]
 
