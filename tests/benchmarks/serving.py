@@ -7,6 +7,10 @@ rows of ten columns at a fixed rate over 16 kept connections; a request that is 
 when it was due. `CPU` is the server process's, user and system, per request, prediction included;
 `bare` is what the prediction alone takes in a loop. `probe` is the slowest answer to the readiness
 probe, on a new connection, meanwhile.
+
+Below it: what counting and keeping cost, in microseconds of CPU a request (or a pair, in the
+comparer), and how many times as much a request then costs as without; the ratio takes the
+quickest model's request, which is hurt most. `--parts` measures these alone.
 """
 
 from __future__ import annotations
@@ -34,8 +38,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tidegate.comparing.arms import Arm
+from tidegate.comparing.comparison import compare
+from tidegate.comparing.join import Join
+from tidegate.serving.distribution import Distributions
+from tidegate.serving.outputs import Ring
+from tidegate.serving.records import decode_page, encode_page
+from tidegate.serving.signature import Signature, TensorSpec
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = Path(os.environ.get("TIDEGATE_ENVS", ROOT / ".tidegate" / "env"))
@@ -205,11 +217,84 @@ def bare_ms(estimator: Any) -> float:
     return 1000 * (time.process_time() - began) / times
 
 
+def cpu_us(call: Callable[[int], object], *, times: int) -> float:
+    """Microseconds of CPU for each of `times` calls, which get their number."""
+    began = time.process_time()
+    for number in range(times):
+        call(number)
+    return 1e6 * (time.process_time() - began) / times
+
+
+def parts(*, times: int = 20_000) -> dict[str, float]:
+    """Microseconds of CPU by part, for single rows of ten columns."""
+    columns = tuple(TensorSpec(name, "FP64") for name in COLUMNS)
+    output = TensorSpec("probability", "FP64")
+    counted = Distributions(Signature(columns, (output,)), model="m", revision="m-1")
+    row = {name: np.array([0.25]) for name in COLUMNS}
+    scores = np.array([[0.7, 0.3]])
+    ids = [b"%036x" % number for number in range(times)]
+
+    def ring(*, on: bool) -> Ring:
+        made = Ring(model="m", revision="m-1", rate=1, max_entries=times, max_bytes=2**30)
+        if on:
+            made.read(None, limit=1, now=0)
+        return made
+
+    def keep(kept: Ring) -> float:
+        outputs = [(output, scores[:, 1])]
+        return cpu_us(
+            lambda number: kept.record(ids[number], now=1, status=200, outputs=outputs),
+            times=times,
+        )
+
+    idle, busy = ring(on=False), ring(on=True)
+    found = {
+        "count by bins": cpu_us(
+            lambda _: counted.note(row, {"probability": scores[:, 1]}, rows=1), times=times
+        ),
+        "keep, nobody reads": keep(idle),
+        "keep, a comparer reads": keep(busy),
+    }
+    began = time.process_time()
+    page, pages = busy.read("", limit=5000, now=1), []
+    while page.records:
+        pages.append(encode_page(page))
+        page = busy.read(page.next, limit=5000, now=1)
+    found["be read"] = 1e6 * (time.process_time() - began) / times
+    join = Join(max_waiting=times)
+    began = time.process_time()
+    for body in pages:
+        for arm in Arm:
+            for record in decode_page(body).records:
+                if pair := join.add(arm, record, now=1):
+                    compare(pair.stable, pair.candidate, tolerance=1e-6)
+    found["comparer, a pair"] = 1e6 * (time.process_time() - began) / times
+    return found
+
+
+def show_parts(request_ms: float) -> None:
+    """Print the second table; `request_ms` is the CPU of a whole request of the quickest model."""
+    sys.stdout.write(f"\n{'part':24} {'CPU us':>7} {'ratio':>7}\n")
+    found = parts()
+    for name, us in found.items():
+        ratio = "" if "pair" in name else f"{1 + us / (1000 * request_ms - us):.3f}"
+        sys.stdout.write(f"{name:24} {us:7.2f} {ratio:>7}\n")
+
+
+QUICKEST_MS = 0.42
+"""CPU of a request of the quickest model here, as measured by this very benchmark."""
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--parts", action="store_true", help="only what counting and keeping cost")
+    given = parser.parse_args()
+    if given.parts:
+        show_parts(QUICKEST_MS)
+        return
+    seconds = given.seconds
     if os.environ.get("OMP_NUM_THREADS") != "1":
         # As the server does; the libraries read it when they are imported.
         os.execve(
@@ -222,6 +307,7 @@ def main() -> None:
             "probe ms", "RSS MB",
         )
     )  # fmt: skip
+    quickest = float("inf")
     with tempfile.TemporaryDirectory() as folder:
         for name, (estimator, rates) in models().items():
             artifact = Path(folder) / "model.skops"
@@ -231,6 +317,7 @@ def main() -> None:
                 with served(artifact, inline_ms=inline_ms) as (process, port):
                     for rate in rates:
                         found = asyncio.run(measure(process, port, rate=rate, seconds=seconds))
+                        quickest = min(quickest, found.cpu)
                         sys.stdout.write(
                             line.format(
                                 name, run, f"{bare:.2f}", f"{found.per_second:.0f}",
@@ -238,6 +325,7 @@ def main() -> None:
                                 f"{found.p999:.1f}", f"{found.probe:.1f}", f"{found.rss_mb:.0f}",
                             )
                         )  # fmt: skip
+    show_parts(quickest)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tidegate.serving.profile import parse_profile
@@ -67,3 +70,31 @@ def test_a_wrong_column_is_refused_with_the_mend(column: dict[str, Any], mend: s
 def test_a_file_that_is_no_profile_is_refused(content: bytes, mend: str) -> None:
     with pytest.raises(ValueError, match=mend):
         parse_profile(content)
+
+
+def test_the_documentation_s_way_to_make_a_profile_makes_one() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    (code,) = re.findall(r"```python\n(import collections.*?)```", text, re.DOTALL)
+    defined: dict[str, Any] = {}
+    exec(compile(code, "docs/serving.md", "exec"), defined)
+    temps = [*np.random.default_rng(3).normal(size=1000), float("nan")]
+    carriers = [f"c{i % 30}" for i in range(1000)] + [""]
+    made = defined["profile"](
+        {"temp": temps, "carrier": carriers, "constant": [1.0] * 5}, {"p": [0.25, 0.75]}
+    )
+    profile = parse_profile(made.encode())
+    assert sum(profile.features["temp"].counts) == 1001
+    assert profile.features["temp"].counts[-1] == 1
+    assert set(profile.features["temp"].counts[:-1]) == {100}
+    assert sum(profile.features["carrier"].counts) == 1001
+    assert profile.features["carrier"].counts[-1] == 1
+    assert profile.features["constant"].counts == (0, 5, 0)
+    for name, values in (("temp", np.array(temps)), ("carrier", np.array(carriers, dtype=object))):
+        reference = profile.features[name]
+        assert reference.bins.count(values).tolist() == list(reference.counts)
+
+
+def test_the_documentation_s_example_is_a_profile() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    assert parse_profile(example.encode()).features.keys() == {"temp", "carrier"}

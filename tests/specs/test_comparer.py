@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tidegate.comparing.settings import Settings
-from tidegate.specs.comparer import ComparedArm, comparer, comparer_name, outputs_policy
+from tidegate.specs.comparer import ComparedArm, comparer, comparer_name
 from tidegate.specs.metadata import Parent, labels, selector
-from tidegate.specs.pod import METRICS_PORT, OUTPUTS_PORT, PORT
+from tidegate.specs.pod import METRICS_PORT, OUTPUTS_PORT
 from tidegate.specs.service import model_service
 
 PARENT = Parent("m", "demo", {"kind": "Model", "name": "m", "uid": "u", "apiVersion": "x/v1"})
@@ -95,21 +95,6 @@ def test_it_is_replaced_when_the_pods_change_and_not_when_their_order_does() -> 
     same = a_comparer(stable=ComparedArm("m-1", ["10.0.0.1", "10.0.0.2", "10.0.0.1"]))
     assert same == a_comparer()
     assert a_comparer(stable=ComparedArm("m-1", ["10.0.0.1"])) != a_comparer()
-
-
-def test_the_policy_opens_outputs_to_the_comparer_alone_and_closes_nothing_else() -> None:
-    policy = outputs_policy(PARENT)
-    spec = policy["spec"]
-    server, own = labels("m", "m-1"), a_comparer()["spec"]["template"]["metadata"]["labels"]
-    assert selects(spec["podSelector"]["matchLabels"], server)
-    assert not selects(spec["podSelector"]["matchLabels"], own)
-    everybody, comparers = spec["ingress"]
-    assert "from" not in everybody
-    assert [port["port"] for port in everybody["ports"]] == [PORT, METRICS_PORT]
-    assert [port["port"] for port in comparers["ports"]] == [OUTPUTS_PORT]
-    (peer,) = comparers["from"]
-    assert selects(peer["podSelector"]["matchLabels"], own)
-    assert policy["metadata"]["ownerReferences"] == [PARENT.reference]
 
 
 @pytest.mark.parametrize("tolerance", [0, 0.02, 1e-300])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import uvicorn
+from prometheus_client import disable_created_metrics
 
 from tidegate.comparing.arms import Arm
 from tidegate.comparing.comparison import compare as compare_pair
@@ -129,6 +130,8 @@ async def compare(settings: Settings) -> None:
 
     :raises Terminal: the address cannot be bound.
     """
+    # A series beside each counter that nobody reads.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     telemetry = Telemetry(settings)
     application = Application(telemetry)
     server = _Server(

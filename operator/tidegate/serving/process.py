@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING
 
 import uvicorn
+from prometheus_client import disable_created_metrics
 
 from tidegate.errors import Terminal
 from tidegate.serving.application import Application
@@ -91,6 +92,8 @@ async def serve(settings: Settings) -> None:
         inline_s=settings.inline_ms / 1000,
         max_pending=settings.max_pending,
     )
+    # A series beside each counter that nobody reads.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     telemetry = Telemetry(model=settings.model, revision=settings.revision)
     ring = Ring(
         model=settings.model,

@@ -1,4 +1,4 @@
-"""The comparer of a shadow step: its Deployment, and who may read the pods' outputs.
+"""The comparer of a shadow step: its Deployment.
 
 Its pods carry the Model's label and a component of their own, but no revision: no selector of an
 arm, of the Model's Service or of a disruption budget ever matches them. Which pods it reads stands
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.specs.metadata import MANAGED_BY, MODEL_LABEL, child
-from tidegate.specs.pod import METRICS_PORT, OUTPUTS_PORT, PORT, SCRATCH_PATH
+from tidegate.specs.pod import METRICS_PORT, OUTPUTS_PORT, SCRATCH_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 COMPONENT_LABEL = "app.kubernetes.io/component"
 COMPONENT = "comparer"
-MODEL_SERVER = "model-server"
 _NAME_LABEL = "app.kubernetes.io/name"
 _USER = 65532
 _MAX_HOSTS = 200
@@ -86,26 +85,6 @@ def comparer(
                 image=image,
             ),
         },
-    }
-    return obj
-
-
-def outputs_policy(parent: Parent) -> Object:
-    """The NetworkPolicy of a Model's server pods: outputs for its comparer alone.
-
-    The ports of the model and of its metrics stay open to everybody, as without a policy.
-    """
-    obj = child(parent, api_version="networking.k8s.io/v1", kind="NetworkPolicy", name=parent.name)
-    obj["spec"] = {
-        "podSelector": {"matchLabels": {MODEL_LABEL: parent.name, COMPONENT_LABEL: MODEL_SERVER}},
-        "policyTypes": ["Ingress"],
-        "ingress": [
-            {"ports": [{"port": port, "protocol": "TCP"} for port in (PORT, METRICS_PORT)]},
-            {
-                "ports": [{"port": OUTPUTS_PORT, "protocol": "TCP"}],
-                "from": [{"podSelector": {"matchLabels": _selector(parent.name)}}],
-            },
-        ],
     }
     return obj
 
