@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from tests.controllers.site import NAMESPACE, Site
 
+from tidegate.domain.record import replay
+from tidegate.kube.resources import CONFIGMAPS
+from tidegate.specs.record import rows_of
 from tidegate.testing.kube import FakeKube
 from tidegate.testing.transport import Killed
 
@@ -74,12 +77,24 @@ class Run:
         if weights.get(self.new, 0) > 0:
             self.site.metrics.behave(self.site.cluster(self.new), error_rate=self.error_rate)
 
+    async def _check_record(self) -> None:
+        """The decision record is whole, and nothing of it is in two places."""
+        (found,) = (await self.site.kube.user.list(CONFIGMAPS, namespace=NAMESPACE)).items
+        assert found["immutable"] is True
+        rows = rows_of(found)
+        assert replay(rows).same
+        ends = [row.at for row in rows if row.kind == "batch"]
+        assert ends == sorted(set(ends))
+        assert rows[-1].kind == "end"
+        assert (await self.site.rollout())["status"].get("records", []) == []
+
     async def _ended(self) -> bool:
         status = (await self.site.rollout())["status"]
         return status["phase"] in DONE and status["attempts"] > 0
 
     async def _end(self) -> End:
         await self.site.harness.advance(timedelta(minutes=12))
+        await self._check_record()
         status = (await self.site.rollout())["status"]
         delivery = (await self.site.model())["status"]["delivery"]
         return End(

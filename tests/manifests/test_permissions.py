@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
-from tests.controllers.site import NAMESPACE, Site, model, sha
+from tests.controllers.site import NAME, NAMESPACE, Site, model, sha
 
+from tidegate.api.record_status import OpenRecord
+from tidegate.controllers.archive import KEPT
 from tidegate.kube.resources import CRDS, DEPLOYMENTS, EVENTS, MODELS, Resource
 from tidegate.runtime.process import connect
+from tidegate.specs.metadata import Parent
+from tidegate.specs.record import record_head, selector
 from tidegate.testing.kube import FakeKube
 
 if TYPE_CHECKING:
@@ -71,6 +75,7 @@ def watch_rights(resources: Iterable[Resource]) -> set[Right]:
 async def _deliveries(site: Site) -> None:
     """A promotion, a rollback and a deletion, with and without an autoscaler."""
     elastic = {"minReplicas": 1, "maxReplicas": 3}
+    await _old_records(site)
     await site.start(rollbackWindow={"duration": "30s"}, keepFailed="10s")
     await site.kube.put(model("https://models/v2", scaling=elastic))
     await site.harness.settle()
@@ -100,6 +105,16 @@ async def _deliveries(site: Site) -> None:
     await site.harness.settle()
 
 
+async def _old_records(site: Site) -> None:
+    """As many decision records as are kept, of attempts long ago: the next one is too many."""
+    for number in range(KEPT):
+        head = record_head(
+            Parent(NAME, NAMESPACE, {}), OpenRecord(name=f"old-{number}", attempt=1), rollout="old"
+        )
+        del head["metadata"]["ownerReferences"]
+        await site.kube.put(head)
+
+
 async def _meddle(site: Site) -> None:
     """Somebody changes a Deployment of ours by hand; it is put back."""
     for deployment in (await site.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items:
@@ -117,6 +132,8 @@ async def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
         site = Site(kube)
         await _deliveries(site)
         used = {right_of(sent.method, sent.path) for sent in kube.transport.sent}
+        listed = [s for s in kube.transport.sent if s.method == "GET" and "/configmaps" in s.path]
+        assert {sent.params.get("labelSelector") for sent in listed} == {selector(NAME)}
         used |= {more for right in used if right[1] != "events" for more in applied(right)}
         watched = connect(site.harness.controllers, site.harness.cache)
     needed = used | watch_rights(entry.res for entry in watched) | HOST_RIGHTS
@@ -129,7 +146,8 @@ async def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
 
 def test_the_operator_reads_no_secrets_and_writes_no_users_object() -> None:
     rights = granted("clusterrole.yaml") | granted("role.yaml")
-    assert not [right for right in rights if right[1] in ("secrets", "configmaps") or "*" in right]
+    assert not [right for right in rights if right[1] == "secrets" or "*" in right]
+    assert not {("", "configmaps", verb) for verb in ("get", "watch", "update")} & rights
     assert {verb for _, resource, verb in rights if resource in ("models", "rollouts")} <= {
         "get", "list", "watch",
     }  # fmt: skip

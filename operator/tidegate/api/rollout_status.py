@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tidegate.api.base import ApiModel, Conditions, Timestamp
+from tidegate.api.record_status import OpenRecord
 
 Phase = Literal[
     "Pending", "Healthy", "Starting", "WarmingUp", "Progressing", "Holding", "Paused", "Promoting",
@@ -219,6 +220,10 @@ class RolloutStatus(ApiModel):
     history: list[Transition] = Field(
         default_factory=list, max_length=20, description="The last 20 changes of phase, newest"
         " first.",
+        json_schema_extra=_ATOMIC,
+    )  # fmt: skip
+    records: list[OpenRecord] = Field(
+        default_factory=list, max_length=3, description="Decision records that are being written.",
         json_schema_extra=_ATOMIC,
     )  # fmt: skip
     conditions: Conditions

@@ -1,8 +1,8 @@
 """The delivery controller: the one writer that moves traffic, keyed by Model.
 
 Gathers the Model, its Rollout, pods, route and metrics; asks `domain` for a decision; writes the
-intent to status, then the route, then sizes. Everything needed to go on after a crash stands in
-status.
+intent to status, then the route, then sizes, then the decision record. Everything needed to go on
+after a crash stands in status.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tidegate.controllers.archive import Archive
 from tidegate.controllers.carrying import Carrier
 from tidegate.controllers.gathering import Gatherer
 from tidegate.controllers.reporting import Reporter, standing_refusal
 from tidegate.domain.direct import decide_direct, decide_without_rollout
+from tidegate.domain.record import recorded
 from tidegate.domain.rollout import Timing, decide
 from tidegate.errors import Terminal
 from tidegate.kube.objects import is_being_deleted
@@ -49,19 +51,21 @@ class DeliveryReconciler:
         self._gatherer = Gatherer(cache, clock, settings, metrics)
         self._carrier = Carrier(client, cache)
         self._reporter = Reporter(client, cache, recorder)
+        self._archive = Archive(client)
 
     async def reconcile(self, request: Request) -> Result:
         """One look at the delivery of one Model."""
         obj = self._cache.get(MODELS, request.namespace, request.name)
         if obj is None or is_being_deleted(obj):
             await self._carrier.drop_route(request.namespace, request.name)
+            self._archive.forget(request.namespace, request.name)
             rollouts = self._gatherer.rollouts(request.namespace, request.name)
             await self._reporter.model_missing(rollouts, self._clock.now())
             return Result.done()
         gathered = self._gatherer.gather(obj)
         timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
         gathered = await self._gatherer.observe(gathered, timing)
-        decision = _decide(gathered, timing)
+        decision = self._kept(gathered, timing, _decide(gathered, timing))
         standing = standing_refusal(gathered)
         gathered = await self._reporter.write(gathered, decision, timing.now, refusal=standing)
         refusal = None
@@ -72,7 +76,15 @@ class DeliveryReconciler:
         if (refusal is None) != (standing is None) or str(refusal) != str(standing):
             await self._reporter.write_model(gathered, decision, timing.now, refusal=refusal)
         await self._reporter.tell(gathered, decision)
-        return _result(decision)
+        wrote = await self._archive.write(gathered, decision)
+        return _dropping(decision) if wrote and _is_over(decision) else _result(decision)
+
+    def _kept(self, gathered: Gathered, timing: Timing, decision: Decision) -> Decision:
+        """The decision with what it adds to the decision record."""
+        if gathered.declared is None:
+            return decision
+        written = self._archive.written(gathered)
+        return recorded(gathered.declared, gathered.facts, timing, decision, written=written)
 
 
 def _decide(gathered: Gathered, timing: Timing) -> Decision:
@@ -81,6 +93,15 @@ def _decide(gathered: Gathered, timing: Timing) -> Decision:
     if gathered.model.spec.delivery == "Direct":
         return decide_direct(gathered.facts, timing)
     return decide_without_rollout(gathered.facts, timing)
+
+
+def _is_over(decision: Decision) -> bool:
+    """Whether nothing else will write the status soon: rows that were written should not stay."""
+    return decision.rollout is not None and any(r.ended for r in decision.rollout.records)
+
+
+def _dropping(decision: Decision) -> Result:
+    return Result.after(0.02, f"the record is written; {decision.why}")
 
 
 def _result(decision: Decision) -> Result:

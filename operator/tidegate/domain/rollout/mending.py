@@ -66,6 +66,7 @@ def set_aside(status: RolloutStatus, now: datetime) -> RolloutStatus:
         attempts=status.attempts,
         last_command=status.last_command,
         history=[entry, *status.history][:HISTORY_LIMIT],
+        records=status.records,
         conditions=status.conditions,
     )
 

@@ -1,0 +1,167 @@
+"""Writing decision records: one ConfigMap an attempt, a part at a time, pruned to the last 20.
+
+The rows wait in the Rollout's status until they stand in the ConfigMap, so a crash before, after or
+between the two writes loses nothing and counts nothing twice. A record that cannot be written is no
+reason to stop a delivery: it is said in the log and tried again at the next look.
+
+Records are not watched or cached (they may be many megabytes together): a part is added by a patch
+without reading, and whatever must be known comes with the answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidegate.controllers.children import MANAGER
+from tidegate.domain.record import Written, is_due, shortened
+from tidegate.errors import AlreadyExists, Invalid, KubeError, NotFound, Terminal
+from tidegate.kube.objects import (
+    name_of,
+    namespace_of,
+    owner_reference,
+    resource_version_of,
+    uid_of,
+)
+from tidegate.kube.resources import CONFIGMAPS
+from tidegate.runtime.logs import get_logger
+from tidegate.specs.metadata import Parent
+from tidegate.specs.record import (
+    attempt_of,
+    new_part,
+    one_part,
+    parts_of,
+    record_head,
+    rows_of,
+    selector,
+    size_of,
+)
+
+if TYPE_CHECKING:
+    from tidegate.api.record_status import OpenRecord
+    from tidegate.controllers.gathering import Gathered
+    from tidegate.domain.rollout.facts import Decision
+    from tidegate.kube.client import Client
+    from tidegate.kube.objects import Object
+
+log = get_logger(__name__)
+
+KEPT = 20
+"""Records kept of a Model."""
+SIZE_SOFT = 384 * 1024
+"""Bytes of rows above which the older half of the batches is merged; 512 kB is the limit."""
+
+
+class Archive:
+    """Keeps the records of Models. What it remembers only saves writes; a restart may forget it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._written: dict[tuple[str, str], dict[str, Written]] = {}
+
+    def written(self, gathered: Gathered) -> dict[str, Written]:
+        """How far the records of this delivery have been written, as far as it is known."""
+        return self._written.get(_key(gathered), {})
+
+    def forget(self, namespace: str, model: str) -> None:
+        """The Model is gone, and its records with it."""
+        self._written.pop((namespace, model), None)
+
+    async def write(self, gathered: Gathered, decision: Decision) -> bool:
+        """Write what waits in the status and is due. Returns whether something was written that
+        the status may drop now."""
+        if gathered.rollout is None or decision.rollout is None:
+            return False
+        known = self._written.setdefault(_key(gathered), {})
+        wrote = False
+        for record in decision.rollout.records:
+            done = known.get(record.name)
+            if not is_due(record) or (done is not None and done.seq >= record.seq):
+                continue
+            try:
+                known[record.name] = await self._write(gathered, record)
+                wrote = True
+            except (KubeError, Terminal) as error:
+                log.warning(
+                    "a decision record waits in the Rollout's status until it can be written",
+                    record=record.name,
+                    error=str(error),
+                )
+        names = {record.name for record in decision.rollout.records}
+        self._written[_key(gathered)] = {n: w for n, w in known.items() if n in names}
+        return wrote
+
+    async def _write(self, gathered: Gathered, record: OpenRecord) -> Written:
+        large = record.size > SIZE_SOFT
+        body: dict[str, Any] = {"data": new_part(record)}
+        if record.ended and not large:
+            body["immutable"] = True
+        try:
+            found = await self._add(gathered, record, body)
+        except Invalid as error:
+            if not record.ended:
+                raise
+            # Only a record that was finished before can refuse its own last rows.
+            log.info("a decision record was finished before", record=record.name, error=str(error))
+            return Written(record.seq, record.size)
+        if large:
+            found = await self._shorten(found, record)
+        if record.ended:
+            await self._prune(gathered)
+        return Written(record.seq, size_of(found))
+
+    async def _add(self, gathered: Gathered, record: OpenRecord, body: dict[str, Any]) -> Object:
+        """Add to the ConfigMap, or create it."""
+        try:
+            return await self._patch(record.name, gathered.namespace, body)
+        except NotFound:
+            parent = Parent(gathered.name, gathered.namespace, owner_reference(gathered.obj))
+            assert gathered.rollout is not None
+            head = record_head(parent, record, rollout=name_of(gathered.rollout))
+            whole = {**head, **body, "data": {**head["data"], **body["data"]}}
+        try:
+            return await self._client.create(CONFIGMAPS, whole, manager=MANAGER)
+        except AlreadyExists:  # made by another leader between the two
+            return await self._patch(record.name, gathered.namespace, body)
+
+    async def _shorten(self, found: Object, record: OpenRecord) -> Object:
+        """Merge older batches; unless somebody changed the record meanwhile (Conflict)."""
+        rows = shortened(rows_of(found))
+        parts = one_part(rows)
+        gone = {key: None for key in parts_of(found) if key not in parts}
+        body: dict[str, Any] = {
+            "metadata": {"resourceVersion": resource_version_of(found)},
+            "data": {**gone, **parts},
+        }
+        if record.ended:
+            body["immutable"] = True
+        return await self._patch(name_of(found), namespace_of(found) or "", body)
+
+    async def _patch(self, name: str, namespace: str, body: dict[str, Any]) -> Object:
+        return await self._client.patch(
+            CONFIGMAPS, name, body, namespace=namespace, manager=MANAGER
+        )
+
+    async def _prune(self, gathered: Gathered) -> None:
+        """Delete the oldest records of the Model beyond those that are kept."""
+        listing = await self._client.list(
+            CONFIGMAPS, namespace=gathered.namespace, label_selector=selector(gathered.name)
+        )
+        oldest = sorted(listing.items, key=_age)
+        for configmap in oldest[: max(0, len(oldest) - KEPT)]:
+            try:
+                await self._client.delete(
+                    CONFIGMAPS,
+                    name_of(configmap),
+                    namespace=gathered.namespace,
+                    uid=uid_of(configmap),
+                )
+            except NotFound:
+                continue
+
+
+def _key(gathered: Gathered) -> tuple[str, str]:
+    return gathered.namespace, gathered.name
+
+
+def _age(configmap: Object) -> tuple[str, int]:
+    return configmap["metadata"].get("creationTimestamp", ""), attempt_of(configmap)
