@@ -191,21 +191,11 @@ def _opt_first(items: list[Any]) -> Any:
     return optional.of(items[0]) if items else optional.none()
 
 
-_LONGEST_RANGE = 10_000
-
-
-def _range(count: int) -> list[int]:
-    if count > _LONGEST_RANGE:
-        raise ValueError(f"lists.range: at most {_LONGEST_RANGE} numbers are made")
-    return list(range(count))
-
-
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "optSelect": _opt_select,
     "optIndex": _opt_select,
     "optList": _opt_list,
     "optFirst": _opt_first,
-    "lists.range": _range,
     "isSorted": _is_sorted,
     "indexOf": _index_of,
     "lastIndexOf": _last_index_of,

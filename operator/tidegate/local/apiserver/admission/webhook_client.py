@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import os
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,11 +76,14 @@ class WebhookClient:
         except aiohttp.ClientConnectorCertificateError as error:
             why = f"tls: failed to verify certificate: x509: {_certificate_problem(error)}"
             raise CallFailed(f"{_post(target)}: {why}") from error
+        except aiohttp.ClientConnectorDNSError as error:
+            why = f"dial tcp: lookup {error.host}: no such host"
+            raise CallFailed(f"{_post(target)}: {why}") from error
         except aiohttp.ClientConnectorError as error:
-            why = (error.os_error.strerror or str(error.os_error)).lower()
-            raise CallFailed(
-                f"{_post(target)}: dial tcp {error.host}:{error.port}: connect: {why}"
-            ) from error
+            code = error.os_error.errno
+            why = os.strerror(code).lower() if code else str(error.os_error)
+            why = f"dial tcp {error.host}:{error.port}: connect: {why}"
+            raise CallFailed(f"{_post(target)}: {why}") from error
         except (aiohttp.ClientError, ssl.SSLError, ConnectionError) as error:
             raise CallFailed(f"{_post(target)}: {error or type(error).__name__}") from error
         if status != 200:

@@ -28,7 +28,8 @@ def acting(user: User, headers: Mapping[str, str], authorizer: Authorizer) -> Us
 
     :raises ApiError: 403 when they may not act as that user, 400 for groups without a user.
     """
-    if not any(name.startswith(_PREFIX) for name in headers):
+    # Asked of every request: one search is several times faster than a loop.
+    if _PREFIX not in "\n".join(headers):
         return user
     name = headers.get("impersonate-user", "")
     groups = tuple(g for g in headers.get("impersonate-group", "").split("\n") if g)
