@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tidegate.comparing.arms import Arm
 from tidegate.comparing.join import WINDOW_S, Join, Pair, Unpaired
-from tidegate.serving.records import Record
+from tidegate.serving.records import Record, Tensor
 
 STABLE, CANDIDATE = Arm.STABLE, Arm.CANDIDATE
 
@@ -75,6 +75,23 @@ def test_too_many_that_wait_push_out_the_oldest() -> None:
     assert join.take_unpaired() == {Unpaired.OVERFLOW: 2}
     assert join.add(CANDIDATE, record("0"), now=9) is None
     assert join.add(CANDIDATE, record("4"), now=9) is not None
+
+
+def test_too_many_values_that_wait_push_out_the_oldest() -> None:
+    def holding(request_id: str, datatype: str, data: list[object]) -> Record:
+        return Record(request_id, 200, (Tensor("y", datatype, (len(data),), data),))
+
+    join = Join(max_values=25)
+    for number in range(3):
+        join.add(STABLE, holding(str(number), "FP64", [0.5] * 10), now=number)
+    assert join.take_unpaired() == {Unpaired.OVERFLOW: 1}
+    assert join.add(CANDIDATE, holding("1", "FP64", [0.5] * 10), now=4) is not None
+    join.add(STABLE, holding("text", "BYTES", ["x" * 160]), now=5)
+    assert join.take_unpaired() == {Unpaired.OVERFLOW: 1}
+    assert join.add(CANDIDATE, record("text"), now=6) is not None
+    join.add(STABLE, holding("huge", "FP64", [0.5] * 26), now=7)
+    assert join.take_unpaired() == {Unpaired.OVERFLOW: 1}
+    assert len(join) == 0
 
 
 @given(

@@ -12,7 +12,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tidegate.errors import Terminal
-from tidegate.serving.loading import load_model
+from tidegate.serving.loading import load_model, load_profile
+from tidegate.serving.profile import MAX_BYTES
 from tidegate.serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,3 +82,34 @@ def test_an_unknown_format_is_answered_with_those_there_are(pickled: Any) -> Non
     with pytest.raises(Terminal, match="sklearn-skops, sklearn-joblib, onnx") as caught:
         load_model(settings(pickled, format="mlflow"))
     assert caught.value.reason == "FormatUnsupported"
+
+
+def test_a_model_without_a_profile_has_none_and_nothing_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load_profile(tmp_path / "profile.json") is None
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"<html>", "cannot be read"), (b" " * (MAX_BYTES + 1), "larger"), (None, "directory")],
+)
+def test_a_profile_that_cannot_be_used_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None, why: str
+) -> None:
+    path = tmp_path / "profile.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert load_profile(path) is None
+    (record,) = caplog.records
+    assert why in record.getMessage().lower()
+
+
+def test_the_profile_lies_beside_the_artifact_in_the_cache(pickled: Any) -> None:
+    found = settings(pickled).profile
+    assert found == pickled.path.with_name("model.joblib.profile.json")
+    found.write_bytes(b'{"version": 1}')
+    assert load_profile(found) is not None

@@ -21,6 +21,8 @@ GOOD = {
 def test_what_is_not_given_has_a_default() -> None:
     settings = Settings.from_environment(GOOD)
     assert (settings.host, settings.port, settings.signature) == ("0.0.0.0", 8080, "")
+    assert (settings.metrics_port, settings.outputs_port) == (8081, 8082)
+    assert (settings.sample_rate, settings.kept_outputs, settings.kept_bytes) == (1, 20_000, 2**24)
     assert settings.artifact == Path("/cache/x")
     assert settings.sha256 == "ab" * 32
 
@@ -37,6 +39,11 @@ def test_it_binds_the_pod_s_address() -> None:
         ("TIDEGATE_SHA256", "abc"),
         ("TIDEGATE_PORT", "http"),
         ("TIDEGATE_PORT", "70000"),
+        ("TIDEGATE_METRICS_PORT", "-1"),
+        ("TIDEGATE_OUTPUTS_PORT", "65536"),
+        ("TIDEGATE_SAMPLE_RATE", "1.5"),
+        ("TIDEGATE_KEPT_OUTPUTS", "0"),
+        ("TIDEGATE_KEPT_BYTES", "many"),
         ("TIDEGATE_THREADS", "0"),
         ("TIDEGATE_INLINE_MS", "nan"),
         ("POD_IP", "pod"),
