@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 
 from tidegate.serving.distribution import GATHER_ROWS, MAX_FEATURES, Distributions
 from tidegate.serving.profile import parse_profile
@@ -45,7 +46,7 @@ def note(counted: Distributions, temps: list[float], scores: list[float]) -> Non
 def shown(counted: Distributions) -> dict[tuple[str, ...], float]:
     """(sample's name, values of its labels but the model's and the revision's) to its value."""
     found = {}
-    for family in counted.collect():
+    for family in text_string_to_metric_families(counted.render().decode()):
         for sample in family.samples:
             labels = dict(sample.labels)
             assert (labels.pop("model"), labels.pop("revision")) == ("m", "m-1")
@@ -116,6 +117,13 @@ def test_a_matrix_is_counted_column_by_column_up_to_a_bound() -> None:
     counted.note({"x": np.full((2, width), 0.5, dtype=np.float32)}, {}, rows=2)
     found = {key[1]: value for key, value in shown(counted).items()}
     assert found == {f"x[{i}]": 2 for i in range(MAX_FEATURES)}
+
+
+def test_any_name_of_a_column_arrives_as_it_is() -> None:
+    name = 'a "quoted"\\\n{odd}, näme'
+    counted = distributions((TensorSpec(name, "FP64"),))
+    counted.note({name: np.array([3.0])}, {}, rows=1)
+    assert shown(counted) == {("tidegate_feature_total", name, "[2,5)"): 1}
 
 
 def test_threads_lose_no_count() -> None:

@@ -143,7 +143,7 @@ async def _load(
             PROFILE_NAME,
             ", ".join(distributions.left_out),
         )
-    telemetry.add(distributions)
+    telemetry.add(distributions.render)
     # What is loaded stays: the collector need not walk through it again in every full collection.
     gc.collect()
     gc.freeze()

@@ -16,8 +16,6 @@ from prometheus_client.process_collector import ProcessCollector
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prometheus_client.registry import Collector
-
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _BUCKETS_MS = (
@@ -34,6 +32,7 @@ class Telemetry:
 
     def __init__(self, *, model: str, revision: str) -> None:
         self._registry = CollectorRegistry()
+        self._more: list[Callable[[], bytes]] = []
         labels = ("model", "revision", "code_class")
         self._requests = Counter(
             "tidegate_inference_requests",
@@ -71,13 +70,13 @@ class Telemetry:
     def set_ready(self, ready: bool, /) -> None:
         self._ready.set(1 if ready else 0)
 
-    def add(self, collector: Collector) -> None:
-        """Show what another part counts."""
-        self._registry.register(collector)
+    def add(self, render: Callable[[], bytes]) -> None:
+        """Show what another part counts: it writes the exposition format itself."""
+        self._more.append(render)
 
     def render(self) -> bytes:
         """The exposition format."""
-        return generate_latest(self._registry)
+        return b"".join((generate_latest(self._registry), *(render() for render in self._more)))
 
     def _of(self, code: int) -> tuple[Callable[[], None], Callable[[float], None]]:
         if code not in self._known:
