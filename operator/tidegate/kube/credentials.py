@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from tidegate.errors import Terminal
 
@@ -184,6 +182,10 @@ async def _run(user: ExecUser) -> tuple[str, float]:
 
 
 def _merged(paths: list[Path]) -> dict[str, Any]:
+    # Imported only here: a pod has no kubeconfig, and it takes long.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}, "current-context": ""}
     for path in paths:
         try:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tidegate.errors import Terminal
 from tidegate.local.apiserver import ADMIN, ADMIN_TOKEN, ApiServer, Store
 from tidegate.local.apiserver.store import RESTART_GAP
 from tidegate.testing.apiserver import CONFIG_MAPS, Asker, config_map
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -113,7 +115,82 @@ async def test_a_disk_that_refuses_is_an_error_to_every_writer(tmp_path: Path) -
     await api.stop()
 
 
-def test_a_file_that_is_no_database_is_an_error_at_once(tmp_path: Path) -> None:
-    (tmp_path / "state.db").write_text("this is not a database, and long enough to be read")
-    with pytest.raises(sqlite3.DatabaseError):
-        Store.open(tmp_path / "state.db")
+def torn(path: Path) -> None:
+    """A page in the middle was overwritten."""
+    content = bytearray(path.read_bytes())
+    for start in range(4096, len(content), 4096):
+        content[start : start + 64] = b"\xff" * 64
+    path.write_bytes(bytes(content))
+
+
+def cut(path: Path) -> None:
+    """The file ends too early."""
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def no_database(path: Path) -> None:
+    """Something else was put there."""
+    path.write_text("this is not a database, and long enough to be read")
+
+
+def no_object(path: Path) -> None:
+    """One object is no JSON any more."""
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE objects SET body = '{' WHERE name = 'c7'")
+    connection.commit()
+    connection.close()
+
+
+def newer(path: Path) -> None:
+    """A later program has written it."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (torn, "StateDamaged"),
+        (cut, "StateDamaged"),
+        (no_database, "StateDamaged"),
+        (no_object, "StateDamaged"),
+        (newer, "StateTooNew"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_is_told_and_kept(
+    tmp_path: Path, harm: Callable[[Path], None], reason: str
+) -> None:
+    path = tmp_path / "state.db"
+    api = await opened(path)
+    ask = Asker(api)
+    await asyncio.gather(*(ask.create(CONFIG_MAPS, config_map(f"c{i}")) for i in range(50)))
+    await api.stop()
+    harm(path)
+    before = path.read_bytes()
+    with pytest.raises(Terminal, match=str(path)) as refused:
+        Store.open(path)
+    assert refused.value.reason == reason
+    assert path.read_bytes() == before
+
+
+async def test_of_writes_to_one_object_in_one_commit_the_last_one_stays(tmp_path: Path) -> None:
+    api = await opened(tmp_path / "state.db")
+    ask = Asker(api)
+    await asyncio.gather(*(ask.create(CONFIG_MAPS, config_map(f"c{i}")) for i in range(20)))
+
+    async def change(name: str) -> None:
+        for turn in range(5):
+            await ask.patch(f"{CONFIG_MAPS}/{name}", {"data": {"turn": str(turn)}})
+        if name in ("c1", "c3"):
+            await ask("DELETE", f"{CONFIG_MAPS}/{name}")
+        if name == "c3":
+            await ask.create(CONFIG_MAPS, config_map("c3"))
+
+    await asyncio.gather(*(change(f"c{i}") for i in range(20)))
+    wanted = (await ask.get(CONFIG_MAPS))["items"]
+    await api.stop()
+    again = await opened(tmp_path / "state.db")
+    assert (await Asker(again).get(CONFIG_MAPS))["items"] == wanted
+    assert len(wanted) == 19
+    await again.stop()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from ruamel.yaml import YAML
 
 from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.errors import ApiError, bad_request, not_acceptable
@@ -131,6 +130,9 @@ def _encode(value: Any, media: str) -> bytes:
         return protobuf.encode_status(value)
     if media != YAML_MEDIA:
         return orjson.dumps(value)
+    # Seldom asked for, and it takes longer to import than all the rest of this package.
+    from ruamel.yaml import YAML
+
     out = io.BytesIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False

@@ -7,8 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.errors import ApiError, bad_request, unsupported_media
@@ -37,6 +35,10 @@ def load_yaml(text: bytes) -> Any:
 
     :raises ValueError: when it is not YAML.
     """
+    # Imported only here: it takes longer than all the rest of this package, and JSON needs it not.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         return YAML(typ="safe", pure=True).load(io.BytesIO(text))
     except (YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -10,14 +10,21 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _BATCH = 512
+_VERSION = 1
+"""Of the file's own form; a file of a higher one was written by a newer program."""
+_PUT = "INSERT OR REPLACE INTO objects VALUES "
+_REVISION = "INSERT OR REPLACE INTO meta VALUES ('revision', ?)"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
   collection TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
@@ -43,15 +50,36 @@ class Journal:
     """The file, and the thread that alone touches it."""
 
     def __init__(self, path: Path, *, flushed: Callable[[int], None]) -> None:
-        """`flushed(revision)` is called on the thread when all up to `revision` is written."""
+        """`flushed(revision)` is called on the thread when all up to `revision` is written.
+
+        Raises Terminal for a file that is damaged, or newer than this program; it is left alone.
+        """
         self._path = path
         self._flushed = flushed
         self._queue: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tidegate-journal", daemon=True)
         self.failure: BaseException | None = None
-        connection = self._connect()
-        connection.executescript(_SCHEMA)
-        connection.close()
+        try:
+            self._check()
+        except sqlite3.Error as error:
+            raise damaged(path, str(error)) from error
+
+    def _check(self) -> None:
+        """See that the file can be used before anything is written to it."""
+        with closing(sqlite3.connect(self._path, timeout=5)) as connection:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if version > _VERSION:
+                raise Terminal(
+                    "StateTooNew",
+                    f"{self._path} was written by a newer Tidegate (form {version}; this one knows "
+                    f"{_VERSION}) and was left alone; update Tidegate, or use another --name",
+                )
+            [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(self._path, found)
+        if version < _VERSION:
+            with closing(self._connect()) as connection:
+                connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_VERSION};")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=5)
@@ -126,19 +154,32 @@ class Journal:
         return batch, True
 
     def _write(self, connection: sqlite3.Connection, batch: list[Change]) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        for change in batch:
-            key = (change.collection, change.namespace, change.name)
-            if change.body is None:
-                connection.execute(
-                    "DELETE FROM objects WHERE collection=? AND namespace=? AND name=?", key
-                )
-            else:
-                connection.execute(
-                    "INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?)",
-                    (*key, change.revision, change.body),
-                )
-        connection.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (batch[-1].revision,)
-        )
-        connection.execute("COMMIT")
+        """Write a batch as few statements: each one makes this thread wait for the interpreter."""
+        newest = {(c.collection, c.namespace, c.name): c for c in batch}
+        put = [
+            (*key, change.revision, change.body)
+            for key, change in newest.items()
+            if change.body is not None
+        ]
+        gone = [key for key, change in newest.items() if change.body is None]
+        if gone:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "DELETE FROM objects WHERE collection=? AND namespace=? AND name=?", gone
+            )
+        if put:
+            rows = ",".join(["(?,?,?,?,?)"] * len(put))
+            connection.execute(_PUT + rows, [value for row in put for value in row])
+        if gone:
+            # Of a batch without deletions the last revision stands in an object.
+            connection.execute(_REVISION, (batch[-1].revision,))
+            connection.execute("COMMIT")
+
+
+def damaged(path: Path, why: str) -> Terminal:
+    """The error for a file that cannot be read. It says what to do, for nothing is done by us."""
+    return Terminal(
+        "StateDamaged",
+        f"{path} is damaged ({why}) and was left as it is; put a copy of it in its place, or "
+        "begin anew with `tidegate local down --delete` and `tidegate local up`",
+    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from tidegate.local.apiserver.errors import ApiError
-from tidegate.local.apiserver.journal import Change, Journal
+from tidegate.local.apiserver.journal import Change, Journal, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,13 +139,16 @@ class Store:
     def open(cls, path: Path) -> Store:
         """A store kept in a SQLite file, which is made when it is absent.
 
-        :raises sqlite3.Error: when the file is not a database or cannot be written.
+        :raises Terminal: when the file is damaged, or newer than this program.
         """
         store = cls()
         journal = Journal(path, flushed=store._flushed)
-        for change in journal.load():
-            if change.body is not None:
-                store._load(change)
+        try:
+            for change in journal.load():
+                if change.body is not None:
+                    store._load(change)
+        except (ValueError, KeyError, TypeError) as error:
+            raise damaged(path, f"an object cannot be read: {error}") from error
         last = max(store.revision, journal.last_revision())
         store.revision = store.published = last + RESTART_GAP if last else 0
         for collection in store._collections.values():

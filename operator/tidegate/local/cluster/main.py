@@ -18,6 +18,7 @@ import orjson
 
 from tidegate.errors import Terminal
 from tidegate.local.cluster.local import LocalCluster
+from tidegate.local.cluster.loop import run
 from tidegate.local.cluster.state import StateDir, write_private
 
 
@@ -33,7 +34,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     cluster = LocalCluster(chosen.state, name=chosen.name, api_port=chosen.port)
     try:
-        asyncio.run(_until_told(cluster))
+        run(_until_told(cluster))
     except Terminal as error:
         document = {"ready": False, "error": error.message, "reason": error.reason, "parts": {}}
         write_private(StateDir(chosen.state).report, orjson.dumps(document))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tidegate.errors import Terminal
 from tidegate.local.cluster.report import FAILED, READY, STARTING, Report
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _log = logging.getLogger(__name__)
 class PartSpec:
     """One part. `run` ends only by failing; `ready` answers quickly and raises nothing.
 
-    The parts after one that is `needed` are started only when it is ready.
+    The parts after one that is `needed` are started only when it is ready, and a Terminal error of
+    it ends the supervisor.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Supervisor:
                 tasks.append(asyncio.create_task(self._keep(part), name=f"part {part.name}"))
                 tasks.append(asyncio.create_task(self._probe(part), name=f"probe {part.name}"))
                 if part.needed:
-                    await self._ready[part.name].wait()
+                    await self._until_ready(part, tasks)
             # Not gather: cancelled, it would end every part at once instead of backwards.
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
@@ -67,6 +69,17 @@ class Supervisor:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+
+    async def _until_ready(self, part: PartSpec, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for a needed part. Raises what ended a task meanwhile."""
+        ready = asyncio.create_task(self._ready[part.name].wait())
+        try:
+            await asyncio.wait((ready, *tasks), return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            ready.cancel()
 
     async def all_ready(self) -> None:
         """Wait until every part has been ready once."""
@@ -82,6 +95,9 @@ class Supervisor:
                 await part.run()
                 why = "it ended by itself"
             except Exception as error:
+                if part.needed and isinstance(error, Terminal):
+                    # It would fail in the same way for ever, and nothing works without it.
+                    raise
                 _log.exception("a part failed", extra={"fields": {"part": part.name}})
                 why = _first_cause(error)
             if loop.time() - began > _STEADY_S:
