@@ -17,6 +17,7 @@ from tidegate.local.schema.validation import validate
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.yaml"))
+ISTIO = "07-istio.yaml"
 KINDS: dict[str, type[Model] | type[Rollout]] = {"Model": Model, "Rollout": Rollout}
 
 
@@ -66,16 +67,28 @@ def test_the_signature_is_what_the_models_are_trained_on() -> None:
             assert inputs == list(COLUMNS), name
 
 
-def test_only_the_artifact_differs_from_one_version_to_the_next() -> None:
-    specs = [
+def models(*paths: Path) -> list[dict[str, Any]]:
+    return [
         document["spec"]
-        for path in EXAMPLES[2:]
+        for path in paths
         for document in documents(path)
         if document["kind"] == "Model"
     ]
+
+
+def test_only_the_artifact_differs_from_one_version_to_the_next() -> None:
+    specs = models(*(path for path in EXAMPLES[2:] if path.name != ISTIO))
     artifacts = [spec.pop("artifact")["uri"] for spec in specs]
     assert [uri.rsplit("/", 1)[1] for uri in artifacts] == [f"v{n}.skops" for n in (1, 2, 3, 4)]
     assert all(spec == specs[0] for spec in specs)
+
+
+def test_on_istio_only_the_traffic_section_differs() -> None:
+    (usual,) = models(ROOT / "examples" / "03-rollout.yaml")
+    (istio,) = models(ROOT / "examples" / ISTIO)
+    assert istio.pop("traffic").keys() == {"istio"}
+    assert usual.pop("traffic").keys() == {"gatewayAPI"}
+    assert istio == usual
 
 
 def test_the_demo_tells_its_story_with_these_files() -> None:

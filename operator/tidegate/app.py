@@ -14,12 +14,12 @@ from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
     HORIZONTALPODAUTOSCALERS,
-    HTTPROUTES,
     MODELS,
     PODDISRUPTIONBUDGETS,
     PODS,
     ROLLOUTS,
     SERVICES,
+    resource,
 )
 from tidegate.metrics.envoy import EnvoyMetrics
 from tidegate.metrics.prometheus import Prometheus
@@ -27,6 +27,7 @@ from tidegate.runtime.controller import Controller
 from tidegate.runtime.owners import Watched, itself, named_by, owner
 from tidegate.runtime.request import Request
 from tidegate.specs.metadata import MODEL_LABEL
+from tidegate.traffic.registry import own_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +78,11 @@ def controllers(
     delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
     children = [Watched(res, owner("Model"), managed_only=True) for res in CHILDREN]
     pods = Watched(PODS, _labelled_model, managed_only=True)
+    # A cluster serves the kinds of one traffic provider or of several.
+    routes = [
+        Watched(resource(*kind), owner("Model"), managed_only=True, optional=True)
+        for kind in own_kinds()
+    ]
     return [
         Controller(
             "model",
@@ -91,7 +97,7 @@ def controllers(
             watched=[
                 Watched(MODELS, _claimants),
                 Watched(ROLLOUTS, named_by("Model", "spec", "modelRef", "name")),
-                Watched(HTTPROUTES, owner("Model"), managed_only=True),
+                *routes,
                 *children,
                 pods,
             ],

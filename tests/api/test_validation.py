@@ -77,6 +77,7 @@ async def refusal(kube: FakeKube, obj: Obj) -> str:
 
 
 GATEWAY = {"parentRefs": [{"name": "public"}], "hostnames": ["a.example"]}
+ISTIO = {"gateways": ["infra/public"], "hosts": ["a.example"]}
 LATENCY = {"name": "latency", "type": "Latency", "margin": {"ratio": 1.25}}
 ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
 
@@ -101,7 +102,12 @@ ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absol
         ("spec.scaling", {"minReplicas": 3, "maxReplicas": 2}, "at least minReplicas"),
         ("spec.scaling", {"minReplicas": 2}, "at least minReplicas"),
         ("spec.scaling", {"minReplicas": 0}, "minReplicas"),
-        ("spec.traffic", {}, "name the provider"),
+        ("spec.traffic", {}, "exactly one: gatewayAPI or istio"),
+        ("spec.traffic", {"gatewayAPI": GATEWAY, "istio": ISTIO}, "exactly one"),
+        ("spec.traffic", {"istio": {**ISTIO, "gateways": []}}, "gateways"),
+        ("spec.traffic", {"istio": {**ISTIO, "gateways": ["a/b/c"]}}, "gateways"),
+        ("spec.traffic", {"istio": {**ISTIO, "hosts": ["Upper.Case"]}}, "hosts"),
+        ("spec.traffic", {"istio": {**ISTIO, "path": "/a?b"}}, "path"),
         ("spec.traffic", {"gatewayAPI": {**GATEWAY, "parentRefs": []}}, "parentRefs"),
         ("spec.traffic", {"gatewayAPI": {**GATEWAY, "hostnames": ["Upper.Case"]}}, "hostnames"),
         ("spec.traffic", {"gatewayAPI": {**GATEWAY, "hostnames": ["a.b", "a.b"]}}, "uplicate"),

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.app import with_sources
 from tidegate.artifacts.base import Resolved
-from tidegate.errors import Terminal
-from tidegate.kube.resources import DEPLOYMENTS, HTTPROUTES, MODELS, ROLLOUTS
+from tidegate.errors import NotFound, Terminal
+from tidegate.kube.resources import DEPLOYMENTS, MODELS, ROLLOUTS, resource
 from tidegate.settings import Settings
-from tidegate.specs.route import weights_of
 from tidegate.testing.harness import Harness
 from tidegate.testing.metrics import FakeMetrics
+from tidegate.traffic.registry import PROVIDERS
 
 if TYPE_CHECKING:
     from tidegate.testing.kube import FakeKube
@@ -140,8 +141,12 @@ class Site:
 
     async def route(self) -> dict[str, int]:
         """All that the live route names, with weights; empty without a route."""
-        routes = (await self.kube.user.list(HTTPROUTES, namespace=NAMESPACE)).items
-        return weights_of(routes[0]) if routes else {}
+        for provider in PROVIDERS.values():
+            with suppress(NotFound):  # a kind that this cluster does not serve
+                kind = resource(*provider.kinds[0])
+                live = await self.kube.user.get(kind, NAME, namespace=NAMESPACE)
+                return dict(provider(None).observe(live).weights or {})
+        return {}
 
     async def deployments(self) -> dict[str, int]:
         found = (await self.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items

@@ -15,6 +15,7 @@ from tidegate.kube.resources import CRDS, DEPLOYMENTS, EVENTS, MODELS, Resource
 from tidegate.runtime.process import connect
 from tidegate.specs.metadata import Parent
 from tidegate.specs.record import record_head, selector
+from tidegate.testing import istio
 from tidegate.testing.kube import FakeKube
 
 if TYPE_CHECKING:
@@ -72,8 +73,14 @@ def watch_rights(resources: Iterable[Resource]) -> set[Right]:
     return {(res.group, res.plural, verb) for res in resources for verb in ("list", "watch")}
 
 
+GATEWAY = model()["spec"]["traffic"]
+
+
 async def _deliveries(site: Site) -> None:
-    """A promotion, a rollback and a deletion, with and without an autoscaler."""
+    """A promotion, a rollback, each traffic provider and a deletion, with and without an
+    autoscaler."""
+    for definition in istio.definitions():
+        await site.kube.put(definition, manager="setup")
     elastic = {"minReplicas": 1, "maxReplicas": 3}
     await _old_records(site)
     await site.start(rollbackWindow={"duration": "30s"}, keepFailed="10s")
@@ -97,6 +104,9 @@ async def _deliveries(site: Site) -> None:
         await site.harness.settle()
         await site.pass_time(seconds=40)
     await _meddle(site)
+    for traffic in ({"istio": {"gateways": ["public"], "hosts": ["a.example"]}}, GATEWAY):
+        await site.kube.put(model(delivery="Direct", traffic=traffic))
+        await site.harness.settle()
     within = model(delivery="Direct")
     del within["spec"]["traffic"]
     await site.kube.put(within)

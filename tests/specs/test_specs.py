@@ -1,20 +1,18 @@
-"""The objects that Tidegate owns, as they are sent: security, selectors, identities, routes."""
+"""The objects that Tidegate owns, as they are sent: security, selectors, identities."""
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
 import pytest
 
-from tidegate.api.model import GatewayAPI, ModelSpec, Scaling
+from tidegate.api.model import ModelSpec, Scaling
 from tidegate.domain.revision import attempt_key, digest, identity, revision_name
 from tidegate.specs.autoscaler import autoscaler, disruption_budget
 from tidegate.specs.deployment import deployment, first_deployment
 from tidegate.specs.metadata import NOTHING, Parent, labels, selector
 from tidegate.specs.pod import CACHE_PATH, PodFacts, pod_template
-from tidegate.specs.route import http_route, programmed, weights_of
 from tidegate.specs.service import model_service, revision_service
 
 PARENT = Parent("m", "demo", {"kind": "Model", "name": "m", "uid": "u", "apiVersion": "x/v1"})
@@ -222,79 +220,3 @@ def test_content_and_image_are_in_the_digest_and_the_order_of_env_is_not() -> No
 def test_names_stay_short_enough_for_a_service() -> None:
     assert len(revision_name("m" * 40, of(a_spec()))) <= 63
     assert attempt_key({"a": 1}) == attempt_key({"a": 1}) != attempt_key({"a": 2})
-
-
-# -- routes ---
-
-
-def a_route(weights: dict[str, int], **gateway: Any) -> dict[str, Any]:
-    traffic = GatewayAPI.model_validate(
-        {"parentRefs": [{"name": "public", "namespace": "infra"}], "hostnames": ["a.b"], **gateway}
-    )
-    return http_route(PARENT, traffic=traffic, weights=weights, attempt=3)
-
-
-def with_status(route: dict[str, Any], *conditions: tuple[str, str, int]) -> dict[str, Any]:
-    listed = [
-        {"type": type_, "status": status, "observedGeneration": generation, "message": "why"}
-        for type_, status, generation in conditions
-    ]
-    parents = [{"parentRef": {"name": "public", "namespace": "infra"}, "conditions": listed}]
-    found = copy.deepcopy(route)
-    found["metadata"]["generation"] = 4
-    return {**found, "status": {"parents": parents}}
-
-
-def test_a_route_says_the_weights_that_are_read_back() -> None:
-    route = a_route({"m-1": 95, "m-2": 5}, path="/v2")
-    assert weights_of(route) == {"m-1": 95, "m-2": 5}
-    (rule,) = route["spec"]["rules"]
-    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/v2"}}]
-    assert route["spec"]["hostnames"] == ["a.b"]
-    assert "retry" not in rule
-
-
-def test_a_backend_at_zero_stays_in_the_route() -> None:
-    assert weights_of(a_route({"m-1": 100, "m-2": 0})) == {"m-1": 100, "m-2": 0}
-
-
-def test_a_rule_that_somebody_added_shows_in_the_weights() -> None:
-    route = a_route({"m-1": 100})
-    route["spec"]["rules"].append({"backendRefs": [{"name": "other"}]})
-    assert weights_of(route) == {"m-1": 100, "other": 1}
-
-
-@pytest.mark.parametrize(
-    ("conditions", "done"),
-    [
-        ((), False),
-        ((("Accepted", "True", 4),), True),
-        ((("Accepted", "True", 3),), False),
-        ((("Accepted", "False", 4),), False),
-        ((("Accepted", "True", 4), ("ResolvedRefs", "False", 4)), False),
-        ((("Accepted", "True", 4), ("Programmed", "True", 3)), False),
-        ((("Accepted", "True", 4), ("ResolvedRefs", "True", 4), ("Programmed", "True", 4)), True),
-        ((("Accepted", "True", 4), ("Interesting", "False", 1)), True),
-    ],
-)
-def test_a_route_counts_once_every_parent_took_exactly_this_generation(
-    conditions: tuple[tuple[str, str, int], ...], done: bool
-) -> None:
-    found, message = programmed(with_status(a_route({"m-1": 100}), *conditions))
-    assert found is done
-    assert done or "public" in message
-
-
-def test_a_route_of_two_gateways_waits_for_both() -> None:
-    refs = [{"name": "public", "namespace": "infra"}, {"name": "second"}]
-    route = with_status(a_route({"m-1": 100}, parentRefs=refs), ("Accepted", "True", 4))
-    assert programmed(route) == (
-        False,
-        "Gateway second has not taken the route yet; does it exist?",
-    )
-
-
-def test_gateways_of_one_name_in_two_namespaces_are_told_apart() -> None:
-    refs = [{"name": "public", "namespace": "infra"}, {"name": "public", "namespace": "edge"}]
-    route = with_status(a_route({"m-1": 100}, parentRefs=refs), ("Accepted", "True", 4))
-    assert not programmed(route)[0]

@@ -14,12 +14,12 @@ from tidegate.api.base import (
     ApiModel,
     Conditions,
     Duration,
-    ObjectName,
     Sha256,
     Timestamp,
     parse_duration,
     rules,
 )
+from tidegate.api.traffic import Traffic
 
 Format = Literal["sklearn-skops", "sklearn-joblib", "onnx"]
 DataType = Literal[
@@ -150,58 +150,6 @@ class Scaling(ApiModel):
         default=70, ge=1, le=100, alias="targetCPU",
         description="Mean CPU use, in per cent of the request, that the autoscaler aims at.",
     )  # fmt: skip
-
-
-class ParentRef(ApiModel):
-    """A Gateway that the route is attached to."""
-
-    name: ObjectName = Field(description="Name of the Gateway.")
-    namespace: ObjectName | None = Field(
-        default=None, description="Its namespace; the Model's own when absent."
-    )
-    section_name: ObjectName | None = Field(
-        default=None, description="One listener of it; all when absent."
-    )
-
-
-class GatewayAPI(ApiModel):
-    """Reached through Gateways of the Gateway API: Tidegate owns one HTTPRoute for the Model."""
-
-    parent_refs: list[ParentRef] = Field(
-        min_length=1, max_length=4,
-        description="The Gateways that the route is attached to.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
-    )  # fmt: skip
-    hostnames: list[
-        Annotated[
-            str,
-            StringConstraints(
-                pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-                max_length=253,
-            ),
-        ]
-    ] = Field(
-        min_length=1, max_length=8,
-        description="Host names that belong to this Model. A Model that claims a host and path"
-        " which"
-        " an older one has already gets condition Conflicted and no route.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )  # fmt: skip
-    path: Annotated[str, StringConstraints(pattern=r"^/[^?#]*$", max_length=1024)] = Field(
-        default="/", description="Path prefix that belongs to this Model."
-    )
-
-
-class Traffic(ApiModel):
-    """How requests from outside reach the Model: exactly one member."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(("has(self.gatewayAPI)", "name the provider: gatewayAPI"))
-    )
-
-    gateway_api: GatewayAPI | None = Field(
-        default=None, alias="gatewayAPI", description="By an HTTPRoute of the Gateway API."
-    )
 
 
 class Tensor(ApiModel):

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.controllers.children import MANAGER, Children
+from tidegate.controllers.routing import Router
 from tidegate.errors import NotFound
 from tidegate.kube.objects import owner_reference
 from tidegate.kube.resources import (
     DEPLOYMENTS,
     HORIZONTALPODAUTOSCALERS,
-    HTTPROUTES,
     SERVICES,
 )
 from tidegate.specs.autoscaler import autoscaler
 from tidegate.specs.metadata import Parent
-from tidegate.specs.route import http_route
 from tidegate.specs.service import model_service
 
 if TYPE_CHECKING:
@@ -32,36 +31,21 @@ class Carrier:
         self._client = client
         self._cache = cache
         self._children = Children(client, cache)
+        self._router = Router(self._children, cache)
 
     async def carry_out(self, gathered: Gathered, decision: Decision) -> None:
         """Route, Services, sizes, in that order: traffic moves before pods do."""
         parent = Parent(gathered.name, gathered.namespace, owner_reference(gathered.obj))
-        await self._route(gathered, decision, parent)
+        await self._router.route(gathered, decision, parent)
         await self._children.ensure(
             SERVICES, model_service(parent, stable=decision.delivery.stable)
         )
         for revision, floor in decision.floors.items():
             await self._size(gathered, parent, revision, floor)
 
-    async def _route(self, gathered: Gathered, decision: Decision, parent: Parent) -> None:
-        traffic = gathered.model.spec.traffic
-        gateway = traffic.gateway_api if traffic else None
-        if gateway is None or gathered.conflict is not None:
-            await self.drop_route(gathered.namespace, gathered.name)
-            return
-        weights = decision.weights
-        if not weights or decision.delivery.stable is None:
-            return  # nothing may get traffic yet; a route without backends would answer 500
-        attempt = decision.rollout.attempts if decision.rollout else 0
-        await self._children.ensure(
-            HTTPROUTES, http_route(parent, traffic=gateway, weights=weights, attempt=attempt)
-        )
-
     async def drop_route(self, namespace: str, name: str) -> None:
-        """Delete the Model's route, if it has one: it goes before anything behind it."""
-        route = self._cache.get(HTTPROUTES, namespace, name)
-        if route is not None:
-            await self._children.drop(HTTPROUTES, route)
+        """Delete the route of a Model that is gone: it goes before anything behind it."""
+        await self._router.drop_route(namespace, name)
 
     async def _size(self, gathered: Gathered, parent: Parent, revision: str, floor: int) -> None:
         """An autoscaler with that floor, or exactly that many pods where there is none."""

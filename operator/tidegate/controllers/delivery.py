@@ -14,6 +14,7 @@ from tidegate.controllers.archive import Archive
 from tidegate.controllers.carrying import Carrier
 from tidegate.controllers.gathering import Gatherer
 from tidegate.controllers.reporting import Reporter, standing_refusal
+from tidegate.controllers.routing import KIND_NOT_SERVED
 from tidegate.domain.direct import decide_direct, decide_without_rollout
 from tidegate.domain.record import recorded
 from tidegate.domain.rollout import Timing, decide
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tidegate.metrics.base import TrafficMetrics
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
+
+_KIND_AGAIN = timedelta(seconds=30)
 
 
 class DeliveryReconciler:
@@ -77,7 +80,7 @@ class DeliveryReconciler:
             await self._reporter.write_model(gathered, decision, timing.now, refusal=refusal)
         await self._reporter.tell(gathered, decision)
         wrote = await self._archive.write(gathered, decision)
-        return _dropping(decision) if wrote and _is_over(decision) else _result(decision)
+        return _dropping(decision) if wrote and _is_over(decision) else _result(decision, refusal)
 
     def _kept(self, gathered: Gathered, timing: Timing, decision: Decision) -> Decision:
         """The decision with what it adds to the decision record."""
@@ -104,8 +107,12 @@ def _dropping(decision: Decision) -> Result:
     return Result.after(0.02, f"the record is written; {decision.why}")
 
 
-def _result(decision: Decision) -> Result:
-    if decision.after is None:
+def _result(decision: Decision, refusal: Terminal | None) -> Result:
+    after = decision.after
+    if refusal is not None and refusal.reason == KIND_NOT_SERVED:
+        # Nothing wakes us when a CustomResourceDefinition is installed.
+        return Result.after(_KIND_AGAIN.total_seconds(), refusal.message)
+    if after is None:
         return Result.done()
     least = timedelta(milliseconds=20)  # a status write of ours wakes us anyway
-    return Result.after(max(least, decision.after).total_seconds(), decision.why)
+    return Result.after(max(least, after).total_seconds(), decision.why)

@@ -27,19 +27,21 @@ from tidegate.domain.rollout import (
 )
 from tidegate.domain.rollout.commands import ANNOTATION, read
 from tidegate.domain.rollout.wanted import BASELINE_WINDOW
+from tidegate.errors import Terminal
 from tidegate.kube.objects import is_being_deleted, name_of, namespace_of
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
-    HTTPROUTES,
     MODELS,
     PODS,
     ROLLOUTS,
+    resource,
 )
 from tidegate.metrics.base import Error, NoData, Value
 from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL
 from tidegate.specs.revision import DIGEST_ANNOTATION
-from tidegate.specs.route import programmed, weights_of
+from tidegate.traffic.features import lacking
+from tidegate.traffic.registry import provider_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from tidegate.metrics.base import Batch, TrafficMetrics
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
+    from tidegate.traffic.base import TrafficProvider
 
 SKEW_LIMIT = timedelta(seconds=5)
 CONFLICTED = "Conflicted"
@@ -58,7 +61,7 @@ CONFLICTED = "Conflicted"
 @dataclass(frozen=True)
 class Gathered:
     """One Model's delivery as it is found. `rollout` is the one that acts, `others` those that do
-    not."""
+    not; `provider` is None without a traffic section, and where none of it is known."""
 
     obj: Object
     model: Model
@@ -67,6 +70,7 @@ class Gathered:
     declared: Declared | None = None
     others: tuple[Object, ...] = ()
     conflict: str | None = None
+    provider: TrafficProvider | None = None
 
     @property
     def namespace(self) -> str:
@@ -107,17 +111,27 @@ class Gatherer:
             acting, others = rollouts[0], tuple(rollouts[1:])
         declared = _declared(acting) if acting is not None else None
         against = self._conflict(obj, model)
-        facts = self._facts(obj, model, namespace, name)
+        provider, unknown = _provider(model)
+        facts = self._facts(obj, model, provider)
         if acting is not None:
             command = acting["metadata"].get("annotations", {}).get(ANNOTATION)
             facts = replace(facts, command=read(command))
         if against is not None:
             facts = replace(facts, blocked=Said("Ready", "False", CONFLICTED, against))
-        elif acting is not None and self._settings.cache_claim is None:
-            facts = replace(facts, blocked=_artifact_mutable())
-        return Gathered(obj, model, facts, acting, declared, others, against)
+        elif unknown is not None:
+            facts = replace(facts, blocked=unknown)
+        elif declared is not None:
+            facts = replace(facts, blocked=self._obstacle(declared, provider))
+        return Gathered(obj, model, facts, acting, declared, others, against, provider)
 
-    def _facts(self, obj: Object, model: Model, namespace: str, name: str) -> Facts:
+    def _obstacle(self, declared: Declared, provider: TrafficProvider | None) -> Said | None:
+        """Why a Rollout cannot be carried out here at all."""
+        if self._settings.cache_claim is None:
+            return _artifact_mutable()
+        return lacking(provider, declared.spec.strategy)
+
+    def _facts(self, obj: Object, model: Model, provider: TrafficProvider | None) -> Facts:
+        name, namespace = name_of(obj), str(obj["metadata"]["namespace"])
         generation = int(obj["metadata"].get("generation", 0))
         revisions = {
             name_of(revision): _revision(revision)
@@ -126,7 +140,7 @@ class Gatherer:
             )
         }
         latest = revisions.get(model.status.latest_revision or "")
-        route = self._cache.get(HTTPROUTES, namespace, name)
+        route = self._route(provider, namespace, name)
         delivery = model.status.delivery or _recovered(route, revisions)
         current = model.status.resolved_generation == generation
         return Facts(
@@ -145,9 +159,17 @@ class Gatherer:
                 for revision in revisions
             },
             digests={revision: facts.digest for revision, facts in revisions.items()},
-            route=_route(route),
+            route=route,
             route_wanted=model.spec.traffic is not None,
         )
+
+    def _route(self, provider: TrafficProvider | None, namespace: str, name: str) -> RouteFacts:
+        """What the provider's live route says. One that is being deleted is none."""
+        if provider is None:
+            return RouteFacts()
+        route = self._cache.get(resource(*provider.kinds[0]), namespace, name)
+        gone = route is None or is_being_deleted(route)
+        return provider.observe(None if gone else route)
 
     def _conflict(self, obj: Object, model: Model) -> str | None:
         if model.spec.traffic is None:
@@ -282,18 +304,18 @@ def _revision(obj: Object) -> RevisionFacts:
     )
 
 
-def _route(route: Object | None) -> RouteFacts:
-    if route is None or is_being_deleted(route):
-        return RouteFacts(message="the route is not there yet")
-    done, message = programmed(route)
-    return RouteFacts(weights=weights_of(route), programmed=done, message=message)
+def _provider(model: Model) -> tuple[TrafficProvider | None, Said | None]:
+    """The Model's traffic provider, or why it is none that is known."""
+    try:
+        return provider_of(model.spec.traffic), None
+    except Terminal as error:
+        return None, Said("Ready", "False", error.reason, error.message)
 
 
-def _recovered(route: Object | None, revisions: dict[str, RevisionFacts]) -> DeliveryStatus:
+def _recovered(route: RouteFacts, revisions: dict[str, RevisionFacts]) -> DeliveryStatus:
     """Status was lost (restored from a backup): stable is what carries most traffic now."""
-    if route is None:
-        return DeliveryStatus()
-    weights = {name: w for name, w in weights_of(route).items() if name in revisions and w > 0}
+    said = route.weights or {}
+    weights = {name: w for name, w in said.items() if name in revisions and w > 0}
     if not weights:
         return DeliveryStatus()
     return DeliveryStatus(stable=max(sorted(weights), key=lambda name: weights[name]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.api.base import Condition
 from tidegate.api.rollout import Rollout
 from tidegate.controllers.children import NAME_TAKEN, same_status
+from tidegate.controllers.routing import KIND_NOT_SERVED
 from tidegate.domain.conditions import Said, find, merged
 from tidegate.domain.rollout import set_aside
 from tidegate.errors import Terminal
@@ -186,12 +187,12 @@ class Reporter:
 
 
 def standing_refusal(gathered: Gathered) -> Terminal | None:
-    """What the Model says already about a name of ours that is taken.
+    """What the Model says already about a name of ours that is taken, or a kind that is not served.
 
     It stands until writing succeeds: a Ready that changed to and fro would wake us for ever.
     """
     ready = find(gathered.model.status.conditions, "Ready")
-    if ready is None or ready.reason != NAME_TAKEN:
+    if ready is None or ready.reason not in (NAME_TAKEN, KIND_NOT_SERVED):
         return None
     return Terminal(ready.reason, ready.message)
 
@@ -212,8 +213,6 @@ def _endpoint(gathered: Gathered, decision: Decision) -> str | None:
     """Where requests from outside go, or from inside where there is no traffic section."""
     if decision.delivery.stable is None or gathered.conflict is not None:
         return None
-    traffic = gathered.model.spec.traffic
-    gateway = traffic.gateway_api if traffic else None
-    if gateway is None:
+    if gathered.provider is None:
         return f"http://{gathered.name}.{gathered.namespace}.svc"
-    return f"http://{gateway.hostnames[0]}{gateway.path.rstrip('/')}/v2/models/{gathered.name}"
+    return gathered.provider.endpoint(gathered.name)

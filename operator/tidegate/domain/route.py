@@ -23,11 +23,17 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Preview:
-    """Requests whose header has this value go to a revision, whatever the weights say."""
+    """Requests whose header has this value go to a revision, whatever the weights say.
+
+    Names of headers have no case; here they are in lower case, however they were given.
+    """
 
     header: str
     value: str
     revision: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", self.header.lower())
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,18 @@ class Sticky:
     """Callers keep to the arm that they first got, by a cookie or a header of this name.
 
     `arms` is the revision of each arm by the arm's name, which is the cookie's or header's value.
-    By cookie, the first answer sets it; by header, callers bring it along.
+    By cookie, the first answer sets it; by header, callers bring it along. An arm whose weight is 0
+    gets no new callers and keeps those it has; one that is left out of `arms` loses them to the
+    others.
     """
 
     by: Literal["cookie", "header"]
     name: str
     arms: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        if self.by == "header":  # like every header's name; a cookie's has case
+            object.__setattr__(self, "name", self.name.lower())
 
 
 @dataclass(frozen=True)

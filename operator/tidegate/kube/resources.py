@@ -92,3 +92,15 @@ GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 GATEWAYCLASSES = Resource(
     "gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False
 )
+
+VIRTUALSERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
+DESTINATIONRULES = Resource("networking.istio.io", "v1", "destinationrules", "DestinationRule")
+
+_BY_KIND = {
+    (res.api_version, res.kind): res for res in list(vars().values()) if isinstance(res, Resource)
+}
+
+
+def resource(api_version: str, kind: str) -> Resource:
+    """The resource of a kind in this table. Raises KeyError for one that is not in it."""
+    return _BY_KIND[api_version, kind]

@@ -30,13 +30,16 @@ TIDEGATE_GROUP = "tidegate.dev"
 class Watched:
     """A resource that wakes a controller. `managed_only`: just objects with our managed-by label.
 
-    `to_requests` gets the object (also the one before a change, and the last one before a deletion)
-    and must be quick and without I/O.
+    `optional`: a cluster may not serve it; it is then as if there were no objects of it, and it is
+    watched from the moment its CustomResourceDefinition is there. `to_requests` gets the object
+    (also the one before a change, and the last one before a deletion) and must be quick and without
+    I/O.
     """
 
     res: Resource
     to_requests: ToRequests
     managed_only: bool = False
+    optional: bool = False
 
     @property
     def label_selector(self) -> str | None:

@@ -11,6 +11,7 @@ import random
 from typing import TYPE_CHECKING
 
 from tidegate.errors import KubeError, NotFound
+from tidegate.kube.client import Listing
 from tidegate.runtime.logs import get_logger
 from tidegate.runtime.workqueue import BackOff
 
@@ -79,6 +80,9 @@ class Resync:
                     watched.res, namespace=where, label_selector=watched.label_selector
                 )
             except NotFound:
+                if watched.optional:
+                    self._cache.replace(watched.res, Listing([], ""), namespace=where)
+                    continue
                 log.warning(
                     "kind is not served; install its CustomResourceDefinition",
                     resource=str(watched.res),

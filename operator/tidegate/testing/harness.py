@@ -29,10 +29,12 @@ from tidegate.errors import (
     AlreadyExists,
     Conflict,
     KubeError,
+    NotFound,
     Retryable,
     ServerUnavailable,
     TooManyRequests,
 )
+from tidegate.kube.client import Listing
 from tidegate.kube.events import Recorder
 from tidegate.runtime.cache import Cache
 from tidegate.runtime.process import Build, Context, connect, wake
@@ -157,7 +159,13 @@ class Harness:
         if self._stale:
             return
         for watched in self._watched:
-            listing = await self.kube.user.list(watched.res, label_selector=watched.label_selector)
+            try:
+                selector = watched.label_selector
+                listing = await self.kube.user.list(watched.res, label_selector=selector)
+            except NotFound:
+                if not watched.optional:
+                    raise
+                listing = Listing([], "")
             self.cache.replace(watched.res, listing)
 
     async def _process(self, controller: Controller, request: Request) -> None:

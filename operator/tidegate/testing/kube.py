@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api import crd
 from tidegate.errors import AlreadyExists
-from tidegate.kube import resources
 from tidegate.kube.client import Client
 from tidegate.kube.objects import name_of, namespace_of
 from tidegate.kube.requests import MERGE_PATCH
-from tidegate.kube.resources import CRDS, NAMESPACES, Resource
+from tidegate.kube.resources import CRDS, NAMESPACES, resource
 from tidegate.local.apiserver import ApiServer
 from tidegate.testing.clock import FakeClock
 from tidegate.testing.transport import FaultyTransport, InProcessTransport
@@ -28,17 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tidegate.kube.objects import Object
-
-_BY_KIND: dict[tuple[str, str], Resource] = {
-    (res.api_version, res.kind): res
-    for res in vars(resources).values()
-    if isinstance(res, Resource)
-}
+    from tidegate.kube.resources import Resource
 
 
 def resource_of(obj: Object) -> Resource:
     """Return the resource of an object by its apiVersion and kind. Raises KeyError."""
-    return _BY_KIND[obj["apiVersion"], obj["kind"]]
+    return resource(obj["apiVersion"], obj["kind"])
 
 
 class FakeKube:
