@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from tests.e2e.objects import GATEWAY_NAMESPACE, SIGNATURE, hostname, namespace
 from tests.e2e.stage import E2E, eventually
+from tidegate.specs.route import http_route
 
 from tidegate import __version__
 from tidegate.api.model import GatewayAPI, ModelSpec
@@ -18,7 +19,6 @@ from tidegate.specs.comparer import ComparedArm, comparer, comparer_name
 from tidegate.specs.deployment import first_deployment
 from tidegate.specs.metadata import Parent
 from tidegate.specs.pod import PodFacts, pod_template
-from tidegate.specs.route import http_route
 from tidegate.specs.service import PORT, revision_service
 
 if TYPE_CHECKING:

@@ -111,7 +111,7 @@ def _result(decision: Decision, refusal: Terminal | None) -> Result:
     after = decision.after
     if refusal is not None and refusal.reason == KIND_NOT_SERVED:
         # Nothing wakes us when a CustomResourceDefinition is installed.
-        return Result.after(_KIND_AGAIN.total_seconds(), refusal.message)
+        after = min(after or _KIND_AGAIN, _KIND_AGAIN)
     if after is None:
         return Result.done()
     least = timedelta(milliseconds=20)  # a status write of ours wakes us anyway
