@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from tests.e2e.objects import GATEWAY_NAMESPACE, SIGNATURE, hostname, namespace
 from tests.e2e.stage import E2E, eventually
-from tidegate.specs.route import http_route
 
 from tidegate import __version__
-from tidegate.api.model import GatewayAPI, ModelSpec
+from tidegate.api.model import ModelSpec
+from tidegate.api.traffic import GatewayAPI
+from tidegate.domain.route import Detours, Mirror, Routing
 from tidegate.kube.resources import CONFIGMAPS, PODS
 from tidegate.specs.comparer import ComparedArm, comparer, comparer_name
 from tidegate.specs.deployment import first_deployment
 from tidegate.specs.metadata import Parent
 from tidegate.specs.pod import PodFacts, pod_template
-from tidegate.specs.service import PORT, revision_service
+from tidegate.specs.service import revision_service
+from tidegate.traffic.gateway_api import GatewayAPIProvider
 
 if TYPE_CHECKING:
     from tests.e2e.stage import Obj, Stage
@@ -61,13 +63,11 @@ def arm(parent: Parent, revision: str, artifact: Artifact) -> list[Obj]:
 def mirrored_route(parent: Parent) -> Obj:
     """Everything to stable, and a copy of everything to the candidate."""
     gateway = {"name": "public", "namespace": GATEWAY_NAMESPACE}
-    traffic = GatewayAPI.model_validate({"parentRefs": [gateway], "hostnames": [hostname(WHERE)]})
-    route = http_route(parent, traffic=traffic, weights={STABLE: 100}, attempt=1)
-    copies = {"backendRef": {"name": CANDIDATE, "port": PORT}, "percent": 100}
+    spec = GatewayAPI.model_validate({"parentRefs": [gateway], "hostnames": [hostname(WHERE)]})
+    routing = Routing({STABLE: 100}, Detours(mirror=Mirror(CANDIDATE)))
+    (route,) = GatewayAPIProvider(spec).render(parent, routing=routing, attempt=1)
     # Without our labels: the operator would take it for one that a deleted Model has left behind.
     route["metadata"] = {"name": "mirrored", "namespace": WHERE}
-    (rule,) = route["spec"]["rules"]
-    rule["filters"] = [{"type": "RequestMirror", "requestMirror": copies}]
     return route
 
 
