@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from tidegate.local.apiserver.admission.webhook_client import WebhookClient
+from tidegate.local.apiserver.conversion import Conversions
 from tidegate.local.apiserver.errors import ApiError, forbidden, not_found
 from tidegate.local.apiserver.watching import Hub
 
@@ -41,6 +43,8 @@ class Cluster:
         self.registry = registry
         self.hub = Hub(store)
         self.clock = clock
+        self.webhooks = WebhookClient(store)
+        self.conversions = Conversions(self.webhooks)
         self.service_network = SERVICE_NETWORK
         """Where Services get their addresses; set it before the first one. At least a /16."""
         self.authority = ""
@@ -67,6 +71,8 @@ class Cluster:
 
     def shown(self, kind: Kind, record: Record) -> Obj:
         """A fresh copy of a stored object in the version of `kind`."""
+        if kind.conversion is not None and kind.is_view:
+            return self.conversions.shown(kind, record)
         return show(kind, record.decode())
 
     def save(self, kind: Kind, obj: Obj) -> Record:

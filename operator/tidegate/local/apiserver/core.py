@@ -121,7 +121,7 @@ class ApiServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        await self.admission.close()
+        await self.cluster.webhooks.close()
         # The journal's thread may have much to write.
         await asyncio.to_thread(self.store.close)
 

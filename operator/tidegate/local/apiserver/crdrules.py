@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import machinery
+from tidegate.local.apiserver.admission.validation import client_problems
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.kinds import CUSTOM_VERBS, Column, Kind, Scale
 
@@ -68,6 +69,7 @@ def problems(obj: Obj, old: Obj | None) -> list[Obj]:
             '"Namespaced"'
         )
         found.append(cause("spec.scope", "FieldValueNotSupported", message))
+    found += _conversion_problems(spec.get("conversion") or {})
     found += _protected(obj, spec["group"])
     found += _version_problems(spec)
     if old is not None:
@@ -162,7 +164,29 @@ def _kind(crd: Obj, spec: Obj, version: Obj, stored: str) -> Kind:
         schema=lambda: schema,
         deprecation=_deprecation(spec, version),
         owner=crd["metadata"]["name"],
+        conversion=_conversion(spec.get("conversion") or {}),
     )
+
+
+def _conversion_problems(conversion: Obj) -> list[Obj]:
+    strategy, webhook = conversion.get("strategy"), conversion.get("webhook") or {}
+    if strategy not in (None, "None", "Webhook"):
+        text = f'Unsupported value: "{strategy}": supported values: "None", "Webhook"'
+        return [cause("spec.conversion.strategy", "FieldValueNotSupported", text)]
+    if strategy != "Webhook":
+        return []
+    where, why = "spec.conversion.webhook", "required when strategy is set to Webhook"
+    if not webhook.get("clientConfig"):
+        text = f"Required value: {why}, but not allowed when strategy is set to None"
+        return [cause(f"{where}.clientConfig", "FieldValueRequired", text)]
+    return list(client_problems(webhook["clientConfig"], f"{where}.clientConfig"))
+
+
+def _conversion(conversion: Obj) -> Obj | None:
+    if conversion.get("strategy") != "Webhook":
+        return None
+    found: Obj = conversion["webhook"]["clientConfig"]
+    return found
 
 
 def _scale(scale: Obj | None) -> Scale | None:

@@ -70,15 +70,15 @@ async def _store_new(
     """Store an object that is complete but for what the server chooses, if all agree."""
     shown = shown_form(kind, obj)
     await intent.gate.check(shown, None)
+    stored = obj if kind.encode is not None else await cluster.conversions.stored(kind, obj)
     # Asking others takes time, in which the world may have changed.
     _refuse_existing(cluster, kind, obj)
     _require_namespace(cluster, intent, obj)
     cluster.finish_new(kind, obj)
     if dry_run:
         return Written(201, obj=shown_form(kind, obj), warnings=intent.warnings)
-    if kind.encode is None and kind.is_view:
-        obj["apiVersion"] = kind.storage_api_version
-    record = cluster.store.put(kind.collection, obj)
+    record = cluster.store.put(kind.collection, stored)
+    await cluster.conversions.ready(kind, [record])
     return Written(201, record=record, warnings=intent.warnings)
 
 

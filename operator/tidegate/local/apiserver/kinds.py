@@ -84,6 +84,8 @@ class Kind:
     decode: Callable[[Obj], Obj] | None = None
     owner: str = ""
     """Name of the CRD that defines it."""
+    conversion: Obj | None = None
+    """Where the webhook is that converts between its versions (`clientConfig`)."""
 
     @property
     def api_version(self) -> str:

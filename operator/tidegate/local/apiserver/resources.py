@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
-from tidegate.local.apiserver import answering, creating, reading, subresources, writing
+from tidegate.local.apiserver import answering, creating, reading, streaming, subresources, writing
 from tidegate.local.apiserver.auth import reviews
 from tidegate.local.apiserver.deletion import delete
 from tidegate.local.apiserver.errors import (
+    ApiError,
     PlainNotFound,
-    expired,
     method_not_allowed,
     no_such_resource,
 )
-from tidegate.local.apiserver.messages import HttpRequest, HttpResponse
 from tidegate.local.apiserver.options import delete_options
-from tidegate.local.apiserver.tables import table
-from tidegate.local.apiserver.watching import Scope, bookmark_line, line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
     from tidegate.local.apiserver.admission.gate import Gate
     from tidegate.local.apiserver.answering import Form
     from tidegate.local.apiserver.cluster import Cluster
     from tidegate.local.apiserver.core import ApiServer
     from tidegate.local.apiserver.kinds import Kind
-    from tidegate.local.apiserver.messages import Obj, User
+    from tidegate.local.apiserver.messages import HttpRequest, HttpResponse, Obj, User
     from tidegate.local.apiserver.routes import ResourcePath
-    from tidegate.local.apiserver.store import Record
 
 
 async def handle(
@@ -43,13 +35,14 @@ async def handle(
     """
     cluster = server.cluster
     kind = _kind(cluster, path)
+    await _make_ready(cluster, kind, path)
     if path.subresource:
         return await subresources.handle(server, kind, request, path, verb, user)
     if verb == "create" and kind.verbs == ("create",):
         return reviews.review(server, kind, request, user, path.namespace or "")
     _check_verb(kind, verb, path, request)
     if verb in ("get", "list", "watch"):
-        return _read(cluster, kind, request, path, verb)
+        return await _read(cluster, kind, request, path, verb)
     gate = server.admission.gate(kind, user, namespace=path.namespace or "")
     response = await _write(cluster, gate, request, path, verb)
     await cluster.store.flush()
@@ -85,21 +78,48 @@ def _check_verb(kind: Kind, verb: str, path: ResourcePath, request: HttpRequest)
         raise method_not_allowed(kind, "patch")
 
 
-def _read(
+async def _make_ready(cluster: Cluster, kind: Kind, path: ResourcePath) -> None:
+    """Have the object that a path names converted, where a webhook does that."""
+    if kind.conversion is None or not path.name:
+        return
+    record = cluster.store.get(kind.collection, path.namespace or "", path.name)
+    if record is not None:
+        await cluster.conversions.ready(kind, [record])
+
+
+async def _read(
     cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath, verb: str
 ) -> HttpResponse:
     if verb == "watch":
-        return watch(cluster, kind, request, path)
+        return streaming.watch(cluster, kind, request, path)
     form = answering.form_of(request)
     if verb == "get":
         record = cluster.find(kind, path.namespace or "", path.name)
         response = answering.object_answer(cluster, kind, form, record=record)
     else:
         page = reading.list_page(cluster, kind, path.namespace, request.query)
+        await _all_ready(cluster, kind, page)
         response = answering.list_answer(cluster, kind, form, page)
     if request.method == "HEAD":
         response.body = b""
     return response
+
+
+async def _all_ready(cluster: Cluster, kind: Kind, page: reading.Page) -> None:
+    """Have a list converted, where a webhook does that.
+
+    :raises ApiError: 429 when it cannot: a real server's cache of that version never gets filled.
+    """
+    try:
+        await cluster.conversions.ready(kind, page.records)
+    except ApiError as error:
+        raise ApiError(
+            429,
+            "TooManyRequests",
+            f"storage is (re)initializing: {error.message}",
+            details={"retryAfterSeconds": 1},
+            retry_after=1,
+        ) from error
 
 
 async def _write(
@@ -141,7 +161,9 @@ async def _delete(
     stored = cluster.registry.for_collection(kind.collection) or kind
     deleted = delete(cluster, stored, record, options)
     obj = kind.decode(deleted.obj) if kind.decode else deleted.obj
-    if not kind.decode and kind.is_view:
+    if kind.conversion is not None:
+        obj = await cluster.conversions.of_stored(kind, obj)
+    elif not kind.decode and kind.is_view:
         obj["apiVersion"] = kind.api_version
     if not deleted.gone or kind.returns_deleted:
         return answering.object_answer(cluster, kind, form, obj=obj, warnings=gate.warnings)
@@ -168,6 +190,7 @@ async def _delete_all(
     kind, options = gate.kind, delete_options(request)
     selection = {k: v for k, v in request.query.items() if k in ("labelSelector", "fieldSelector")}
     page = reading.list_page(cluster, kind, path.namespace, selection)
+    await _all_ready(cluster, kind, page)
     stored = cluster.registry.for_collection(kind.collection) or kind
     for record in page.records:
         await gate.check_delete(cluster.shown(kind, record), options, name="")
@@ -175,76 +198,3 @@ async def _delete_all(
         if current is not None and current.uid == record.uid:
             delete(cluster, stored, current, options)
     return answering.list_answer(cluster, kind, form, page)
-
-
-def watch(cluster: Cluster, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:
-    """A stream of changes."""
-    form = answering.form_of(request, watch=True)
-    query = dict(request.query)
-    if path.name:
-        terms = [query.get("fieldSelector", ""), f"metadata.name={path.name}"]
-        query["fieldSelector"] = ",".join(t for t in terms if t)
-    plan = reading.plan_watch(cluster, kind, query)
-    headers = answering.headers(warnings=[kind.deprecation] if kind.deprecation else [])
-    if plan.expired:
-        body = line("ERROR", orjson.dumps(expired(plan.expired).body()))
-        return HttpResponse(200, headers, _once(body))
-    scope = Scope(
-        collection=kind.collection,
-        namespace=path.namespace,
-        matches=plan.wanted.matches,
-        encode=_encoder(cluster, kind, form),
-        bookmark=_bookmarks(kind, form),
-    )
-    stream = cluster.hub.stream(
-        scope,
-        since=plan.since,
-        initial=plan.initial,
-        bookmarks=plan.bookmarks,
-        end_of_initial=plan.end_of_initial,
-        timeout=plan.timeout,
-    )
-    return HttpResponse(200, headers, stream)
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
-
-
-def _bookmarks(kind: Kind, form: Form) -> Callable[[int, bool], bytes]:
-    def bookmark(revision: int, initial_end: bool) -> bytes:
-        if form.shape == "partial":
-            return bookmark_line(
-                "PartialObjectMetadata", "meta.k8s.io/v1", revision, initial_end=initial_end
-            )
-        return bookmark_line(kind.kind, kind.api_version, revision, initial_end=initial_end)
-
-    return bookmark
-
-
-def _encoder(cluster: Cluster, kind: Kind, form: Form) -> Callable[[str, Record], bytes]:
-    """How this watch shows a record."""
-    if form.shape == "object" and not kind.is_view:
-        return lambda event, record: line(event, record.body)
-    if form.shape == "object":
-        return lambda event, record: line(event, orjson.dumps(cluster.shown(kind, record)))
-    if form.shape == "partial":
-
-        def encode_partial(event: str, record: Record) -> bytes:
-            return line(event, orjson.dumps(answering.partial(record.decode())))
-
-        return encode_partial
-    described = False
-
-    def encode_row(event: str, record: Record) -> bytes:
-        nonlocal described
-        obj = cluster.shown(kind, record)
-        meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-        shown = table(kind, [obj], meta, form.include, cluster.clock(), form.table_version)
-        if described:
-            # Only the first row of a stream carries the columns.
-            shown["columnDefinitions"] = None
-        described = True
-        return line(event, orjson.dumps(shown))
-
-    return encode_row

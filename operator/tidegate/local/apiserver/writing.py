@@ -81,7 +81,7 @@ async def _update(cluster: Cluster, request: HttpRequest, gate: Gate, name: str)
     intent = intent_of(
         cluster, gate, request, options, duplicates=duplicates, subresource=subresource
     )
-    record = cluster.store.get(kind.collection, namespace, name)
+    record = await _found(cluster, kind, namespace, name)
     if record is None:
         if kind.create_on_update and not subresource:
             return await create_object(cluster, intent, obj, dry_run=options.dry_run)
@@ -91,6 +91,14 @@ async def _update(cluster: Cluster, request: HttpRequest, gate: Gate, name: str)
     if uid and uid != record.uid:
         raise uid_conflict(kind, record, uid)
     return await replace(cluster, intent, record, obj, dry_run=options.dry_run)
+
+
+async def _found(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Record | None:
+    """The record, ready to be shown in the version of the kind."""
+    record = cluster.store.get(kind.collection, namespace, name)
+    if record is not None:
+        await cluster.conversions.ready(kind, [record])
+    return record
 
 
 def uid_conflict(kind: Kind, record: Record | None, uid: str, name: str = "") -> ApiError:
@@ -149,9 +157,7 @@ async def replace(
     check_version(kind, record, obj["metadata"].get("resourceVersion"))
     obj = stored_form(kind, obj)
     intent = storage_intent(cluster, intent)
-    old = record.decode()
-    if kind.is_view and kind.encode is None:
-        old["apiVersion"] = kind.api_version
+    old = record.decode() if kind.encode is not None else cluster.shown(kind, record)
     if intent.gate.mutates():
         obj = await _mutated(intent, record, obj, old, applied=applied)
         applied = True
@@ -173,9 +179,8 @@ async def replace(
         return Written(200, record=record, warnings=intent.warnings)
     if dry_run:
         return Written(200, obj=shown_form(shown, obj), warnings=intent.warnings)
-    if kind.is_view and kind.encode is None:
-        obj["apiVersion"] = kind.storage_api_version
-    stored = cluster.store.put(kind.collection, obj)
+    stored = cluster.store.put(kind.collection, await _to_store(cluster, kind, obj, record))
+    await cluster.conversions.ready(kind, [stored])
     return Written(200, record=stored, warnings=intent.warnings)
 
 
@@ -221,7 +226,7 @@ async def _patch(cluster: Cluster, request: HttpRequest, gate: Gate, name: str) 
     flavour = patching.flavour(request, kind)
     patching.check_options(request, flavour)
     intent = intent_of(cluster, gate, request, options, is_patch=True, subresource=gate.subresource)
-    record = cluster.store.get(kind.collection, namespace, name)
+    record = await _found(cluster, kind, namespace, name)
     if flavour == patching.APPLY:
         return await _apply(cluster, intent, request, record, name, options)
     if record is None:
@@ -233,6 +238,19 @@ async def _patch(cluster: Cluster, request: HttpRequest, gate: Gate, name: str) 
     _check_patched(kind, obj, namespace, name)
     obj = admit_unknown(intent, obj)
     return await replace(cluster, intent, record, obj, dry_run=options.dry_run)
+
+
+async def _to_store(cluster: Cluster, kind: Kind, obj: Obj, record: Record) -> Obj:
+    """The object in the version that is stored.
+
+    :raises Moved: when the record changed while a webhook converted it.
+    """
+    if kind.encode is not None:
+        return obj
+    obj = await cluster.conversions.stored(kind, obj)
+    if cluster.store.get(record.collection, record.namespace, record.name) is not record:
+        raise Moved
+    return obj
 
 
 def _check_patched(kind: Kind, obj: Obj, namespace: str, name: str) -> None:

@@ -35,10 +35,6 @@ class AdmissionControl:
         """The way of one write."""
         return Gate(self, kind, user, namespace if kind.namespaced else "", subresource)
 
-    async def close(self) -> None:
-        """Let go of connections to webhooks."""
-        await self.webhooks.close()
-
 
 @dataclass
 class Gate:

@@ -63,12 +63,13 @@ def _webhook(hook: Obj, where: str) -> Iterator[Obj]:
     if hook.get("timeoutSeconds") not in (None, *_TIMEOUTS):
         why = "the timeout value must be between 1 and 30 seconds"
         yield _wrong(f"{where}.timeoutSeconds", hook["timeoutSeconds"], why)
-    yield from _client(hook.get("clientConfig") or {}, f"{where}.clientConfig")
+    yield from client_problems(hook.get("clientConfig") or {}, f"{where}.clientConfig")
     yield from _conditions(hook.get("matchConditions"), where, CONDITION_VARIABLES)
     yield from _selectors(hook, where)
 
 
-def _client(client: Obj, where: str) -> Iterator[Obj]:
+def client_problems(client: Obj, where: str) -> Iterator[Obj]:
+    """What is wrong with a `clientConfig`."""
     url, service = client.get("url"), client.get("service")
     if (url is None) is (service is None):
         yield _required(where, "exactly one of url or service is required")

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import orjson
 
-from tidegate.local.apiserver.cluster import SERVICES
 from tidegate.local.apiserver.decoding import MAX_BODY, json_type
 from tidegate.local.apiserver.strings import go_quoted
 
 if TYPE_CHECKING:
-    from tidegate.local.apiserver.cluster import Cluster
     from tidegate.local.apiserver.messages import Obj
+    from tidegate.local.apiserver.store import Store
 
+_SERVICES = "/services"
 _SLICES = "discovery.k8s.io/endpointslices"
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _AGENT = "kube-apiserver-admission"
@@ -50,8 +50,9 @@ class _Target:
 class WebhookClient:
     """Sends reviews. One for all webhooks of a server; close it with the server."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, store: Store) -> None:
+        """`store` has the Services that webhooks may be behind."""
+        self._store = store
         self._session: aiohttp.ClientSession | None = None
         self._contexts: dict[str, ssl.SSLContext] = {}
 
@@ -154,14 +155,14 @@ class WebhookClient:
 
     def _endpoint(self, namespace: str, name: str, port: int) -> tuple[str, int]:
         """An address and port of a pod that is ready behind the Service."""
-        record = self._cluster.store.get(SERVICES, namespace, name)
+        record = self._store.get(_SERVICES, namespace, name)
         if record is None:
             raise CallFailed(f'service "{name}" not found')
         ports = (record.decode().get("spec") or {}).get("ports") or ()
         wanted = next((p for p in ports if p.get("port") == port), None)
         if wanted is None:
             raise CallFailed(f'no service port {port} found for service "{name}"')
-        for found in self._cluster.store.collection(_SLICES).select(namespace):
+        for found in self._store.collection(_SLICES).select(namespace):
             if found.labels.get(_SERVICE_LABEL) == name:
                 address = _ready_address(found.decode(), str(wanted.get("name") or ""))
                 if address is not None:

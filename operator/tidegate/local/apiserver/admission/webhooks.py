@@ -16,7 +16,7 @@ from tidegate.local.apiserver.admission.conditions import hold
 from tidegate.local.apiserver.admission.configuration import Configurations
 from tidegate.local.apiserver.admission.expressions import Scope
 from tidegate.local.apiserver.admission.matching import GROUP, asked_about
-from tidegate.local.apiserver.admission.webhook_client import CallFailed, WebhookClient
+from tidegate.local.apiserver.admission.webhook_client import CallFailed
 from tidegate.local.apiserver.errors import ApiError, forbidden, internal_error
 from tidegate.local.apiserver.strings import go_quoted
 
@@ -50,7 +50,7 @@ class Webhooks:
         self._cluster = cluster
         self._mutating = Configurations(cluster.store, MUTATING)
         self._validating = Configurations(cluster.store, VALIDATING)
-        self._client = WebhookClient(cluster)
+        self._client = cluster.webhooks
         self._authorizer = authorizer
 
     def may_mutate(self) -> bool:
@@ -60,10 +60,6 @@ class Webhooks:
     def may_refuse(self) -> bool:
         """Whether any validating webhook is configured."""
         return bool(self._validating)
-
-    async def close(self) -> None:
-        """Let go of every connection."""
-        await self._client.close()
 
     async def mutate(self, call: Call, warnings: list[str]) -> Obj:
         """The object as the mutating webhooks leave it, one after the other.
