@@ -65,6 +65,12 @@ def test_edges_rise_and_labels_are_unique() -> None:
         assert {-edge for edge in edges if abs(edge) >= 1 and edge < 0} <= set(edges)
 
 
+@pytest.mark.parametrize("edge", FLOAT_EDGES)
+def test_single_and_double_precision_agree_on_the_edges(edge: float) -> None:
+    bins = default_bins("FP64")
+    assert bin_of(bins, edge, np.float32) == bin_of(bins, edge, np.float64)
+
+
 @given(st.lists(st.floats(width=32), max_size=50), st.sampled_from([np.float32, np.float64]))
 def test_every_number_falls_into_the_bin_that_says_so(values: list[float], dtype: Any) -> None:
     bins = NumericBins(FLOAT_EDGES)
@@ -76,7 +82,7 @@ def test_every_number_falls_into_the_bin_that_says_so(values: list[float], dtype
             assert count == np.isnan(array).sum()
             continue
         low, high = label.strip("[()").split(",")
-        inside = (array >= float(low)) & (array < float(high))
+        inside = (array >= dtype(low)) & (array < dtype(high))
         if high == "+inf":
             inside |= array == np.inf
         assert count == inside.sum()

@@ -215,8 +215,10 @@ def test_metrics_and_outputs_are_not_on_the_port_that_the_gateway_leads_to(serve
         url = f"http://127.0.0.1:{port}"
         assert server.client.get(url + path).status_code == 200
         assert server.client.post(url + path).status_code == 405
-        other = server.client.get(f"{url}/v2/health/live")
+        before = samples(server.metrics())
+        other = server.client.post(f"{url}/v2/models/flights/infer", json=GOOD)
         assert (other.status_code, path in other.json()["error"]) == (404, True)
+        assert samples(server.metrics()) == before
 
 
 def test_outputs_of_requests_with_an_id_are_kept_while_somebody_reads(server: Any) -> None:

@@ -33,8 +33,8 @@ PAGE_LIMIT = 5000
 PAGE_BYTES = 16 * 1024 * 1024
 """Above what a server puts on a page; more than that is no page."""
 
-MAX_PAGES = 20
-"""Of one pod and round: the others must get their turn."""
+MAX_PAGES = 10
+"""Of one pod and round: even a slow one leaves the round shorter than the health check waits."""
 
 RESOLVE_EVERY_S = 5.0
 FIRST_PAUSE_S = 1.0

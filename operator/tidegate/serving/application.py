@@ -96,9 +96,10 @@ class Application:
         if scope["type"] != "http":
             return  # the server is configured for HTTP alone
         started = time.perf_counter()
-        is_inference = scope["path"].endswith("/infer")
+        side = self._side.get((scope["server"] or ("", 0))[1] or 0)
+        is_inference = side is None and scope["path"].endswith("/infer")
         try:
-            answer = await self._answer(scope, receive)
+            answer = side(scope) if side else await self._answer(scope, receive)
         except CallerMistake as mistake:
             answer = error(mistake.status, mistake.message)
         except CallerLeft:
@@ -127,9 +128,6 @@ class Application:
 
     async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Answer:
         path = scope["path"]
-        side = self._side.get((scope["server"] or ("", 0))[1] or 0)
-        if side is not None:
-            return side(scope)
         if path.endswith("/infer") and path.startswith("/v2/models/"):
             self._check_model(path[len("/v2/models/") : -len("/infer")].split("/"))
             if scope["method"] != "POST":

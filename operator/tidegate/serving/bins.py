@@ -60,6 +60,8 @@ class NumericBins:
 
     def __init__(self, edges: Sequence[float]) -> None:
         self._edges = np.array(edges, dtype=np.float64)
+        # A probability of 0.9 must fall into one bin, whether a model gives it as FP32 or FP64.
+        self._single = self._edges.astype(np.float32)
         shown = [_shown(edge) for edge in edges]
         self.labels: tuple[str, ...] = (
             f"(-inf,{shown[0]})",
@@ -70,8 +72,9 @@ class NumericBins:
 
     def count(self, values: Tensor) -> NDArray[np.int64]:
         """See `Bins`. NaN sorts behind every edge, into the bin that is then corrected."""
-        numbers = values.astype(np.float64, copy=False)
-        places = np.searchsorted(self._edges, numbers, side="right")
+        is_single = values.dtype == np.float32
+        numbers = values if is_single else values.astype(np.float64, copy=False)
+        places = np.searchsorted(self._single if is_single else self._edges, numbers, side="right")
         counts = np.bincount(places, minlength=len(self.labels))
         nans = int(np.isnan(numbers).sum())
         counts[-2] -= nans
