@@ -21,8 +21,8 @@ from tidegate.kube.resources import (
     SERVICES,
     resource,
 )
-from tidegate.metrics.envoy import EnvoyMetrics
 from tidegate.metrics.prometheus import Prometheus
+from tidegate.metrics.sources import PrometheusMetrics
 from tidegate.runtime.controller import Controller
 from tidegate.runtime.owners import Watched, itself, named_by, owner
 from tidegate.runtime.request import Request
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tidegate.controllers.model import Resolver
     from tidegate.kube.objects import Object
-    from tidegate.metrics.base import TrafficMetrics
+    from tidegate.metrics.base import Metrics
     from tidegate.runtime.cache import Cache
     from tidegate.runtime.process import Build, Context
 
@@ -50,15 +50,19 @@ def build(context: Context) -> list[Controller]:
     limits = Limits(max_bytes=settings.artifact_limit_bytes)
     artifacts = default_sources(file_root=root, limits=limits)
     context.exit_stack.push_async_callback(artifacts.close)
-    metrics: TrafficMetrics | None = None
+    metrics: Metrics | None = None
     if settings.prometheus_url is not None:
         prometheus = Prometheus(settings.prometheus_url, timeout=settings.prometheus_timeout)
         context.exit_stack.push_async_callback(prometheus.close)
-        metrics = EnvoyMetrics(prometheus, scrape_interval=settings.scrape_interval)
+        metrics = PrometheusMetrics(
+            prometheus,
+            profile=settings.metrics_profile,
+            scrape_interval=settings.scrape_interval,
+        )
     return controllers(context, resolver=artifacts, metrics=metrics)
 
 
-def with_sources(*, resolver: Resolver, metrics: TrafficMetrics | None) -> Build:
+def with_sources(*, resolver: Resolver, metrics: Metrics | None) -> Build:
     """The same operator with other sources; how tests run it."""
 
     def build_with(context: Context) -> list[Controller]:
@@ -68,7 +72,7 @@ def with_sources(*, resolver: Resolver, metrics: TrafficMetrics | None) -> Build
 
 
 def controllers(
-    context: Context, *, resolver: Resolver, metrics: TrafficMetrics | None
+    context: Context, *, resolver: Resolver, metrics: Metrics | None
 ) -> list[Controller]:
     """The Model controller and the delivery controller, both keyed by Model."""
     client, cache, clock, settings = (

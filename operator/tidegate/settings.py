@@ -16,9 +16,11 @@ from tidegate.api.base import parse_duration
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 PREFIX = "TIDEGATE_"
+PROFILES = ("envoy", "envoy-gateway", "istio")
+"""Whose series count requests; `metrics.profiles` has the names behind each."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ class Settings:
     """What an installation may set.
 
     `prometheus_url` is None where there is no Prometheus: a Rollout then holds with
-    `MetricsUnavailable`. `cache_claim` is the PersistentVolumeClaim, in each Model's namespace,
-    that keeps artifacts; without it a Rollout is refused (`ArtifactMutable`). `file_root` is the
-    folder below which `file://` artifacts may lie; None refuses them all, because the operator
-    reads them with its own rights. `watch_namespaces` empty means all.
+    `MetricsUnavailable`. `metrics_profile` says whose series count requests. `cache_claim` is the
+    PersistentVolumeClaim, in each Model's namespace, that keeps artifacts; without it a Rollout is
+    refused (`ArtifactMutable`). `file_root` is the folder below which `file://` artifacts may lie;
+    None refuses them all, because the operator reads them with its own rights. `watch_namespaces`
+    empty means all.
     """
 
     namespace: str = "tidegate-system"
@@ -37,6 +40,7 @@ class Settings:
     prometheus_url: str | None = None
     prometheus_timeout: timedelta = timedelta(seconds=5)
     scrape_interval: timedelta = timedelta(seconds=15)
+    metrics_profile: str = "envoy"
     cache_claim: str | None = None
     file_root: str | None = None
     artifact_limit_bytes: int = 20 * 1024**3
@@ -64,6 +68,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         prometheus_url=read.text("PROMETHEUS_URL"),
         prometheus_timeout=read.duration("PROMETHEUS_TIMEOUT", defaults.prometheus_timeout),
         scrape_interval=read.duration("SCRAPE_INTERVAL", defaults.scrape_interval),
+        metrics_profile=read.choice("METRICS_PROFILE", defaults.metrics_profile, PROFILES),
         cache_claim=read.text("CACHE_CLAIM"),
         file_root=read.text("FILE_ROOT"),
         artifact_limit_bytes=read.integer("ARTIFACT_LIMIT_BYTES", defaults.artifact_limit_bytes),
@@ -109,6 +114,14 @@ class _Reader:
         if not text.isdigit():
             raise Terminal("BadSetting", f"{PREFIX}{name} is {text!r}; it takes a whole number")
         return int(text)
+
+    def choice(self, name: str, default: str, among: Sequence[str]) -> str:
+        text = self.text(name) or default
+        if text not in among:
+            raise Terminal(
+                "BadSetting", f"{PREFIX}{name} is {text!r}; use one of {', '.join(among)}"
+            )
+        return text
 
     def level(self, name: str, default: str) -> str:
         text = (self.text(name) or default).upper()

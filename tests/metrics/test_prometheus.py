@@ -124,7 +124,7 @@ async def test_nobody_there_is_an_error() -> None:
 
 def test_importing_the_adapter_does_not_import_its_client() -> None:
     code = (
-        "import sys, tidegate.metrics.envoy, tidegate.metrics.prometheus; "
+        "import sys, tidegate.metrics.traffic, tidegate.metrics.prometheus; "
         "sys.exit(any(m in sys.modules for m in ('requests', 'numpy', 'pandas', 'scipy')))"
     )
     subprocess.run(

@@ -28,6 +28,20 @@ class Ending(ApiModel):
     reject: bool = Field(description="Whether the digest is remembered as rejected.")
 
 
+class ExpectedDecision(ApiModel):
+    """What a decision was expected to take when the attempt began."""
+
+    requests: float = Field(
+        ge=0, description="Requests of the candidate until a version like stable is promoted."
+    )
+    seconds: float | None = Field(
+        default=None, ge=0,
+        description="Evaluating time that this takes with stable's present traffic; absent when"
+        " that is not known, or never.",
+    )  # fmt: skip
+    message: str = Field(description="The same in words, and what to do when it is too much.")
+
+
 class Attempt(ApiModel):
     """One try to bring a candidate in."""
 
@@ -55,6 +69,9 @@ class Attempt(ApiModel):
         description="Evaluating time, in seconds, at which the deadline comes; a resume after an"
         " inconclusive end moves it.",
     )  # fmt: skip
+    expected: ExpectedDecision | None = Field(
+        default=None, description="What a decision was expected to take when evidence began."
+    )
     failed: bool = Field(default=False, description="Whether a Rollback verdict was given.")
     forced: bool = Field(
         default=False, description="Whether a person promoted it by force, whatever the evidence."
@@ -115,6 +132,16 @@ class Interval(ApiModel):
     upper: float | None = Field(default=None, description="Upper bound; absent when unbounded.")
 
 
+class Dispersion(ApiModel):
+    """How far bad requests come in bursts: counts are divided by this before they are judged."""
+
+    phi: float = Field(ge=1, description="The factor; 1 for independent requests.")
+    verified: bool = Field(
+        description="Whether it was measured on stable (240 blocks of a minute and a bad request"
+        " are needed); otherwise it is 1 and unverified."
+    )
+
+
 class Evidence(ApiModel):
     """The accumulated statistics of one metric."""
 
@@ -133,6 +160,9 @@ class Evidence(ApiModel):
         description="Evidence for promoting, in per cent of what is needed (log scale).",
     )
     message: str = Field(description="The same in words.")
+    dispersion: Dispersion | None = Field(
+        default=None, description="How far bad requests come in bursts; absent without counts."
+    )
     state: str = Field(
         default="",
         description="What is needed to go on after a restart, as JSON: log-e grids, sums, bounds.",

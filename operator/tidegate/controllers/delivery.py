@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tidegate.controllers.archive import Archive
 from tidegate.controllers.carrying import Carrier
 from tidegate.controllers.gathering import Gatherer
+from tidegate.controllers.observing import Observer
 from tidegate.controllers.reporting import Reporter, standing_refusal
 from tidegate.controllers.routing import KIND_NOT_SERVED
 from tidegate.domain.direct import decide_direct, decide_without_rollout
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.events import Recorder
-    from tidegate.metrics.base import TrafficMetrics
+    from tidegate.metrics.base import Metrics
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
 
@@ -46,12 +47,13 @@ class DeliveryReconciler:
         recorder: Recorder,
         clock: Clock,
         settings: Settings,
-        metrics: TrafficMetrics | None,
+        metrics: Metrics | None,
     ) -> None:
         self._cache = cache
         self._clock = clock
         self._settings = settings
-        self._gatherer = Gatherer(cache, clock, settings, metrics)
+        self._gatherer = Gatherer(cache, settings)
+        self._observer = Observer(clock, metrics)
         self._carrier = Carrier(client, cache)
         self._reporter = Reporter(client, cache, recorder)
         self._archive = Archive(client)
@@ -67,7 +69,7 @@ class DeliveryReconciler:
             return Result.done()
         gathered = self._gatherer.gather(obj)
         timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
-        gathered = await self._gatherer.observe(gathered, timing)
+        gathered = await self._observer.observe(gathered, timing)
         decision = self._kept(gathered, timing, _decide(gathered, timing))
         standing = standing_refusal(gathered)
         gathered = await self._reporter.write(gathered, decision, timing.now, refusal=standing)

@@ -1,32 +1,25 @@
-"""What a delivery is decided from, read from the cache and from the metrics.
+"""What a delivery is decided from, read from the cache.
 
-Reads only. Turns raw objects into the facts of `domain`, and answers of the metrics into batches.
+Reads only. Turns raw objects into the facts of `domain`; what the metrics say is `observing`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.api.model import DeliveryStatus, Model
 from tidegate.api.rollout import Rollout
-from tidegate.domain import evidence
 from tidegate.domain.claims import Claimant, conflict
 from tidegate.domain.conditions import Said, find
-from tidegate.domain.evidence import Arm, Unseen
 from tidegate.domain.pods import arm_pods
 from tidegate.domain.rollout import (
     Declared,
     Facts,
     RevisionFacts,
     RouteFacts,
-    Timing,
-    WantedBatch,
-    wanted,
 )
 from tidegate.domain.rollout.commands import ANNOTATION, read
-from tidegate.domain.rollout.wanted import BASELINE_WINDOW
 from tidegate.errors import Terminal
 from tidegate.kube.objects import is_being_deleted, name_of, namespace_of
 from tidegate.kube.resources import (
@@ -37,24 +30,18 @@ from tidegate.kube.resources import (
     ROLLOUTS,
     resource,
 )
-from tidegate.metrics.base import Error, NoData, Value
 from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL
 from tidegate.specs.revision import DIGEST_ANNOTATION
 from tidegate.traffic.features import lacking
 from tidegate.traffic.registry import provider_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from tidegate.api.rollout import RolloutSpec
-    from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
-    from tidegate.metrics.base import Batch, TrafficMetrics
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
     from tidegate.traffic.base import TrafficProvider
 
-SKEW_LIMIT = timedelta(seconds=5)
 CONFLICTED = "Conflicted"
 
 
@@ -84,13 +71,9 @@ class Gathered:
 class Gatherer:
     """Reads what a delivery is decided from."""
 
-    def __init__(
-        self, cache: Cache, clock: Clock, settings: Settings, metrics: TrafficMetrics | None
-    ) -> None:
+    def __init__(self, cache: Cache, settings: Settings) -> None:
         self._cache = cache
-        self._clock = clock
         self._settings = settings
-        self._metrics = metrics
 
     def rollouts(self, namespace: str, model: str) -> list[Object]:
         """The Rollouts that name a Model, the oldest first: only that one acts."""
@@ -180,113 +163,6 @@ class Gatherer:
             if "traffic" in other["spec"] and not is_being_deleted(other)
         ]
         return conflict(_claimant(obj, model), others)
-
-    # -- metrics -------------------------------------------------------------------------------
-
-    async def observe(self, gathered: Gathered, timing: Timing) -> Gathered:
-        """The same with what the metrics say, as far as this look needs to know it."""
-        if gathered.declared is None or gathered.facts.blocked is not None:
-            return gathered
-        asks = wanted(gathered.declared, gathered.facts.delivery, timing)
-        facts = gathered.facts
-        if asks.baseline is not None:
-            facts = replace(facts, baseline=await self._baseline(gathered, asks.baseline, timing))
-        if asks.batch is not None:
-            facts = replace(facts, observation=await self._batch(gathered, asks.batch, timing))
-        if asks.quiet is not None:
-            facts = replace(facts, quiet=await self._quiet(gathered, *asks.quiet))
-        return replace(gathered, facts=facts)
-
-    async def _baseline(
-        self, gathered: Gathered, revision: str, timing: Timing
-    ) -> evidence.Baseline | Unseen:
-        problem = await self._clock_problem()
-        if problem is not None or self._metrics is None:
-            return problem or _no_metrics()
-        answer = await self._metrics.baseline(
-            _cluster(gathered, revision), end=timing.now - timing.lag, window=BASELINE_WINDOW
-        )
-        found = _value(answer, no_data="NoBaseline")
-        if isinstance(found, Unseen):
-            return found
-        return evidence.Baseline(errors=found.error_counts, latency=found.histogram)
-
-    async def _batch(
-        self, gathered: Gathered, asked: WantedBatch, timing: Timing
-    ) -> evidence.Batch | Unseen:
-        problem = await self._clock_problem()
-        if problem is not None or self._metrics is None:
-            return problem or _no_metrics()
-        stable = _cluster(gathered, asked.stable)
-        candidate = _cluster(gathered, asked.candidate) + ("/shadow" if asked.shadow else "")
-        answer = await self._metrics.batch(
-            [stable, candidate], start=asked.start, end=asked.end, thresholds_ms=asked.bounds_ms
-        )
-        found = _value(answer, no_data="NoData")
-        if isinstance(found, Unseen):
-            return found
-        return evidence.Batch(
-            start=found.start,
-            end=found.end,
-            stable=_arm(found, stable),
-            candidate=_arm(found, candidate),
-            shadow=asked.shadow,
-        )
-
-    async def _quiet(
-        self, gathered: Gathered, revision: str, start: datetime, end: datetime
-    ) -> bool | None:
-        """Whether an arm had no requests in an interval; None when that cannot be told."""
-        if self._metrics is None:
-            return None
-        cluster = _cluster(gathered, revision)
-        answer = await self._metrics.batch([cluster], start=start, end=end, thresholds_ms=())
-        found = _value(answer, no_data="NoData")
-        return None if isinstance(found, Unseen) else found.arms[cluster].requests == 0
-
-    async def _clock_problem(self) -> Unseen | None:
-        """Prometheus's clock must be near the API server's, or intervals mean something else."""
-        if self._metrics is None:
-            return _no_metrics()
-        answer = await self._metrics.clock()
-        found = _value(answer, no_data="MetricsUnavailable")
-        if isinstance(found, Unseen):
-            return found
-        skew = found - self._clock.now()
-        if abs(skew) <= SKEW_LIMIT:
-            return None
-        return Unseen(
-            "ClockSkew",
-            f"Prometheus's clock is {skew.total_seconds():+.1f} s off the API server's;"
-            " synchronise the clocks",
-        )
-
-
-def _value[T](answer: Value[T] | NoData | Error, *, no_data: str) -> T | Unseen:
-    match answer:
-        case Value(value=value):
-            return value
-        case NoData(reason=why):
-            return Unseen(no_data, why)
-        case Error(reason=why):
-            return Unseen("MetricsUnavailable", why)
-
-
-def _no_metrics() -> Unseen:
-    return Unseen(
-        "MetricsUnavailable",
-        "no Prometheus is configured: set TIDEGATE_PROMETHEUS_URL for the operator",
-    )
-
-
-def _cluster(gathered: Gathered, revision: str) -> str:
-    """The gateway's name of the cluster behind a revision."""
-    return f"{gathered.namespace}/{gathered.name}/{revision}"
-
-
-def _arm(batch: Batch, cluster: str) -> Arm:
-    counts = batch.arms[cluster]
-    return Arm(requests=counts.requests, errors=counts.errors, slow=counts.slow, timed=counts.timed)
 
 
 def _declared(rollout: Object) -> Declared:

@@ -1,4 +1,4 @@
-"""From raw samples of a gateway's instances to the counts of one interval (api.md, "Observations").
+"""From raw samples of instances (gateways or pods) to the counts of one interval.
 
 Owns the rules of counting: the same scrapes for every arm, each request once, resets, classes that
 appear late, instances that come, go or fall silent. Pure: it neither asks nor knows whose samples
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 type Samples = Sequence[tuple[float, float]]
 type Instance = tuple[str, ...]
+type Key = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -25,17 +26,19 @@ class Recording:
     """What one instance of the gateway said of one cluster: (unix seconds, value) by counter.
 
     `scrapes` are the moments at which the instance spoke of this cluster at all. `classes` are
-    cumulative answers by class ("2", "5"), `buckets` cumulative requests by upper bound in ms.
+    cumulative answers by class ("2", "5"), `buckets` cumulative requests by upper bound in ms,
+    `tallies` counters of any other meaning by the caller's own keys.
     """
 
     scrapes: set[float] = field(default_factory=set)
     classes: dict[str, list[Samples]] = field(default_factory=dict)
     buckets: dict[float, list[Samples]] = field(default_factory=dict)
+    tallies: dict[Key, list[Samples]] = field(default_factory=dict)
 
     @property
     def counters(self) -> Iterable[Samples]:
         """Every counter of the recording."""
-        for group in (*self.classes.values(), *self.buckets.values()):
+        for group in (*self.classes.values(), *self.buckets.values(), *self.tallies.values()):
             yield from group
 
 
@@ -101,6 +104,52 @@ def count(
     return Counted(begin=max(begin, min(scrapes[0] for scrapes in spans)), arms=arms)
 
 
+def count_apart(
+    by_cluster: Mapping[str, Mapping[Instance, Recording]],
+    *,
+    begin: float,
+    end: float,
+    thresholds_ms: Sequence[float] = (),
+    stale_after: float,
+    gone: Iterable[Instance] = (),
+) -> Counted | NoData:
+    """Counts of (begin, end] for every cluster, where each has instances of its own (its pods).
+
+    The intervals of the clusters are the same up to the moments at which their instances are
+    scraped: a request belongs to the batch in which its instance's next scrape lies.
+    """
+
+    def counted(since: float) -> list[Counted] | NoData:
+        found = []
+        for cluster, instances in by_cluster.items():
+            recordings = {instance: {cluster: one} for instance, one in instances.items()}
+            one = count(
+                recordings,
+                [cluster],
+                begin=since,
+                end=end,
+                thresholds_ms=thresholds_ms,
+                stale_after=stale_after,
+                gone=gone,
+            )
+            if isinstance(one, NoData):
+                return NoData(f"{cluster}: {one.reason}")
+            found.append(one)
+        return found
+
+    first = counted(begin)
+    if isinstance(first, NoData):
+        return first
+    common = max(one.begin for one in first)
+    again = counted(common) if any(one.begin < common for one in first) else first
+    if isinstance(again, NoData):
+        return again
+    return Counted(
+        begin=max(one.begin for one in again),
+        arms={cluster: arm for one in again for cluster, arm in one.arms.items()},
+    )
+
+
 def _shared_scrapes(
     known: Mapping[str, Recording], clusters: Sequence[str], *, begin: float, end: float
 ) -> list[float]:
@@ -155,7 +204,19 @@ def _arm(
             for i, threshold in enumerate(thresholds_ms):
                 fast[i] += risen if bound == threshold else 0.0
     slow = tuple(max(0.0, timed - below) for below in fast)
-    return ArmCounts(requests=requests, errors=errors, slow=slow, timed=timed)
+    tallies = _tallies(seen)
+    return ArmCounts(requests=requests, errors=errors, slow=slow, timed=timed, tallies=tallies)
+
+
+def _tallies(seen: Sequence[tuple[Recording, Sequence[float]]]) -> dict[Key, float]:
+    """What each counter of the caller's own rose by."""
+    found: dict[Key, float] = {}
+    for recording, scrapes in seen:
+        resets = _resets(recording) if recording.tallies else []
+        for key, group in recording.tallies.items():
+            risen = sum(_rise(samples, scrapes, resets) for samples in group)
+            found[key] = found.get(key, 0.0) + risen
+    return found
 
 
 def _unknown_bound(

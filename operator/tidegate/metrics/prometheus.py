@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from requests import Response
 
 _LONGEST_REASON = 300
+_REFUSALS = frozenset({400, 422})
+"""What Prometheus answers to a query that does not parse, or that cannot be evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Prometheus:
         if at is not None:
             params["time"] = f"{at.timestamp():.3f}"
         self._per_thread.warnings = ()
+        self._per_thread.status = 0
         try:
             result = self._connected().custom_query(promql, params=params)
             return Value(_series(result), self._per_thread.warnings)
@@ -105,7 +108,10 @@ class Prometheus:
         except requests.RequestException as error:
             return Error(_short(f"Prometheus at {self._url} cannot be asked: {_cause(error)}"))
         except (PrometheusApiClientException, MetricValueConversionError) as error:
-            return Error(_short(f"Prometheus at {self._url} refused the query: {error}"))
+            return Error(
+                _short(f"Prometheus at {self._url} refused the query: {error}"),
+                refused=self._per_thread.status in _REFUSALS,
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             return Error(_short(f"Prometheus at {self._url} gave a senseless answer: {error!r}"))
 
@@ -131,6 +137,7 @@ class Prometheus:
 
     def _keep_warnings(self, response: Response, **_: object) -> None:
         """A response hook, run in the thread that asked: the client throws warnings away."""
+        self._per_thread.status = response.status_code
         if b'"warnings"' in response.content:
             self._per_thread.warnings = tuple(map(str, response.json().get("warnings") or ()))
 

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 _RE2_SPECIAL = frozenset(r"\.+*?()|[]{}^$")
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
+_ESCAPES = {"\\": "\\\\", "\n": "\\n"}
+
+
+def inside_quotes(value: str, quote: str) -> str:
+    """The value as it stands inside a PromQL string that `quote` (" or ') begins and ends."""
+    return "".join(f"\\{char}" if char == quote else _ESCAPES.get(char, char) for char in value)
 
 
 def quoted(value: str) -> str:
     """The value as a PromQL string in double quotes."""
-    return '"' + "".join(_ESCAPES.get(char, char) for char in value) + '"'
+    return f'"{inside_quotes(value, chr(34))}"'
 
 
 def is_exactly(label: str, value: str) -> str:
@@ -28,10 +33,10 @@ def is_exactly(label: str, value: str) -> str:
 
 def is_one_of(label: str, values: Iterable[str]) -> str:
     """A matcher of any of these values, taken literally."""
-    return f"{label}=~{quoted('|'.join(_literal(value) for value in values))}"
+    return f"{label}=~{quoted('|'.join(literal(value) for value in values))}"
 
 
-def _literal(value: str) -> str:
+def literal(value: str) -> str:
     """An RE2 expression that matches the value and nothing else."""
     return "".join(f"\\{char}" if char in _RE2_SPECIAL else char for char in value)
 

@@ -193,13 +193,20 @@ class Comparison:
         return cls(nine, nine, nine, five, NO_COUNTS, NO_COUNTS)
 
     def update(
-        self, *, candidate: Counts, stable: Counts, margin: Margin, history: Counts
+        self,
+        *,
+        candidate: Counts,
+        stable: Counts,
+        margin: Margin,
+        history: Counts,
+        promotes: bool = True,
     ) -> Comparison:
         """The state after one more batch: the same interval for both arms, each request once.
 
         `history` is what stable did before the attempt (pseudo-counts, at most 2,000 of them
         count); give the same one for every batch. It guides the alternatives and cannot break
-        validity.
+        validity. A batch that must not speak for a promotion (copies of requests) has `promotes`
+        False: it moves the rollback side alone.
         """
         half = margin.half
         arms = {"candidate": candidate, "stable": stable}
@@ -218,7 +225,9 @@ class Comparison:
             ),
             promote_ratio=ratio_step(
                 self.promote_ratio, **arms, ratio=margin.ratio, multiples=PROMOTE_MULTIPLES
-            ),
+            )
+            if promotes
+            else self.promote_ratio,
             promote_difference=difference_step(
                 self.promote_difference,
                 **arms,
@@ -226,7 +235,9 @@ class Comparison:
                 alternatives=promote_alternatives(q_s, margin.absolute),
                 q_s=q_s,
                 rollback=False,
-            ),
+            )
+            if promotes
+            else self.promote_difference,
             candidate=self.candidate + candidate,
             stable=self.stable + stable,
         )

@@ -15,11 +15,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.metrics.base import ArmCounts, Baseline, Batch, Error, NoData, Value
+from tidegate.metrics.base import (
+    ArmCounts,
+    Baseline,
+    Batch,
+    Error,
+    NoData,
+    Predictions,
+    Ratios,
+    Value,
+)
+from tidegate.stats.counts import Counts
 from tidegate.stats.latency import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from tidegate.metrics.base import Counters
 
 DEFAULT_BOUNDS_MS = (
     1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0,
@@ -45,11 +57,14 @@ class Traffic:
 
 
 class FakeMetrics:
-    """A source of traffic metrics that a test scripts; `now` is the test's clock.
+    """All metrics, as a test scripts them; `now` is the test's clock.
 
     Changes (`route`, `behave`) hold from the moment they are made. `outage`, while set, is the
     answer to everything. `skew` is added to the clock that it reports. `asked` lists the
     intervals of every batch that was asked for.
+
+    A pair of counters is a cluster too, named like its total: `route` and `behave` say how it
+    rises. `numbers` has the answer to each query, by its text as it is sent.
     """
 
     def __init__(
@@ -67,6 +82,27 @@ class FakeMetrics:
         self.outage: NoData | Error | None = None
         self.skew = timedelta()
         self.asked: list[tuple[datetime, datetime]] = []
+        self.numbers: dict[str, float | NoData | Error] = {}
+        self._shares: dict[str, dict[str, dict[str, float]]] = {}
+
+    @property
+    def gateway(self) -> FakeMetrics:
+        """Itself: requests as the gateway counts them."""
+        return self
+
+    @property
+    def server(self) -> FakeMetrics:
+        """Itself: the servers count the same."""
+        return self
+
+    @property
+    def other(self) -> FakeMetrics:
+        """Itself."""
+        return self
+
+    def predict(self, cluster: str, output: str, shares: Mapping[str, float]) -> None:
+        """What the cluster predicts from the first request on: the share of each bin (sum 1)."""
+        self._shares.setdefault(cluster, {})[output] = dict(shares)
 
     def route(self, rates: Mapping[str, float]) -> None:
         """From now on these clusters get so many requests a second."""
@@ -143,8 +179,49 @@ class FakeMetrics:
                 requests=counted.requests,
                 errors=counted.errors,
                 histogram=Histogram(self._bounds, cumulative),
+                rate=self._at(cluster, math.floor(end.timestamp())).rate,
             )
         )
+
+    async def ratios(
+        self, counters: Mapping[str, Counters], *, start: datetime, end: datetime, owner: str
+    ) -> Value[Ratios] | NoData | Error:
+        """What the clusters named like the totals did; see the protocol."""
+        if self.outage is not None:
+            return self.outage
+        found = {}
+        for name, pair in counters.items():
+            if pair.total not in self._changes:
+                return NoData(f"no samples of {pair.total}")
+            counted = self._count(pair.total, start.timestamp(), end.timestamp(), ())
+            found[name] = Counts(bad=counted.errors, n=counted.requests)
+        return Value(Ratios(start, end, found))
+
+    async def number(
+        self, query: str, *, at: datetime, owner: str
+    ) -> Value[float] | NoData | Error:
+        """What `numbers` has for the query; see the protocol."""
+        if self.outage is not None:
+            return self.outage
+        answer = self.numbers.get(query, NoData("the query has no result now"))
+        return Value(answer) if isinstance(answer, float) else answer
+
+    async def predictions(
+        self, revisions: Mapping[str, str], *, start: datetime, end: datetime, owner: str
+    ) -> Value[Predictions] | NoData | Error:
+        """One prediction of each output for each request; see the protocol."""
+        if self.outage is not None:
+            return self.outage
+        bins = {}
+        for name, cluster in revisions.items():
+            if cluster not in self._changes:
+                return NoData(f"no samples of the servers of {cluster}")
+            outputs = self._shares.get(cluster, {})
+            bins[name] = {
+                output: self._binned(cluster, output, start.timestamp(), end.timestamp())
+                for output in outputs
+            }
+        return Value(Predictions(start, end, bins))
 
     async def clock(self) -> Value[datetime] | NoData | Error:
         """The test's time plus `skew`."""
@@ -177,6 +254,17 @@ class FakeMetrics:
         return ArmCounts(
             requests=requests, errors=errors, slow=tuple(map(float, slow)), timed=requests
         )
+
+    def _binned(self, cluster: str, output: str, begin: float, end: float) -> dict[str, float]:
+        shares = self._shares[cluster][output]
+        found = dict.fromkeys(shares, 0.0)
+        for cell in range(math.floor(begin), math.floor(end)):
+            rate = self._at(cluster, cell).rate
+            n = math.floor(rate * (cell + 1)) - math.floor(rate * cell)
+            rng = random.Random(f"{self._seed}/{cluster}/{output}/{cell}")
+            for bin_ in rng.choices(list(shares), weights=list(shares.values()), k=n):
+                found[bin_] += 1
+        return found
 
     def _above(
         self, rng: random.Random, n: int, traffic: Traffic, thresholds: tuple[float, ...]

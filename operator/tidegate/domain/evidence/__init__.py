@@ -1,53 +1,93 @@
 """Evidence: what the metrics of an attempt have shown so far, and what that says.
 
-`accumulation.py` counts, `judgement.py` judges, `display.py` shows. It moves no traffic.
+`accumulation.py` counts, `judgement.py` judges, `baking.py` turns evidence into limits after a
+promotion, `display.py` shows. A type of metric is one module behind the protocol of `base.py`,
+listed in `registry.py`. It moves no traffic.
 """
 
 from tidegate.domain.evidence.accumulation import (
-    DEFAULT_QUANTILES,
+    asks,
     bounds_ms,
     common_cause,
+    missing_answer,
     needs_latency,
-    quantiles_of,
     readable,
-    stable_over,
     start,
+    trials,
     update,
 )
-from tidegate.domain.evidence.batch import Arm, Baseline, Batch, Unseen
+from tidegate.domain.evidence.asks import (
+    Ask,
+    CountersAsk,
+    PairsAsk,
+    PredictionsAsk,
+    Span,
+    ValueAsk,
+)
+from tidegate.domain.evidence.baking import bake
+from tidegate.domain.evidence.batch import (
+    NO_ARM,
+    Answer,
+    Arm,
+    Baseline,
+    Batch,
+    Paired,
+    Predicted,
+    Rated,
+    Reading,
+    Unseen,
+)
+from tidegate.domain.evidence.feasibility import Expected, Leg, expected, requests_needed
 from tidegate.domain.evidence.judgement import (
     Judgement,
     guard_level,
+    is_baked,
     judge,
-    log_e_promote,
-    log_e_rollback,
     promote_level,
+    promotion_requests,
     rollback_level,
     state_of,
     summary,
 )
 
 __all__ = [
-    "DEFAULT_QUANTILES",
+    "NO_ARM",
+    "Answer",
     "Arm",
+    "Ask",
     "Baseline",
     "Batch",
+    "CountersAsk",
+    "Expected",
     "Judgement",
+    "Leg",
+    "Paired",
+    "PairsAsk",
+    "Predicted",
+    "PredictionsAsk",
+    "Rated",
+    "Reading",
+    "Span",
     "Unseen",
+    "ValueAsk",
+    "asks",
+    "bake",
     "bounds_ms",
     "common_cause",
+    "expected",
     "guard_level",
+    "is_baked",
     "judge",
-    "log_e_promote",
-    "log_e_rollback",
+    "missing_answer",
     "needs_latency",
     "promote_level",
-    "quantiles_of",
+    "promotion_requests",
     "readable",
+    "requests_needed",
     "rollback_level",
-    "stable_over",
     "start",
     "state_of",
     "summary",
+    "trials",
     "update",
 ]

@@ -1,42 +1,39 @@
-"""Evidence as it grows: started from a baseline, updated with each batch (statistics 1 to 2.1).
+"""Evidence as it grows: started from a baseline, updated with each batch (statistics 1 to 3).
 
 The state of each metric stands in `status.evidence[].state`, so that a restarted operator goes on
-where the last one stopped.
+where the last one stopped. What a type of metric does with a batch is its own module's.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from tidegate.domain.evidence.batch import Arm, Baseline, Batch, Unseen
+from tidegate.domain.evidence import guarding
+from tidegate.domain.evidence.asks import Ask, CountersAsk, Span, ValueAsk
+from tidegate.domain.evidence.base import Role, State
+from tidegate.domain.evidence.batch import Arm, Batch, Rated, Unseen
+from tidegate.domain.evidence.comparing import Seen
 from tidegate.domain.evidence.display import display
-from tidegate.domain.evidence.judgement import log_e_rollback, state_of
-from tidegate.stats import (
-    NO_COUNTS,
-    Comparison,
-    Counts,
-    Histogram,
-    Margin,
-    NoThreshold,
-    Threshold,
-    latency_thresholds,
-)
+from tidegate.domain.evidence.judgement import state_of
+from tidegate.domain.evidence.rates import errors_of
+from tidegate.domain.evidence.registry import kind_of, role_of
+from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from tidegate.api.analysis import Analysis, Metric
+    from tidegate.api.analysis import Analysis
+    from tidegate.api.metric import Metric
     from tidegate.api.rollout_status import Evidence
+    from tidegate.domain.evidence.batch import Baseline
 
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-DEFAULT_QUANTILES = (0.5, 0.95, 0.99)
-
-
-def quantiles_of(metric: Metric) -> tuple[float, ...]:
-    """The quantiles of a Latency metric, rising."""
-    return tuple(sorted(metric.quantiles or DEFAULT_QUANTILES))
+_TRIAL = timedelta(minutes=1)
+_DUE = "due"
+"""In a state: since when answers are missing. The next question starts there."""
 
 
 def needs_latency(analysis: Analysis) -> bool:
@@ -47,52 +44,15 @@ def needs_latency(analysis: Analysis) -> bool:
 def start(analysis: Analysis, baseline: Baseline | None) -> list[Evidence] | Unseen:
     """Empty evidence for every metric, with what is frozen at the start of an attempt.
 
-    Latency bounds are taken from the baseline now and never again: a bound that followed the data
-    would be no bound. Returns why not, when a metric cannot be started yet.
+    Returns why not, when a metric cannot be started (yet).
     """
-    errors = baseline.errors if baseline else NO_COUNTS
-    history = {"h": [errors.bad, errors.n]}
     started = []
     for metric in analysis.metrics:
-        state: dict[str, Any] = dict(history)
-        if metric.type == "Latency":
-            bounds = _latency_bounds(metric, baseline)
-            if isinstance(bounds, Unseen):
-                return bounds
-            state = {
-                "q": [bound.quantile for bound in bounds],
-                "t": [bound.bound_ms for bound in bounds],
-                "h": [_slower(baseline, bound.bound_ms) for bound in bounds],
-                "c": [Comparison.start().as_dict() for _ in bounds],
-                "phi": 1,
-            }
-        elif metric.margin is not None:
-            state |= {"c": [Comparison.start().as_dict()], "phi": 1}
-        else:
-            before = errors.estimate
-            over = before is not None and metric.max is not None and before > metric.max
-            state |= {"s": [0.0, 0.0], "c": [0.0, 0.0], "off": over}
+        state = kind_of(metric).start(metric, baseline)
+        if isinstance(state, Unseen):
+            return state
         started.append(display(metric, state, analysis))
     return started
-
-
-def _slower(baseline: Baseline | None, bound_ms: float) -> list[float]:
-    """What stable did before the attempt about one bound: [slower requests, requests]."""
-    assert baseline is not None, "a bound comes from a baseline"
-    histogram = baseline.latency
-    at = histogram.bounds_ms.index(bound_ms)
-    return [round(histogram.total - histogram.cumulative[at], 3), round(histogram.total, 3)]
-
-
-def _latency_bounds(metric: Metric, baseline: Baseline | None) -> list[Threshold] | Unseen:
-    assert metric.margin is not None, "the schema requires a margin for Latency"
-    histogram = baseline.latency if baseline else Histogram((), ())
-    bounds = []
-    for bound in latency_thresholds(histogram, quantiles_of(metric), metric.margin.ratio):
-        if isinstance(bound, NoThreshold):
-            return Unseen(bound.reason, f"metric {metric.name}: {bound.message}")
-        bounds.append(bound)
-    return bounds
 
 
 def bounds_ms(evidence: Sequence[Evidence]) -> tuple[float, ...]:
@@ -100,12 +60,44 @@ def bounds_ms(evidence: Sequence[Evidence]) -> tuple[float, ...]:
     return tuple(sorted({bound for entry in evidence for bound in state_of(entry).get("t", ())}))
 
 
+def asks(evidence: Sequence[Evidence], analysis: Analysis, span: Span) -> tuple[Ask, ...]:
+    """What to ask besides the gateway's counts for a span, as far as metrics need it.
+
+    Where answers were missing before, the question reaches back to where they ended.
+    """
+    states = {entry.metric: state_of(entry) for entry in evidence}
+    found = []
+    for metric in analysis.metrics:
+        state = states[metric.name]
+        due = state.get(_DUE)
+        since = replace(span, start=min(span.start, moment(due))) if due else span
+        ask = kind_of(metric).ask(metric, state, since)
+        if ask is not None:
+            found.append(ask)
+    return tuple(found)
+
+
+def trials(analysis: Analysis, *, end: datetime) -> tuple[Ask, ...]:
+    """Users' own queries, to be tried before the candidate gets its first request."""
+    found: list[Ask] = []
+    for metric in analysis.metrics:
+        queries = metric.prometheus
+        if queries is None:
+            continue
+        if queries.query is not None:
+            found.append(ValueAsk(metric.name, queries.query, metric.condition or "", end))
+        else:
+            bad, total = queries.bad or "", queries.total or ""
+            found.append(CountersAsk(metric.name, bad, total, end - _TRIAL, end, alone=True))
+    return tuple(found)
+
+
 def update(evidence: Sequence[Evidence], analysis: Analysis, batch: Batch) -> list[Evidence]:
     """The evidence after one more batch."""
-    bounds = bounds_ms(evidence)
+    batch = replace(batch, bounds_ms=bounds_ms(evidence))
     by_name = {entry.metric: entry for entry in evidence}
     return [
-        display(metric, _added(metric, state_of(by_name[metric.name]), batch, bounds), analysis)
+        display(metric, _added(metric, state_of(by_name[metric.name]), batch), analysis)
         for metric in analysis.metrics
     ]
 
@@ -116,73 +108,51 @@ def readable(evidence: Sequence[Evidence], analysis: Analysis) -> bool:
     try:
         bounds = bounds_ms(evidence)
         nothing = Arm(requests=0.0, errors=0.0, slow=(0.0,) * len(bounds))
-        batch = Batch(NEVER, NEVER, stable=nothing, candidate=nothing)
+        batch = Batch(NEVER, NEVER, stable=nothing, candidate=nothing, bounds_ms=bounds)
         for metric in analysis.metrics:
-            state = _added(metric, state_of(states[metric.name]), batch, bounds)
-            log_e_rollback(metric, state)
+            state = _added(metric, state_of(states[metric.name]), batch)
+            kind = kind_of(metric)
+            kind.log_e(metric, state)
+            kind.shown(metric, state)
+            kind.ask(metric, state, Span(NEVER, NEVER))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return False
     return True
 
 
-def _added(
-    metric: Metric, state: dict[str, Any], batch: Batch, bounds: tuple[float, ...]
-) -> dict[str, Any]:
-    """The state of one metric after a batch."""
-    if metric.margin is None:
-        return _guarded(metric, state, batch)
-    if metric.type == "Latency":
-        comparisons = []
-        for bound, quantile, past, stored in zip(
-            state["t"], state["q"], state["h"], state["c"], strict=True
-        ):
-            at = bounds.index(bound)
-            margin = Threshold(quantile=quantile, target_ms=bound, bound_ms=bound).margin
-            updated = Comparison.from_dict(stored).update(
-                candidate=batch.candidate.slower(at),
-                stable=batch.stable.slower(at),
-                margin=margin,
-                history=Counts(*past),
-            )
-            comparisons.append(updated.as_dict())
-        return {**state, "c": comparisons}
-    updated = Comparison.from_dict(state["c"][0]).update(
-        candidate=Counts(bad=batch.candidate.errors, n=batch.candidate.requests),
-        stable=Counts(bad=batch.stable.errors, n=batch.stable.requests),
-        margin=Margin(ratio=metric.margin.ratio, absolute=metric.margin.absolute or 0.0),
-        history=Counts(*state["h"]),
-    )
-    return {**state, "c": [updated.as_dict()]}
+def _added(metric: Metric, state: State, batch: Batch) -> State:
+    """The state of one metric after a batch, with a note of where missing answers begin."""
+    answer = batch.answers.get(metric.name)
+    if isinstance(answer, Unseen):
+        state = {_DUE: stamp(batch.start), **state}
+    elif answer is not None:
+        state = {key: value for key, value in state.items() if key != _DUE}
+    return kind_of(metric).add(metric, state, batch)
 
 
-def _guarded(metric: Metric, state: dict[str, Any], batch: Batch) -> dict[str, Any]:
-    """A guard's counts. A batch in which stable itself is over the limit is a shared incident: it
-    says nothing about the candidate and is counted for neither arm."""
-    if stable_over(metric, batch):
-        return state
-    candidate, stable = Counts(*state["c"]), Counts(*state["s"])
-    candidate += Counts(bad=batch.candidate.errors, n=batch.candidate.requests)
-    stable += Counts(bad=batch.stable.errors, n=batch.stable.requests)
-    return {**state, "c": [candidate.bad, candidate.n], "s": [stable.bad, stable.n]}
-
-
-def stable_over(metric: Metric, batch: Batch) -> bool:
-    """Whether stable itself is over a guard's limit in a batch."""
-    return (
-        metric.max is not None
-        and batch.stable.requests > 0
-        and batch.stable.errors / batch.stable.requests > metric.max
-    )
+def missing_answer(batch: Batch) -> Unseen | None:
+    """The first metric without an answer in a batch, and why; None when all have one."""
+    for name, answer in batch.answers.items():
+        if isinstance(answer, Unseen):
+            return Unseen(answer.reason, f"metric {name}: {answer.message}")
+    return None
 
 
 def common_cause(analysis: Analysis, batch: Batch) -> str | None:
     """The guard that both arms break in a batch, if any: then neither is to blame."""
-    for metric in analysis.metrics:
-        if (
-            stable_over(metric, batch)
-            and batch.candidate.requests > 0
-            and metric.max is not None
-            and batch.candidate.errors / batch.candidate.requests > metric.max
-        ):
+    for metric, seen in _guarded(analysis, batch):
+        if guarding.over(metric, seen.stable) and guarding.over(metric, seen.candidate):
             return metric.name
     return None
+
+
+def _guarded(analysis: Analysis, batch: Batch) -> Iterator[tuple[Metric, Seen]]:
+    """Every limit on a rate that both arms have, with what the batch has for it."""
+    for metric in analysis.metrics:
+        if role_of(metric) is not Role.GUARD:
+            continue
+        if metric.type == "ErrorRate":
+            yield metric, errors_of(batch)
+        answer = batch.answers.get(metric.name)
+        if metric.type == "Counters" and isinstance(answer, Rated):
+            yield metric, Seen(answer.candidate, answer.stable)

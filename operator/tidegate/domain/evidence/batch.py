@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.stats import (
@@ -11,6 +11,7 @@ from tidegate.stats import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 
@@ -31,17 +32,79 @@ class Arm:
         return Counts(bad=self.slow[bound], n=timed)
 
 
+NO_ARM = Arm(requests=0.0, errors=0.0)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Why there is no batch, baseline or answer: a hold reason, and what to do."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Rated:
+    """An answer for Counters and Labels: bad ones of all, by arm, of one interval up to `end`.
+
+    For Labels `requests` is how many requests each arm had in the cohort (candidate, stable), so
+    that missing labels can be counted.
+    """
+
+    end: datetime
+    candidate: Counts
+    stable: Counts
+    requests: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Paired:
+    """An answer for Disagreement: mirrored requests whose predictions differ, of those paired."""
+
+    end: datetime
+    pairs: Counts
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An answer for Value: the number, and whether the condition holds of it."""
+
+    end: datetime
+    value: float
+    holds: bool
+
+
+type Binned = Mapping[str, Mapping[str, float]]
+"""Predictions by output and bin."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """An answer for PredictionDrift: the predictions of each arm in one interval."""
+
+    end: datetime
+    candidate: Binned
+    stable: Binned
+
+
+type Answer = Rated | Paired | Reading | Predicted | Unseen
+
+
 @dataclass(frozen=True)
 class Batch:
     """One interval (start, end], the same for both arms.
 
-    `shadow`: the candidate answered copies of requests, which no caller met."""
+    `shadow`: the candidate's requests are copies. `answers` has, by metric, what was asked besides
+    the gateway's counts. `bounds_ms` are the latency bounds that `Arm.slow` was counted for.
+    """
 
     start: datetime
     end: datetime
     stable: Arm
     candidate: Arm
     shadow: bool = False
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    bounds_ms: tuple[float, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -49,17 +112,20 @@ class Batch:
         return (self.end - self.start).total_seconds()
 
 
+type Halves = Sequence[tuple[Counts, Counts]]
+"""One arm split in two, block by block of a minute."""
+
+
 @dataclass(frozen=True)
 class Baseline:
-    """What stable did before the attempt: errors of requests, and its latency histogram."""
+    """What stable did before the attempt: errors of requests, and its latency histogram.
+
+    `rate` is its requests a second lately (None: not known). `errors_halves` and `slow_halves` (by
+    latency bound in ms) are the same requests split in two by the minute, to measure bursts with.
+    """
 
     errors: Counts
     latency: Histogram
-
-
-@dataclass(frozen=True)
-class Unseen:
-    """Why there is no batch or baseline: a hold reason, and what to do."""
-
-    reason: str
-    message: str
+    rate: float | None = None
+    errors_halves: Halves = ()
+    slow_halves: Mapping[float, Halves] = field(default_factory=dict)

@@ -6,22 +6,21 @@ It moves no traffic and knows no phases.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tidegate.stats import (
-    Comparison,
-    Counts,
-    guard_log_e,
-    log_mean_exp,
-)
+from tidegate.domain.evidence.base import Role
+from tidegate.domain.evidence.registry import kind_of, role_of
 from tidegate.stats import decision as rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidegate.api.analysis import Analysis, Metric
+    from tidegate.api.analysis import Analysis
+    from tidegate.api.metric import Metric
     from tidegate.api.rollout_status import Evidence
+    from tidegate.domain.evidence.base import LogE, State
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,19 @@ def state_of(entry: Evidence) -> dict[str, Any]:
     return state
 
 
-def log_e_rollback(metric: Metric, state: dict[str, Any]) -> float:
-    """Evidence (nats) that the candidate is worse than this metric allows."""
-    if metric.margin is None:
-        limit = metric.max
-        assert limit is not None, "the schema requires margin or max"
-        counts = Counts(*state["c"])
-        return 0.0 if counts.n <= 0 or state.get("off") else guard_log_e(counts, limit)
-    return log_mean_exp([Comparison.from_dict(stored).log_e_rollback for stored in state["c"]])
+def log_e(metric: Metric, state: State) -> LogE:
+    """The evidence (nats) of one metric."""
+    return kind_of(metric).log_e(metric, state)
 
 
-def log_e_promote(metric: Metric, state: dict[str, Any]) -> float | None:
-    """Evidence (nats) that the candidate is within the margin; None for a guard."""
-    if metric.margin is None:
-        return None
-    return min(Comparison.from_dict(stored).log_e_promote for stored in state["c"])
+def promotion_requests(evidence: Sequence[Evidence]) -> float:
+    """Requests of the candidate that count for a promotion: those of callers, without copies."""
+    counted = [
+        entry.candidate.n - min(state_of(entry).get("m") or [0.0])
+        for entry in evidence
+        if "phi" in state_of(entry)
+    ]
+    return max(0.0, *counted) if counted else 0.0
 
 
 def judge(
@@ -63,28 +60,37 @@ def judge(
 ) -> Judgement:
     """What all evidence together says, in words: the rule itself is `stats.decision.decide`.
 
-    Guards share one half of alpha_R, the comparisons together have the other. Continue names what
-    is missing. Ties go to Rollback.
+    Guards share one half of alpha_R, the comparisons together have the other. A Value that failed
+    often enough takes back like a guard; one that does not hold now keeps promotion waiting.
+    Continue names what is missing. Ties go to Rollback. Baked evidence (`baking.bake`) never
+    promotes: its frozen limits share a half of alpha_R of their own.
     """
     entries = {entry.metric: entry for entry in evidence}
-    guards = [metric for metric in analysis.metrics if metric.margin is None]
-    compared = [metric for metric in analysis.metrics if metric.margin is not None]
-
-    def states(metrics: Sequence[Metric]) -> list[tuple[Metric, dict[str, Any]]]:
-        return [(metric, state_of(entries[metric.name])) for metric in metrics]
-
+    states = {metric.name: state_of(entries[metric.name]) for metric in analysis.metrics}
+    values = {metric.name: log_e(metric, states[metric.name]) for metric in analysis.metrics}
+    failed = [
+        metric.name
+        for metric in analysis.metrics
+        if role_of(metric) is Role.CHECK and values[metric.name].rollback > 0
+    ]
+    if failed:
+        said = entries[failed[0]].message
+        return Judgement("Rollback", "GuardBroken", said, metric=failed[0])
+    if is_baked(evidence):
+        return _judge_baked(entries, analysis, values)
+    guards = _named(analysis, Role.GUARD)
+    compared = _named(analysis, Role.COMPARISON)
+    required = compared + _named(analysis, Role.CHECK)
     decision = rule.decide(
-        guards=[log_e_rollback(*known) for known in states(guards)],
-        rollback=[log_e_rollback(*known) for known in states(compared)],
-        promote=[
-            log_e for known in states(compared) if (log_e := log_e_promote(*known)) is not None
-        ],
+        guards=[values[name].rollback for name in guards],
+        rollback=[values[name].rollback for name in compared],
+        promote=[_required(values[name].promote) for name in required],
         alpha_r=analysis.false_rollback_rate,
         alpha_p=analysis.false_promotion_rate,
         exposure=rule.Exposure(candidate_requests, least_requests=analysis.min_requests),
     )
-    named = guards if decision.reason == "GuardBroken" else compared
-    names = [named[i].name for i in decision.at]
+    named = guards if decision.reason == "GuardBroken" else required
+    names = [named[i] for i in decision.at]
     match decision.reason:
         case "GuardBroken" | "EvidenceRollsBack":
             message = entries[names[0]].message
@@ -98,6 +104,43 @@ def judge(
     return Judgement(decision.verdict, decision.reason, message, metric=names[0] if names else "")
 
 
+def _judge_baked(
+    entries: dict[str, Evidence], analysis: Analysis, values: dict[str, LogE]
+) -> Judgement:
+    """After the promotion: guards and frozen limits each for themselves, labels together."""
+    limits = [(name, guard_level(analysis)) for name in _named(analysis, Role.GUARD)]
+    limits += [(name, baking_level(analysis)) for name in _named(analysis, Role.COMPARISON)]
+    for name, level in limits:
+        if values[name].rollback >= level:
+            return Judgement("Rollback", "GuardBroken", entries[name].message, metric=name)
+    late = _named(analysis, Role.LATE)
+    if late:
+        decision = rule.decide(
+            rollback=[values[name].rollback for name in late],
+            promote=[-math.inf],
+            alpha_r=analysis.false_rollback_rate,
+            alpha_p=analysis.false_promotion_rate,
+            exposure=rule.Exposure(0.0),
+        )
+        if decision.verdict == "Rollback":
+            name = late[decision.at[0]]
+            return Judgement("Rollback", "EvidenceRollsBack", entries[name].message, metric=name)
+    return Judgement("Continue", "Baking", summary(list(entries.values())))
+
+
+def _required(promote: float | None) -> float:
+    return -math.inf if promote is None else promote
+
+
+def _named(analysis: Analysis, role: Role) -> list[str]:
+    return [metric.name for metric in analysis.metrics if role_of(metric) is role]
+
+
+def is_baked(evidence: Sequence[Evidence]) -> bool:
+    """Whether the evidence was turned into limits by `baking.bake`."""
+    return any("b" in state_of(entry) for entry in evidence)
+
+
 def rollback_level(analysis: Analysis) -> float:
     """ln(2/alpha_R): what the mean of the comparisons' e-values must reach."""
     return rule.rollback_level(analysis.false_rollback_rate)
@@ -105,13 +148,29 @@ def rollback_level(analysis: Analysis) -> float:
 
 def guard_level(analysis: Analysis) -> float:
     """ln(2 G/alpha_R) for G guards: the other half of alpha_R, shared among them."""
-    guards = sum(1 for metric in analysis.metrics if metric.margin is None)
+    guards = len(_named(analysis, Role.GUARD))
     return rule.guard_level(analysis.false_rollback_rate, guards)
+
+
+def baking_level(analysis: Analysis) -> float:
+    """ln(4 M/alpha_R) for M frozen limits: one half of alpha_R is shared among them, and a half of
+    each share is spent on stable's upper bound (`baking.bound_alpha`)."""
+    compared = len(_named(analysis, Role.COMPARISON))
+    return math.log(4.0 * max(1, compared) / analysis.false_rollback_rate)
 
 
 def promote_level(analysis: Analysis) -> float:
     """ln(1/alpha_P): what every comparison must reach."""
     return rule.promote_level(analysis.false_promotion_rate)
+
+
+def level_of(metric: Metric, state: State, analysis: Analysis) -> float:
+    """What a metric's rollback evidence must reach by itself, in nats."""
+    if "b" in state:
+        return baking_level(analysis)
+    if role_of(metric) is Role.GUARD:
+        return guard_level(analysis)
+    return rollback_level(analysis)
 
 
 def summary(evidence: Sequence[Evidence]) -> str:

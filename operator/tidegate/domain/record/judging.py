@@ -26,7 +26,7 @@ def judged(evidence: Sequence[Evidence], analysis: Analysis) -> dict[str, str] |
     these metrics can read."""
     if not evidence or not evidences.readable(evidence, analysis):
         return None
-    requests = max((entry.candidate.n for entry in evidence), default=0.0)
+    requests = evidences.promotion_requests(evidence)
     found = evidences.judge(evidence, analysis, candidate_requests=requests)
     return {"verdict": found.verdict, "reason": found.reason, "metric": found.metric}
 

@@ -164,7 +164,7 @@ class _Run:
         found = judged(self.evidence, self.analysis)
         if found is None or found["verdict"] == "Continue" or found["verdict"] in self.firsts:
             return
-        requests = max(entry.candidate.n for entry in self.evidence)
+        requests = evidences.promotion_requests(self.evidence)
         self.firsts[found["verdict"]] = First(
             verdict=found["verdict"],
             reason=found["reason"],

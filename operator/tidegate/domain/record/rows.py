@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tidegate.domain.evidence import Arm, Batch
+from tidegate.domain.evidence import Arm, Batch, answers
 from tidegate.domain.times import moment
 from tidegate.errors import Terminal
 
@@ -116,6 +116,8 @@ def batch_body(batch: Batch) -> dict[str, Any]:
     }
     if batch.shadow:
         body["shadow"] = True
+    if batch.answers:
+        body["answers"] = answers.to_json(batch.answers)
     return body
 
 
@@ -129,8 +131,9 @@ def batch_of(row: Row) -> Batch:
             stable=_arm_of(row.body["stable"]),
             candidate=_arm_of(row.body["candidate"]),
             shadow=bool(row.body.get("shadow")),
+            answers=answers.from_json(row.body.get("answers", {})),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise Terminal("RecordUnreadable", f"row {row.seq} is no batch: {error!r}") from error
 
 

@@ -13,6 +13,7 @@ from tidegate.domain import evidence as evidences
 from tidegate.domain.evidence import Unseen
 from tidegate.domain.rollout import sizes
 from tidegate.domain.rollout.ending import take_back
+from tidegate.domain.rollout.expecting import expect
 from tidegate.domain.rollout.observing import retry_interval
 from tidegate.domain.rollout.promoting import promote
 from tidegate.domain.rollout.stepping import progress, take_step
@@ -123,5 +124,6 @@ def _warm_up(draft: Draft) -> None:
         return
     draft.clear_hold()
     draft.set(evidence=started)
+    expect(draft, baseline)
     draft.move("WarmedUp", "warm-up is over")
     take_step(draft, 0)

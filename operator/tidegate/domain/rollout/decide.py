@@ -91,6 +91,7 @@ def key_of(digest: str, spec: RolloutSpec) -> str:
         "strategy": spec.strategy.wire(),
         "metrics": [metric.wire() for metric in spec.analysis.metrics],
         "rates": [spec.analysis.false_rollback_rate, spec.analysis.false_promotion_rate],
+        "source": spec.analysis.source,
     }
     return attempt_key(parts)
 

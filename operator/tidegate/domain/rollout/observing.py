@@ -92,6 +92,9 @@ def metric_hold(draft: Draft) -> tuple[str, str] | None:
     if isinstance(seen, Batch):
         if is_empty(draft, seen):
             return ("NoData", "no requests came for the candidate; the weight stays until some do")
+        missing = evidences.missing_answer(seen)
+        if missing is not None:
+            return (missing.reason, missing.message)
         guard = evidences.common_cause(draft.spec.analysis, seen)
         if guard is not None:
             return (
@@ -105,7 +108,7 @@ def metric_hold(draft: Draft) -> tuple[str, str] | None:
 
 
 def judge(draft: Draft) -> Judgement:
-    requests = max((entry.candidate.n for entry in draft.status.evidence), default=0.0)
+    requests = evidences.promotion_requests(draft.status.evidence)
     return evidences.judge(draft.status.evidence, draft.spec.analysis, candidate_requests=requests)
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tidegate.api.rollout_status import StepStatus
     from tidegate.domain.rollout.draft import Draft
 
+_FOR_A_PERSON = ("BadMetric", "BucketsTooCoarse")
+"""Holds that waiting does not clear."""
+
 ROLLOUT_TYPES = ("Ready", "Reconciling", "Stalled")
 
 
@@ -56,6 +59,9 @@ def merged_for_rollout(draft: Draft, said: list[Said]) -> list[Condition]:
 def _stalled(draft: Draft) -> bool:
     """Whether a person has to act."""
     if draft.facts.blocked is not None or draft.phase == "Degraded":
+        return True
+    hold = draft.status.hold
+    if hold is not None and hold.reason in _FOR_A_PERSON:
         return True
     return draft.phase == "Paused" and bool(draft.status.pauses)
 

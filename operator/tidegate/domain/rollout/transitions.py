@@ -18,6 +18,7 @@ _TAKEN_BACK = (
 )  # fmt: skip
 _HOLDS = (
     "NoData", "MetricsUnavailable", "CapacityMissing", "CommonCause", "ClockSkew",
+    "BadMetric",
 )  # fmt: skip
 _PAUSES = (
     "ApprovalNeeded", "PausedBySpec", "PausedByCommand", "PausedByHold", "PausedByFailure",

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.domain import evidence as evidences
+from tidegate.domain.evidence import Span
 from tidegate.domain.rollout.plan import stages
 from tidegate.domain.times import moment
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidegate.api.model import DeliveryStatus
+    from tidegate.domain.evidence import Ask
     from tidegate.domain.rollout.facts import Declared, Timing
 
 BASELINE_WINDOW = timedelta(hours=24)
@@ -28,7 +30,9 @@ BASELINE_WINDOW = timedelta(hours=24)
 class WantedBatch:
     """Count requests of both arms in (start, end], with the latency bounds in milliseconds.
 
-    `shadow`: the candidate's are copies, which the gateway counts apart."""
+    `shadow`: the candidate's are copies, which the gateway counts apart. `baking`: the candidate
+    has all traffic, and it alone is counted. `asks` is what single metrics need besides.
+    """
 
     stable: str
     candidate: str
@@ -36,15 +40,18 @@ class WantedBatch:
     end: datetime
     bounds_ms: tuple[float, ...]
     shadow: bool = False
+    baking: bool = False
+    asks: tuple[Ask, ...] = ()
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to ask. `quiet`: (revision, start, end) of an arm that should have no requests any
-    more."""
+    """What to ask. `trials` are users' own queries, to be tried with the baseline. `quiet`:
+    (revision, start, end) of an arm that should have no requests any more."""
 
     batch: WantedBatch | None = None
     baseline: str | None = None
+    trials: tuple[Ask, ...] = ()
     quiet: tuple[str, datetime, datetime] | None = None
 
 
@@ -56,7 +63,10 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     if status.phase == "WarmingUp":
         warm = moment(status.attempt.warm_since or status.attempt.started_at)
         due = timing.now >= warm + declared.spec.analysis.warmup
-        return Wanted(baseline=stable if due else None)
+        if not due:
+            return Wanted()
+        trials = evidences.trials(declared.spec.analysis, end=timing.now - timing.lag)
+        return Wanted(baseline=stable, trials=trials)
     end = timing.now - timing.lag
     if status.phase == "Promoting" and status.settling_since is not None:
         since = moment(status.settling_since) + timing.scrape
@@ -76,6 +86,10 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     bounds = evidences.bounds_ms(status.evidence)
     plan = stages(declared.spec.strategy)
     shadow = plan[min(step.index, len(plan) - 1)].mirror > 0 and status.phase != "Promoting"
+    span = Span(start, end, shadow=shadow)
+    asks = evidences.asks(status.evidence, declared.spec.analysis, span)
     return Wanted(
-        batch=WantedBatch(stable, status.attempt.revision, start, end, bounds, shadow=shadow),
+        batch=WantedBatch(
+            stable, status.attempt.revision, start, end, bounds, shadow=shadow, asks=asks
+        ),
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidegate.metrics.base import ArmCounts, Batch, Error, NoData, Value
-from tidegate.metrics.envoy import EnvoyMetrics
+from tidegate.metrics.profiles import ENVOY
 from tidegate.metrics.prometheus import Prometheus
+from tidegate.metrics.traffic import PrometheusTraffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,9 +26,9 @@ def moment(seconds: float) -> datetime:
 
 
 @pytest.fixture
-async def envoy(scripted: ScriptedPrometheus) -> AsyncIterator[EnvoyMetrics]:
+async def envoy(scripted: ScriptedPrometheus) -> AsyncIterator[PrometheusTraffic]:
     prometheus = Prometheus(scripted.url, timeout=timedelta(seconds=2))
-    yield EnvoyMetrics(prometheus, scrape_interval=timedelta(seconds=5))
+    yield PrometheusTraffic(prometheus, ENVOY, scrape_interval=timedelta(seconds=5))
     await prometheus.close()
 
 
@@ -68,7 +69,7 @@ def add_arm(
 
 
 async def ask(
-    envoy: EnvoyMetrics,
+    envoy: PrometheusTraffic,
     clusters: Sequence[str] = (STABLE, CANDIDATE),
     *,
     start: float = 985,
@@ -81,7 +82,7 @@ async def ask(
 
 
 async def test_a_batch_adds_up_classes_and_instances(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     for gateway in GATEWAYS:
         add_arm(scripted.script, STABLE, rate=19, gateway=gateway)
@@ -98,7 +99,7 @@ async def test_a_batch_adds_up_classes_and_instances(
 
 
 async def test_one_query_a_metric_serves_all_clusters(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     names = [f"shop/m/m-{i}" for i in range(20)]
     for name in names:
@@ -110,7 +111,7 @@ async def test_one_query_a_metric_serves_all_clusters(
 
 
 async def test_names_of_clusters_are_taken_literally(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     odd = 'a.b|c"d\\e/{f}'
     add_arm(scripted.script, odd, rate=2)
@@ -122,7 +123,7 @@ async def test_names_of_clusters_are_taken_literally(
 
 
 async def test_a_bound_is_found_however_prometheus_spells_it(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     add_arm(scripted.script, STABLE, rate=10)
     answer = await ask(envoy, [STABLE], thresholds=[0.5, 10.0, 25.0])
@@ -131,7 +132,7 @@ async def test_a_bound_is_found_however_prometheus_spells_it(
 
 
 async def test_unknown_clusters_are_no_data(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     assert isinstance(await ask(envoy), NoData)
     add_arm(scripted.script, STABLE, rate=10)
@@ -141,7 +142,7 @@ async def test_unknown_clusters_are_no_data(
 
 
 async def test_a_target_that_cannot_be_scraped_is_no_data(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     add_arm(scripted.script, STABLE, rate=10)
     add_arm(scripted.script, STABLE, rate=10, gateway=GATEWAYS[1], last=985)
@@ -152,7 +153,7 @@ async def test_a_target_that_cannot_be_scraped_is_no_data(
 
 
 async def test_a_target_that_left_the_discovery_is_counted_to_its_last_scrape(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     add_arm(scripted.script, STABLE, rate=10)
     add_arm(scripted.script, STABLE, rate=10, gateway=GATEWAYS[1], last=990)
@@ -163,7 +164,7 @@ async def test_a_target_that_left_the_discovery_is_counted_to_its_last_scrape(
 
 
 async def test_an_error_of_any_query_is_an_error(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     scripted.script.status = 503
     assert isinstance(await ask(envoy), Error)
@@ -173,7 +174,7 @@ async def test_an_error_of_any_query_is_an_error(
 
 
 async def test_warnings_come_with_the_batch(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     add_arm(scripted.script, STABLE, rate=10)
     scripted.script.warnings = ["one store was slow"]
@@ -183,7 +184,7 @@ async def test_warnings_come_with_the_batch(
 
 
 async def test_a_long_silence_is_skipped_beyond_an_hour(
-    envoy: EnvoyMetrics, scripted: ScriptedPrometheus
+    envoy: PrometheusTraffic, scripted: ScriptedPrometheus
 ) -> None:
     add_arm(scripted.script, STABLE, rate=10, first=0, last=20_000)
     answer = await ask(envoy, [STABLE], start=5_000, end=20_000)
@@ -192,6 +193,6 @@ async def test_a_long_silence_is_skipped_beyond_an_hour(
     assert answer.value.arms[STABLE].requests == 36_000
 
 
-async def test_an_empty_interval_is_no_data(envoy: EnvoyMetrics) -> None:
+async def test_an_empty_interval_is_no_data(envoy: PrometheusTraffic) -> None:
     assert isinstance(await ask(envoy, start=1000, end=1000), NoData)
     assert isinstance(await ask(envoy, []), NoData)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidegate.metrics.base import Batch, Error, NoData, Value
-from tidegate.metrics.envoy import EnvoyMetrics
+from tidegate.metrics.profiles import ENVOY
 from tidegate.metrics.prometheus import Prometheus
+from tidegate.metrics.traffic import PrometheusTraffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -35,15 +36,15 @@ def page(scraped: Scraped) -> Exporter:
 
 
 @pytest.fixture
-async def envoy(real: RealPrometheus) -> AsyncIterator[EnvoyMetrics]:
+async def envoy(real: RealPrometheus) -> AsyncIterator[PrometheusTraffic]:
     async with asking(real) as metrics:
         yield metrics
 
 
 @asynccontextmanager
-async def asking(real: RealPrometheus) -> AsyncIterator[EnvoyMetrics]:
+async def asking(real: RealPrometheus) -> AsyncIterator[PrometheusTraffic]:
     prometheus = Prometheus(real.url, timeout=timedelta(seconds=5))
-    yield EnvoyMetrics(prometheus, scrape_interval=timedelta(seconds=real.SCRAPE_S))
+    yield PrometheusTraffic(prometheus, ENVOY, scrape_interval=timedelta(seconds=real.SCRAPE_S))
     await prometheus.close()
 
 
@@ -60,7 +61,7 @@ async def settled() -> datetime:
 
 
 async def counted(
-    envoy: EnvoyMetrics,
+    envoy: PrometheusTraffic,
     start: datetime,
     end: datetime,
     *,
@@ -76,7 +77,7 @@ async def counted(
     raise AssertionError(f"no batch: {answer}")
 
 
-async def first_scrapes(envoy: EnvoyMetrics, clusters: Sequence[str] = BOTH) -> datetime:
+async def first_scrapes(envoy: PrometheusTraffic, clusters: Sequence[str] = BOTH) -> datetime:
     for _ in range(100):
         moment = now()
         answer = await envoy.batch(
@@ -102,7 +103,7 @@ async def scraping(real: RealPrometheus, targets: set[str]) -> None:
 
 
 async def test_counts_match_what_the_gateway_answered(
-    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: PrometheusTraffic
 ) -> None:
     page.set(STABLE, fast=1000, slow=50)
     page.set(CANDIDATE, fast=10)
@@ -137,7 +138,7 @@ async def test_counts_match_what_the_gateway_answered(
 
 
 async def test_a_gateway_that_cannot_be_scraped_is_no_data_until_it_can(
-    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: PrometheusTraffic
 ) -> None:
     page.set(STABLE, fast=100)
     page.set(CANDIDATE, fast=10)
@@ -156,7 +157,7 @@ async def test_a_gateway_that_cannot_be_scraped_is_no_data_until_it_can(
 
 
 async def test_a_prometheus_that_dies_is_an_error_and_one_that_forgot_skips_the_gap(
-    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: PrometheusTraffic
 ) -> None:
     page.set(STABLE, fast=100)
     page.set(CANDIDATE, fast=10)
@@ -174,7 +175,7 @@ async def test_a_prometheus_that_dies_is_an_error_and_one_that_forgot_skips_the_
 
 
 async def test_a_gateway_that_left_the_discovery_does_not_hold_up_the_next_batches(
-    real: RealPrometheus, page: Exporter, envoy: EnvoyMetrics
+    real: RealPrometheus, page: Exporter, envoy: PrometheusTraffic
 ) -> None:
     page.set(STABLE, fast=100)
     page.set(CANDIDATE, fast=10)

@@ -1,0 +1,177 @@
+"""One query for many: raw samples of all arms that anybody asks for, fetched once a tick.
+
+A thousand rollouts that look every fifteen seconds would send a thousand queries, each for two
+arms. Instead the first that asks in a tick has the samples of every arm fetched that was asked for
+lately, in chunks of bounded size, and the others are answered from the same answers. Nothing is
+counted here, so who is answered from what makes no difference to the counts: batches end two
+scrapes ago, and samples that old do not change any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.metrics.base import Error, Value
+from tidegate.metrics.promql import duration
+from tidegate.metrics.selecting import bucket_query, counter_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from tidegate.metrics.profiles.base import Profile
+    from tidegate.metrics.prometheus import Prometheus, Series
+
+CHUNK_ARMS = 100
+"""Arms in one query: the names of more would not fit the line of a GET that proxies let pass."""
+LONGEST_SHARED = timedelta(minutes=2)
+"""A batch that reaches further back asks for itself: one late rollout must not make all slow."""
+_KEPT_S = 600.0
+"""How long after it was last asked for an arm is fetched with the others."""
+
+type Found = Value[dict[str, list[Series]]] | Error
+"""Series by arm."""
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some arms, and their samples once they are there."""
+
+    arms: frozenset[str]
+    thresholds: frozenset[float]
+    found: asyncio.Task[Found]
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What was fetched in one tick: samples from `oldest` to `at`."""
+
+    began: float
+    oldest: datetime
+    at: datetime
+    chunks: tuple[_Chunk, ...]
+
+
+class Coalescer:
+    """Fetches raw samples by arm. With a tick of zero every call has queries of its own.
+
+    `look_back` is how far before a batch's start samples are needed.
+    """
+
+    def __init__(
+        self,
+        prometheus: Prometheus,
+        profile: Profile,
+        *,
+        tick: timedelta,
+        look_back: timedelta,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._prometheus = prometheus
+        self._profile = profile
+        self._tick = tick
+        self._look_back = look_back
+        self._monotonic = monotonic
+        self._round: _Round | None = None
+        self._asked: dict[str, float] = {}
+        self._thresholds: dict[str, frozenset[float]] = {}
+
+    async def series(
+        self, arms: Sequence[str], thresholds_ms: Sequence[float], *, start: datetime, end: datetime
+    ) -> Value[list[Series]] | Error:
+        """Raw samples of these arms from before `start` up to `end`, or a little later."""
+        oldest = start - self._look_back
+        if self._tick <= timedelta(0) or end - start > LONGEST_SHARED:
+            return _flat(await self._fetch(arms, thresholds_ms, oldest=oldest, at=end), arms)
+        self._remember(arms, thresholds_ms)
+        now = self._monotonic()
+        current = self._round
+        if current is None or now - current.began >= self._tick.total_seconds():
+            current = self._round = self._begin(now, oldest=oldest, at=end + self._tick)
+        chunks = self._covering(current, arms, thresholds_ms, oldest=oldest, end=end)
+        if chunks is None:
+            return _flat(await self._fetch(arms, thresholds_ms, oldest=oldest, at=end), arms)
+        found = [await asyncio.shield(chunk.found) for chunk in chunks]
+        return _joined(found, arms)
+
+    def _remember(self, arms: Iterable[str], thresholds_ms: Sequence[float]) -> None:
+        now = self._monotonic()
+        for arm in arms:
+            self._asked[arm] = now
+            self._thresholds[arm] = frozenset(thresholds_ms)
+        for arm in [arm for arm, at in self._asked.items() if now - at > _KEPT_S]:
+            del self._asked[arm], self._thresholds[arm]
+
+    def _begin(self, now: float, *, oldest: datetime, at: datetime) -> _Round:
+        """Fetch all arms in chunks. Arms of one Model are neighbours, so they share a chunk."""
+        oldest = min(oldest, at - self._tick - LONGEST_SHARED - self._look_back)
+        known = sorted(self._asked)
+        chunks = []
+        for first in range(0, len(known), CHUNK_ARMS):
+            arms = known[first : first + CHUNK_ARMS]
+            thresholds = frozenset[float]().union(*(self._thresholds[arm] for arm in arms))
+            fetch = self._fetch(arms, sorted(thresholds), oldest=oldest, at=at)
+            chunks.append(_Chunk(frozenset(arms), thresholds, asyncio.ensure_future(fetch)))
+        return _Round(now, oldest, at, tuple(chunks))
+
+    def _covering(
+        self,
+        current: _Round,
+        arms: Sequence[str],
+        thresholds_ms: Sequence[float],
+        *,
+        oldest: datetime,
+        end: datetime,
+    ) -> list[_Chunk] | None:
+        """The chunks that answer a question; None where this round does not."""
+        if oldest < current.oldest or end > current.at:
+            return None
+        wanted, thresholds = set(arms), set(thresholds_ms)
+        chunks = [chunk for chunk in current.chunks if chunk.arms & wanted]
+        if wanted - {arm for chunk in chunks for arm in chunk.arms}:
+            return None
+        if any(thresholds - chunk.thresholds for chunk in chunks):
+            return None
+        return chunks
+
+    async def _fetch(
+        self, arms: Sequence[str], thresholds_ms: Sequence[float], *, oldest: datetime, at: datetime
+    ) -> Found:
+        """Ask Prometheus, for the counters and then for the buckets, if any."""
+        window = duration(at - oldest)
+        queries = [counter_query(self._profile, arms)]
+        if thresholds_ms:
+            queries.append(bucket_query(self._profile, arms, thresholds_ms))
+        found: dict[str, list[Series]] = defaultdict(list)
+        warnings: tuple[str, ...] = ()
+        for query in queries:
+            answer = await self._prometheus.query(f"{query}[{window}]", at=at)
+            if isinstance(answer, Error):
+                return answer
+            warnings += answer.warnings
+            for one in answer.value:
+                arm = self._profile.arm(one.labels)
+                if arm is not None:
+                    found[arm].append(one)
+        return Value(dict(found), warnings)
+
+
+def _flat(found: Found, arms: Sequence[str]) -> Value[list[Series]] | Error:
+    return _joined([found], arms)
+
+
+def _joined(found: Iterable[Found], arms: Sequence[str]) -> Value[list[Series]] | Error:
+    """The series of these arms alone."""
+    series: list[Series] = []
+    warnings: tuple[str, ...] = ()
+    for one in found:
+        if isinstance(one, Error):
+            return one
+        warnings += one.warnings
+        for arm in arms:
+            series.extend(one.value.get(arm, ()))
+    return Value(series, warnings)
