@@ -132,6 +132,8 @@ async def test_counts_match_what_the_gateway_answered(
     assert isinstance(baseline, Value)
     assert baseline.value.requests > 0
     assert baseline.value.histogram.bounds_ms[:3] == (1.0, 10.0, 100.0)
+    assert baseline.value.rate is not None
+    assert baseline.value.rate > 0
     clock = await envoy.clock()
     assert isinstance(clock, Value)
     assert abs(clock.value - now()) < timedelta(seconds=2)

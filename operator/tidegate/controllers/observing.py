@@ -6,6 +6,7 @@ judges nothing; what it cannot have it names, with the reason of a hold.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -97,12 +98,12 @@ class Observer:
         if isinstance(found, Unseen):
             return found
         asker = Asker(self._metrics, gathered.namespace, gathered.name)
-        answers = {
-            ask.metric: await asker.answer(
-                ask, stable=asked.stable, candidate=asked.candidate, traffic=traffic
+        answers = await asyncio.gather(
+            *(
+                asker.answer(ask, stable=asked.stable, candidate=asked.candidate, traffic=traffic)
+                for ask in asked.asks
             )
-            for ask in asked.asks
-        }
+        )
         nothing = replace(NO_ARM, slow=(0.0,) * len(asked.bounds_ms))
         return evidence.Batch(
             start=found.start,
@@ -110,7 +111,7 @@ class Observer:
             stable=nothing if asked.baking else _arm(found, stable),
             candidate=_arm(found, candidate),
             shadow=asked.shadow,
-            answers=answers,
+            answers={ask.metric: answer for ask, answer in zip(asked.asks, answers, strict=True)},
         )
 
     async def _quiet(
