@@ -48,8 +48,15 @@ class Recorder:
     """Writes events in the name of one controller."""
 
     def __init__(
-        self, client: Client, controller: str = "tidegate", *, clock: Clock | None = None
+        self,
+        client: Client,
+        controller: str = "tidegate",
+        *,
+        reporting: str | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        """`reporting` is the name that people see, `tidegate.dev/<controller>` unless given."""
+        self._reporting = reporting or f"tidegate.dev/{controller}"
         self._client = client
         self._controller = controller
         self._clock = clock or client.clock
@@ -130,7 +137,7 @@ class Recorder:
                 "namespace": namespace_of(regarding) or "default",
             },
             "eventTime": to_micro_time(now),
-            "reportingController": f"tidegate.dev/{self._controller}",
+            "reportingController": self._reporting,
             "reportingInstance": self._instance,
             "action": action,
             "reason": reason,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -481,7 +482,8 @@ def test_applying_twice_is_applying_once(first: dict[str, Any], second: dict[str
 def test_a_changed_configuration_is_settled_after_one_apply(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    second = {"on": True, **second}
+    # Whoever owns nothing at all is forgotten, so each applies something.
+    first, second = {"on": True, **first}, {"on": True, **second}
     changed = applied(applied(None, widget(first)), widget(second))
     again = attempt(changed, widget(second), now=LATER)
     assert again.object == changed
@@ -557,3 +559,24 @@ def test_arguments_are_left_alone() -> None:
     attempt(live, config)
     updated(live, {**live, "spec": {"size": 1}})
     assert (live, config) == before
+
+
+def _client_side(spec: dict[str, Any]) -> dict[str, Any]:
+    """A widget as client-side apply leaves it: the annotation says what was applied."""
+    name = "kubectl.kubernetes.io/last-applied-configuration"
+    metadata = {"name": "w", "annotations": {name: json.dumps(widget(spec))}}
+    return widget(spec, metadata=metadata)
+
+
+def test_kubectl_takes_over_what_it_applied_itself_on_the_clients_side() -> None:
+    live = updated(None, _client_side({"color": "red"}), "kubectl-client-side-apply")
+    taken = attempt(live, widget({"color": "green"}), "kubectl").object
+    assert taken["spec"]["color"] == "green"
+    with pytest.raises(ApplyConflict):
+        attempt(live, widget({"color": "green"}), "somebody")
+    # What the annotation does not name is somebody else's, and stays a conflict.
+    grown = copy.deepcopy(live)
+    grown["spec"]["size"] = 1
+    live = updated(live, grown, "other")
+    with pytest.raises(ApplyConflict):
+        attempt(live, widget({"color": "green", "size": 2}), "kubectl")

@@ -113,8 +113,6 @@ async def test_what_cannot_be_had_is_refused_in_words(pod: Pod) -> None:
         await read(pod, "x")
     with pytest.raises(Invalid, match='previous terminated container "c"'):
         await read(pod, previous=True)
-    with pytest.raises(Invalid, match="does not record when a line was written"):
-        await read(pod, timestamps=True)
     pod.containers["c"] = Snapshot("c", "i", Waiting("ContainerCreating"))
     with pytest.raises(Invalid, match="is waiting to start: ContainerCreating"):
         await read(pod)

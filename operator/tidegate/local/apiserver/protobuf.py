@@ -10,16 +10,20 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from tidegate.local.apiserver import protobuf_pods
 from tidegate.local.apiserver.errors import ApiError, bad_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidegate.local.apiserver.messages import Obj
 
 MEDIA = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\0"
 
 # A field is `name` (string), or `name:type` with a type of: int, bool, bytes, map, bytesmap,
-# intorstring, or the name of another message; `*` before the name marks a list.
+# quantity, quantitymap, intorstring, or the name of another message; `*` before the name marks a
+# list, and `^` in its place a message whose members stand one level higher.
 _MESSAGES: dict[str, dict[int, str]] = {
     "ObjectMeta": {
         1: "name", 2: "generateName", 3: "namespace", 5: "uid", 6: "resourceVersion",
@@ -59,17 +63,28 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "DeploymentSpec": {
         1: "replicas:int", 2: "selector:LabelSelector", 3: "template:PodTemplateSpec",
     },
-    "LabelSelector": {1: "matchLabels:map"},
-    "PodTemplateSpec": {1: "metadata:ObjectMeta", 2: "spec:PodSpec"},
-    "PodSpec": {2: "*containers:Container", 3: "restartPolicy"},
-    "Container": {
-        1: "name", 2: "image", 3: "*command", 4: "*args", 5: "workingDir",
-        6: "*ports:ContainerPort", 7: "*env:EnvVar",
-    },
-    "ContainerPort": {1: "name", 3: "containerPort:int", 4: "protocol"},
-    "EnvVar": {1: "name", 2: "value"},
+    "LabelSelector": {1: "matchLabels:map", 2: "*matchExpressions:LabelRequirement"},
+    "LabelRequirement": {1: "key", 2: "operator", 3: "*values"},
     "Job": {1: "metadata:ObjectMeta", 2: "spec:JobSpec"},
-    "JobSpec": {1: "parallelism:int", 2: "completions:int", 6: "template:PodTemplateSpec"},
+    "JobSpec": {
+        1: "parallelism:int", 2: "completions:int", 3: "activeDeadlineSeconds:int",
+        4: "selector:LabelSelector", 5: "manualSelector:bool", 6: "template:PodTemplateSpec",
+        7: "backoffLimit:int", 8: "ttlSecondsAfterFinished:int", 9: "completionMode",
+        10: "suspend:bool", 14: "podReplacementPolicy",
+    },
+    "JobTemplateSpec": {1: "metadata:ObjectMeta", 2: "spec:JobSpec"},
+    "CronJob": {1: "metadata:ObjectMeta", 2: "spec:CronJobSpec"},
+    "CronJobSpec": {
+        1: "schedule", 2: "startingDeadlineSeconds:int", 3: "concurrencyPolicy", 4: "suspend:bool",
+        5: "jobTemplate:JobTemplateSpec", 6: "successfulJobsHistoryLimit:int",
+        7: "failedJobsHistoryLimit:int", 8: "timeZone",
+    },
+    "PodDisruptionBudget": {1: "metadata:ObjectMeta", 2: "spec:PodDisruptionBudgetSpec"},
+    "PodDisruptionBudgetSpec": {
+        1: "minAvailable:intorstring", 2: "selector:LabelSelector",
+        3: "maxUnavailable:intorstring", 4: "unhealthyPodEvictionPolicy",
+    },
+    "Eviction": {1: "metadata:ObjectMeta", 2: "deleteOptions:DeleteOptions"},
     "TokenRequest": {1: "metadata:ObjectMeta", 2: "spec:TokenRequestSpec"},
     "TokenRequestSpec": {1: "*audiences", 4: "expirationSeconds:int"},
     "SelfSubjectReview": {},
@@ -100,6 +115,7 @@ _MESSAGES: dict[str, dict[int, str]] = {
         6: "uid",
     },
     "StatusCause": {1: "reason", 2: "message", 3: "field"},
+    **protobuf_pods.MESSAGES,
 }  # fmt: skip
 
 
@@ -115,15 +131,16 @@ def decode(body: bytes) -> Obj:
         types = dict(_fields(_bytes(envelope.get(1, b""))))
         kind = _bytes(types.get(2, b"")).decode()
         if kind not in _MESSAGES:
-            raise ApiError(
-                415,
-                "UnsupportedMediaType",
-                f"objects of kind {kind} are not read from protobuf here: send them as JSON",
-            )
+            raise _not_read(f"objects of kind {kind} are")
         obj = _message(kind, _bytes(envelope.get(2, b"")))
         return {"apiVersion": _bytes(types.get(1, b"")).decode(), "kind": kind, **obj}
     except (IndexError, ValueError) as error:
         raise bad_request(f"the protobuf body cannot be read: {error}") from error
+
+
+def _not_read(what: str) -> ApiError:
+    text = f"{what} not read from protobuf here: send JSON, as `kubectl create -f` does"
+    return ApiError(415, "UnsupportedMediaType", text)
 
 
 def _message(name: str, data: bytes) -> Obj:
@@ -131,13 +148,18 @@ def _message(name: str, data: bytes) -> Obj:
     table = _MESSAGES[name]
     for number, raw in _fields(data):
         if number not in table:
+            if raw and name in protobuf_pods.STRICT:
+                raise _not_read(f"field {number} of {name} is")
             continue
         field, _, kind = table[number].partition(":")
         many = field.startswith("*")
         field = field.lstrip("*")
-        if kind in ("map", "bytesmap"):
-            key, value = _entry(_bytes(raw), binary=kind == "bytesmap")
+        if kind in _MAPS:
+            key, value = _entry(_bytes(raw), _MAPS[kind])
             found.setdefault(field, {})[key] = value
+            continue
+        if field == "^":
+            found |= _message(kind, _bytes(raw))
             continue
         shown = _value(kind, raw)
         if many:
@@ -153,6 +175,8 @@ def _value(kind: str, raw: bytes | int) -> Any:
         return _signed(raw)
     if kind == "bool":
         return bool(raw)
+    if kind == "quantity":
+        return _quantity(_bytes(raw))
     if kind == "intorstring":
         parts = dict(_fields(_bytes(raw)))
         return _bytes(parts.get(3, b"")).decode() if parts.get(1) else _signed(parts.get(2, 0))
@@ -172,11 +196,20 @@ def _bytes(raw: bytes | int) -> bytes:
     return raw
 
 
-def _entry(data: bytes, *, binary: bool) -> tuple[str, str]:
+def _quantity(data: bytes) -> str:
+    return _bytes(dict(_fields(data)).get(1, b"")).decode()
+
+
+_MAPS: dict[str, Callable[[bytes], str]] = {
+    "map": bytes.decode,
+    "bytesmap": lambda value: base64.b64encode(value).decode(),
+    "quantitymap": _quantity,
+}
+
+
+def _entry(data: bytes, shown: Callable[[bytes], str]) -> tuple[str, str]:
     parts = dict(_fields(data))
-    value = _bytes(parts.get(2, b""))
-    text = base64.b64encode(value).decode() if binary else value.decode()
-    return _bytes(parts.get(1, b"")).decode(), text
+    return _bytes(parts.get(1, b"")).decode(), shown(_bytes(parts.get(2, b"")))
 
 
 def _fields(data: bytes) -> list[tuple[int, bytes | int]]:

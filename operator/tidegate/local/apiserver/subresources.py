@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.apiserver import answering, machinery, patching, protobuf, writing
@@ -26,6 +26,8 @@ from tidegate.local.apiserver.options import is_true, write_options
 from tidegate.local.apiserver.prepare import Intent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidegate.local.apiserver.admission.gate import Gate
     from tidegate.local.apiserver.core import ApiServer
     from tidegate.local.apiserver.intents import Written
@@ -269,7 +271,7 @@ def _log(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath
         raise ApiError(501, "NotImplemented", "no node keeps the logs of this pod")
     if not spec.get("nodeName"):
         return answering.plain(200, "")
-    tail, since = query.get("tailLines"), query.get("sinceSeconds")
+    tail = query.get("tailLines")
     try:
         body = server.log_provider.read(
             path.namespace or "",
@@ -279,11 +281,19 @@ def _log(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath
             tail=int(tail) if tail else None,
             previous=is_true(query.get("previous")),
             timestamps=is_true(query.get("timestamps")),
-            since=float(since) if since else None,
+            since=_since(server, query),
         )
     except ValueError as error:
         raise bad_request(f"invalid log options: {error}") from error
     return HttpResponse(200, {"content-type": "text/plain", "cache-control": "no-cache"}, body)
+
+
+def _since(server: ApiServer, query: Mapping[str, str]) -> float | None:
+    """Seconds before now. Raises ValueError for what is no time."""
+    if moment := query.get("sinceTime"):
+        return (server.cluster.clock() - datetime.fromisoformat(moment)).total_seconds()
+    seconds = query.get("sinceSeconds")
+    return float(seconds) if seconds else None
 
 
 def _token(server: ApiServer, kind: Kind, request: HttpRequest, path: ResourcePath) -> HttpResponse:

@@ -6,11 +6,12 @@ before and no longer does, then settle ownership. It does not default or validat
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.apply import fitting, managed, ownership, typed
-from tidegate.local.apply.errors import ApplyRefused
+from tidegate.local.apply.errors import ApplyConflict, ApplyRefused
 from tidegate.local.apply.update import live_if_same, update_managed
 from tidegate.local.schema.metadata import with_metadata
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tidegate.local.apply.typed import Schema
 
 _BEFORE_FIRST = "before-first-apply"
+_KUBECTL = "kubectl"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _IDENTITY = ("apiVersion", "kind", "metadata")
 _SERVER_SET = (
     "creationTimestamp",
@@ -74,11 +77,38 @@ def apply(
     members = typed.field_set(whole, config)
     owners.entries[owner] = _entry(members, api_version, last, None)
     merged = _pruned(whole, merged, owners, last, typed.every_path(whole, config))
-    ownership.take(whole, base, merged, owners, owner, force=force)
+    try:
+        ownership.take(whole, base, merged, owners, owner, force=force)
+    except ApplyConflict as conflict:
+        if not _was_its_own(conflict, base, manager=manager, schema=whole):
+            raise
+        ownership.take(whole, base, merged, owners, owner, force=True)
     stamped = live is None or merged != base
     owners.put(owner, _entry(members, api_version, last, now if stamped else None))
     result = live_if_same(live, managed.written(merged, owners))
     return ApplyResult(result, changed=result != live)
+
+
+def _was_its_own(
+    conflict: ApplyConflict, live: dict[str, Any], *, manager: str, schema: Schema
+) -> bool:
+    """Whether kubectl takes over what it applied itself before, on the client's side.
+
+    As upstream: what the annotation of the last client-side apply names is no conflict.
+    """
+    if manager != _KUBECTL:
+        return False
+    text = ((live.get("metadata") or {}).get("annotations") or {}).get(_LAST_APPLIED)
+    try:
+        last = json.loads(text or "")
+    except ValueError:
+        return False
+    if not isinstance(last, dict) or last.get("apiVersion") != live.get("apiVersion"):
+        return False
+    try:
+        return conflict.paths <= typed.field_set(schema, _fitting(schema, last))
+    except ApplyRefused:
+        return False
 
 
 def _entry(members: Fields, api_version: str, last: Entry | None, now: datetime | None) -> Entry:

@@ -9,6 +9,7 @@ from tidegate.errors import TidegateError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidegate.local.apply.fields import Path
     from tidegate.local.schema.causes import Cause
 
 
@@ -25,6 +26,8 @@ class ApplyRefused(TidegateError):
 class ApplyConflict(ApplyRefused):
     """Other managers own fields that this configuration would change; `causes` name them."""
 
-    def __init__(self, message: str, causes: Sequence[Cause]) -> None:
+    def __init__(self, message: str, causes: Sequence[Cause], paths: frozenset[Path]) -> None:
         super().__init__(message, status=409, reason="Conflict")
         self.causes = list(causes)
+        self.paths = paths
+        """The fields."""

@@ -43,13 +43,15 @@ def _conflict(conflicts: dict[Owner, frozenset[Path]]) -> ApplyConflict:
         for owner in sorted(conflicts, key=lambda one: one.text())
         for path in sorted(conflicts[owner])
     ]
+    paths = frozenset().union(*conflicts.values())
     causes = [Cause(path, "FieldManagerConflict", f"conflict with {who}") for who, path in pairs]
     if len(pairs) == 1:
         who, path = pairs[0]
-        return ApplyConflict(f"Apply failed with 1 conflict: conflict with {who}: {path}", causes)
+        text = f"Apply failed with 1 conflict: conflict with {who}: {path}"
+        return ApplyConflict(text, causes, paths)
     lines = []
     for who in dict.fromkeys(who for who, _ in pairs):
         lines.append(f"conflicts with {who}:")
         lines += [f"- {path}" for one, path in pairs if one == who]
     text = f"Apply failed with {len(pairs)} conflicts: " + "\n".join(lines)
-    return ApplyConflict(text, causes)
+    return ApplyConflict(text, causes, paths)

@@ -28,6 +28,7 @@ from tidegate.local.node.states import (
     Waiting,
 )
 from tidegate.local.node.termination import message_of
+from tidegate.local.node.timeline import Noter
 from tidegate.local.node.watching import Health, watch_health
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tidegate.local.node.surroundings import ContainerPlace, Launch, Prepare, Tell, Timing
 
 _START_FAILED = 128
+_NOTE_EVERY_S = 1.0
 LOST = Terminated(
     exit_code=137,
     reason="ContainerStatusUnknown",
@@ -236,11 +238,13 @@ class Container:
         self._tell(reason="Created", note=f"Created container: {self.name}")
         self._tell(reason="Started", note=f"Started container {self.name}")
         exit_task = asyncio.create_task(process.wait())
+        noting = asyncio.create_task(self._note_times())
         try:
             await self._until_end(process, exit_task, launch)
             code = await exit_task
         finally:
             exit_task.cancel()
+            noting.cancel()
         self._ran_s = self._clock.monotonic() - begun
         message = await asyncio.to_thread(
             message_of,
@@ -251,6 +255,13 @@ class Container:
         )
         reason = "Completed" if code == 0 else "Error"
         return Terminated(code, reason, message, started_at, self._clock.now(), self._id)
+
+    async def _note_times(self) -> None:
+        """Once a second, which costs less than to see every line."""
+        noter = Noter(self._place.log(self._restarts))
+        while True:
+            noter.note(now=self._clock.now())
+            await self._clock.sleep(_NOTE_EVERY_S)
 
     async def _until_end(
         self, process: Process, exit_task: asyncio.Task[int], launch: Launch

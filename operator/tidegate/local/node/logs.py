@@ -1,16 +1,18 @@
 """Reads what containers said: the log provider of the API server.
 
 A container's output goes straight into a file, so nothing here runs while nobody reads. The times
-of lines are not known, and asking for them is refused.
+of lines are known to the second, by `timeline.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from tidegate.errors import Invalid, NotFound
 from tidegate.local.node.states import Running, Snapshot, Waiting
+from tidegate.local.node.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -61,11 +63,6 @@ class NodeLogs:
 
         Raises NotFound, Invalid at once, before the first piece is asked for.
         """
-        if timestamps or since is not None:
-            raise _bad_request(
-                "the local node does not record when a line was written: "
-                "leave out --timestamps, --since and --since-time"
-            )
         found = self._find(namespace, pod)
         if found is None:
             raise NotFound(f'pods "{pod}" not found', status=404, reason="NotFound")
@@ -80,7 +77,9 @@ class NodeLogs:
             return now.restarts == attempt and isinstance(now.state, Running)
 
         path = found.place.container(name).log(attempt)
-        return _pieces(path, tail, running if follow else lambda: False)
+        begin = None if since is None else datetime.now(UTC) - timedelta(seconds=since)
+        pieces = _pieces(path, tail, begin, running if follow else lambda: False)
+        return _stamped(path, pieces) if timestamps else _texts(pieces)
 
 
 def _bad_request(message: str) -> Invalid:
@@ -141,10 +140,44 @@ def _start(path: Path, tail: int | None) -> int:
         return 0
 
 
+def _begin(path: Path, tail: int | None, since: datetime | None) -> int:
+    """Return where reading starts: whatever of both leaves less."""
+    start = _start(path, tail)
+    return start if since is None else max(start, Timeline.read(path).length_at(since))
+
+
+async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
+    async for _, text in pieces:
+        yield text
+
+
+async def _stamped(path: Path, pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
+    """Put its time in front of every line; a line is passed on when it is complete."""
+    rest = b""
+    async for position, text in pieces:
+        timeline = await asyncio.to_thread(Timeline.read, path)
+        *lines, after = (rest + text).split(b"\n")
+        end, now = position - len(rest), datetime.now(UTC)
+        rest = after
+        found = []
+        for line in lines:
+            end += len(line) + 1
+            found.append(_time(timeline.said_at(end, now=now)) + line + b"\n")
+        if found:
+            yield b"".join(found)
+    if rest:
+        yield _time(datetime.now(UTC)) + rest
+
+
+def _time(moment: datetime) -> bytes:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode()
+
+
 async def _pieces(
-    path: Path, tail: int | None, running: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    position = await asyncio.to_thread(_start, path, tail)
+    path: Path, tail: int | None, since: datetime | None, running: Callable[[], bool]
+) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield (position, text)."""
+    position = await asyncio.to_thread(_begin, path, tail, since)
     while True:
         # Asked before reading: what is written before the end is then always read.
         goes_on = running()
@@ -152,8 +185,8 @@ async def _pieces(
         if piece is None:
             position = 0
         elif piece:
+            yield position, piece
             position += len(piece)
-            yield piece
         elif goes_on:
             await asyncio.sleep(_FOLLOW_EVERY_S)
         else:

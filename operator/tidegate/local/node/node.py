@@ -86,7 +86,7 @@ class Node:
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0)
         ) as session:
-            teller = Teller(Recorder(self._client, "kubelet"))
+            teller = Teller(Recorder(self._client, "kubelet", reporting="kubelet"))
             self._means = Means(
                 client=self._client,
                 mirror=self._mirror,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.local.node.backoff import BackOff
+from tidegate.local.node.timeline import beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,10 +73,12 @@ class ContainerPlace:
         self.temporary.mkdir(parents=True, exist_ok=True)
         self.root.mkdir(exist_ok=True)
         self.termination_message.write_bytes(b"")
-        self.log(attempt).unlink(missing_ok=True)
+        for new in (self.log(attempt), beside(self.log(attempt))):
+            new.unlink(missing_ok=True)
         for old in self.folder.glob("*.log"):
             if old.stem.isdigit() and int(old.stem) < attempt - 1:
                 old.unlink(missing_ok=True)
+                beside(old).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

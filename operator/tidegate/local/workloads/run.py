@@ -84,9 +84,10 @@ class _Workloads:
         self.mirror = mirror = Mirror(client, _KINDS)
 
         def view(controller: str) -> View:
-            return View(client, mirror, Recorder(client, controller))
+            return View(client, mirror, Recorder(client, controller, reporting=controller))
 
-        scheduler = Scheduler(client, mirror, Recorder(client, "default-scheduler"), node=node)
+        told = Recorder(client, "default-scheduler", reporting="default-scheduler")
+        scheduler = Scheduler(client, mirror, told, node=node)
         self._deployments = KeyedLoop(
             "deployment", DeploymentController(view("deployment-controller")).reconcile
         )
