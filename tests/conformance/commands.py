@@ -34,6 +34,7 @@ _STEADY = (
     (re.compile(r"\S*/(LIVE|MERGED)-\d+"), r"${tmp}/\1"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
+    (re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"), "TIME"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UID"),
     (re.compile(r'([rR]esource ?[vV]ersion"?:\s*)"?\d+"?'), r"\g<1>0"),
     (re.compile(r"\b(\d+[dhms])+(?=\s|$)"), "AGE"),
@@ -137,7 +138,7 @@ def steady(text: str) -> str:
     """A command's output without what differs from run to run."""
     for pattern, replacement in _STEADY:
         text = pattern.sub(replacement, text)
-    return text
+    return compare.steady(text)
 
 
 def _same_json(wanted: list[str], lines: list[str]) -> bool:

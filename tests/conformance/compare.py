@@ -18,6 +18,9 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _REVISIONS = re.compile(r"(too old resource version: \d+ \()\d+(\))")
 _AGE = re.compile(r"(\d+[ydhms]){1,2}")
+# The hash of a pod template, and the name of a pod after it, in the alphabet of generated names.
+_HASH = re.compile(r"(?<![a-z0-9])[bcdfghjklmnpqrstvwxz2456789]{8,10}(-[a-z0-9]{5})?(?![a-z0-9])")
+_NODE_ADDRESS = re.compile(r"127\.10\.0\.\d+")
 _SHORT = 300
 
 
@@ -56,8 +59,9 @@ def shape(value: Any) -> str:
 
 
 def steady(text: str) -> str:
-    """A text without the uids and revisions in it, which no two servers share."""
-    return _REVISIONS.sub(r"\1N\2", _UUID.sub("UID", text))
+    """A text without what no two servers share: uids, revisions, hashes and addresses of pods."""
+    text = _NODE_ADDRESS.sub("POD-ADDRESS", text)
+    return _HASH.sub("HASH", _REVISIONS.sub(r"\1N\2", _UUID.sub("UID", text)))
 
 
 def _alike(expected: str, actual: str) -> bool:
@@ -144,7 +148,7 @@ def _named(
 
 
 def _lists(expected: list[Any], actual: list[Any], at: str, rules: Rules) -> Iterator[str]:
-    names, got = _names(expected), _names(actual)
+    names, got = ([steady(str(n)) for n in _names(side)] for side in (expected, actual))
     if names and got and names != got and not _is_optional(at, rules):
         yield from _named(expected, actual, names, got, at, rules)
         return

@@ -6,12 +6,13 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from tests.conformance.node import NODE, RecordedNode
+
 from tidegate.kube.client import Client
 from tidegate.local.apiserver import ADMIN_TOKEN, ApiServer, User, serve
 from tidegate.local.apiserver.messages import ADMIN
 from tidegate.local.apiserver.store import Store
 from tidegate.local.workloads import run_workloads
-from tidegate.testing.node import PretendedNode
 from tidegate.testing.transport import InProcessTransport
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ async def _controllers(api: ApiServer) -> list[asyncio.Task[None]]:
     client = Client(InProcessTransport(api))
     started = asyncio.Event()
     tasks = [
-        asyncio.create_task(run_workloads(client, started=started)),
-        asyncio.create_task(PretendedNode(client).run()),
+        asyncio.create_task(run_workloads(client, node=NODE, started=started)),
+        asyncio.create_task(RecordedNode(client).run()),
     ]
     async with asyncio.timeout(10):
         await started.wait()

@@ -19,7 +19,7 @@ PACE = 0.05
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("name", [s for s in SCENARIOS if s != "14_workloads"])
+@pytest.mark.parametrize("name", SCENARIOS)
 async def test_the_server_answers_as_recorded(name: str, tmp_path: Path) -> None:
     scenario = load(SCENARIOS[name], name)
     results = {

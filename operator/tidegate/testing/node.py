@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tidegate.errors import NotFound
 from tidegate.kube.follow import follow
 from tidegate.kube.objects import is_being_deleted, name_of, namespace_of, uid_of
 from tidegate.kube.resources import PODS
@@ -37,13 +39,15 @@ class PretendedNode:
         if event.type == "DELETED" or not pod["spec"].get("nodeName"):
             return
         if is_being_deleted(pod):
-            await self.client.delete(
-                PODS,
-                name_of(pod),
-                namespace=namespace_of(pod),
-                uid=uid_of(pod),
-                grace_period_seconds=0,
-            )
+            # That it may go is told before it goes: it may be gone by now.
+            with suppress(NotFound):
+                await self.client.delete(
+                    PODS,
+                    name_of(pod),
+                    namespace=namespace_of(pod),
+                    uid=uid_of(pod),
+                    grace_period_seconds=0,
+                )
         elif (pod.get("status") or {}).get("phase", "Pending") == "Pending":
             await self._bring_up(pod)
 

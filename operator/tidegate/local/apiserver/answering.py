@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -205,7 +206,7 @@ def list_answer(cluster: Cluster, kind: Kind, form: Form, page: Page) -> HttpRes
             "kind": kind.listing,
             "apiVersion": kind.api_version,
             "metadata": meta,
-            "items": objs,
+            "items": [_as_item(kind, o) for o in objs],
         }
     return HttpResponse(200, headers(form.media, warnings), _encode(shown, form.media))
 
@@ -213,7 +214,28 @@ def list_answer(cluster: Cluster, kind: Kind, form: Form, page: Page) -> HttpRes
 def _list_body(cluster: Cluster, kind: Kind, meta: Obj, page: Page) -> bytes:
     head = orjson.dumps({"kind": kind.listing, "apiVersion": kind.api_version, "metadata": meta})
     if kind.is_view:
-        items = [orjson.dumps(cluster.shown(kind, r)) for r in page.records]
+        items = [orjson.dumps(_as_item(kind, cluster.shown(kind, r))) for r in page.records]
     else:
-        items = [r.body for r in page.records]
+        items = [r.body if kind.custom else _untyped(kind, r) for r in page.records]
     return b"".join((head[:-1], b',"items":[', b",".join(items), b"]}"))
+
+
+def _as_item(kind: Kind, obj: Obj) -> Obj:
+    """An object as it stands in a list: that of a built-in kind does not say what it is."""
+    if kind.custom:
+        return obj
+    return {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
+
+
+def _untyped(kind: Kind, record: Record) -> bytes:
+    """The bytes of an item. Stored objects of built-in kinds begin with what is left out."""
+    head = stored_head(kind.kind, kind.api_version)
+    if record.body.startswith(head):
+        return b"{" + record.body[len(head) :]
+    return orjson.dumps(_as_item(kind, record.decode()))
+
+
+@cache
+def stored_head(kind: str, api_version: str) -> bytes:
+    """How the bytes of an object begin that says first what it is."""
+    return orjson.dumps({"kind": kind, "apiVersion": api_version})[:-1] + b","

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from tidegate.local.apiserver.additions import add_to_job, add_to_pod
 from tidegate.local.apiserver.admission.webhook_client import WebhookClient
 from tidegate.local.apiserver.conversion import Conversions
 from tidegate.local.apiserver.errors import ApiError, forbidden, not_found
@@ -114,11 +115,15 @@ class Cluster:
             )
 
     def finish_new(self, kind: Kind, obj: Obj) -> None:
-        """Set what the server chooses and nobody owns: addresses, a namespace's finalizer."""
+        """Set what the server chooses and nobody owns: addresses, a Job's selector, finalizers."""
         if kind.collection == SERVICES:
             self._allocate_address(obj)
         elif kind.collection == NAMESPACES:
             obj["spec"] = {"finalizers": ["kubernetes"]}
+        elif kind.collection == "/pods":
+            add_to_pod(obj)
+        elif kind.collection == "batch/jobs":
+            add_to_job(obj)
 
     def _allocate_address(self, obj: Obj) -> None:
         """Give a Service an address of its own, unless it wants none or has one."""

@@ -91,9 +91,7 @@ def pod(obj: Obj) -> None:
     """A Pod: its spec, and a status to begin with."""
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
-    _fill(spec, {"serviceAccountName": "default", "serviceAccount": "default"})
-    _fill(spec, {"enableServiceLinks": True, "priority": 0})
-    _fill(spec, {"preemptionPolicy": "PreemptLowerPriority"})
+    _fill(spec, {"enableServiceLinks": True})
 
 
 def _template(spec: Obj) -> None:
@@ -125,7 +123,7 @@ def replica_set(obj: Obj) -> None:
 
 
 def job(obj: Obj) -> None:
-    """A Job; its selector and labels follow from its uid."""
+    """A Job; without labels of its own it has those of its pods."""
     spec = obj.setdefault("spec", {})
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
@@ -135,17 +133,9 @@ def job(obj: Obj) -> None:
         {"suspend": False, "manualSelector": False, "podReplacementPolicy": "TerminatingOrFailed"},
     )
     _template(spec)
-    uid = obj["metadata"].get("uid")
-    if uid and not spec["manualSelector"] and "selector" not in spec:
-        labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
-        name = obj["metadata"].get("name", "")
-        labels.update({"controller-uid": uid, "job-name": name})
-        labels.update(
-            {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name}
-        )
-        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-    if not spec["manualSelector"]:
-        del spec["manualSelector"]
+    labels = spec.get("template", {}).get("metadata", {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
 
 
 def cron_job(obj: Obj) -> None:

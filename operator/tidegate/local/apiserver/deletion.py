@@ -48,6 +48,10 @@ def delete(cluster: Cluster, kind: Kind, record: Record, options: DeleteOptions)
     _set_policy(meta, options.policy)
     grace = _grace(kind, obj, options.grace)
     if not meta.get("finalizers") and grace == 0:
+        if kind.collection == "/pods" and _mark(cluster, meta, 0):
+            # Whoever watches pods sees that one may go before it goes.
+            obj = _store(cluster, kind, obj, options)
+            record = cluster.find(kind, meta["namespace"], meta["name"])
         if not options.dry_run:
             cluster.store.remove(record)
         return Deleted(obj, gone=True)

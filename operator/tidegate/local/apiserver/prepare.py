@@ -299,13 +299,21 @@ def _bump_generation(intent: Intent, obj: Obj, old: Obj) -> None:
         ignored = {"metadata", "status"} if kind.status else {"metadata"}
         changed = _rest(obj, ignored) != _rest(old, ignored)
     else:
-        changed = obj.get("spec") != old.get("spec")
+        changed = _spec(kind, obj) != _spec(kind, old)
         if kind.collection == "apps/deployments":
             before, after = old["metadata"].get("annotations"), obj["metadata"].get("annotations")
             changed = changed or before != after
         if kind.collection == "discovery.k8s.io/endpointslices":
             changed = _rest(obj, {"metadata"}) != _rest(old, {"metadata"})
     obj["metadata"]["generation"] = generation + 1 if changed else generation
+
+
+def _spec(kind: Kind, obj: Obj) -> Obj | None:
+    """What a change of bumps the generation. To be bound to a node is no change of a pod."""
+    spec: Obj | None = obj.get("spec")
+    if kind.collection == "/pods" and spec is not None:
+        return {k: v for k, v in spec.items() if k != "nodeName"}
+    return spec
 
 
 def _rest(obj: Obj, ignored: set[str]) -> Obj:

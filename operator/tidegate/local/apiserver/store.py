@@ -93,7 +93,9 @@ def record_of(collection: str, obj: Obj, revision: int) -> Record:
     """Encode an object; its metadata must be complete but for the resourceVersion."""
     metadata = obj["metadata"]
     metadata["resourceVersion"] = str(revision)
-    return _record(collection, metadata, revision, orjson.dumps(obj))
+    # What it is comes first, as a real server writes it; lists can then leave it out.
+    ordered = {**{k: obj[k] for k in ("kind", "apiVersion") if k in obj}, **obj}
+    return _record(collection, metadata, revision, orjson.dumps(ordered))
 
 
 def _record(collection: str, metadata: Obj, revision: int, body: bytes) -> Record:

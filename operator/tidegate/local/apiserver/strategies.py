@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tidegate.local.apiserver import crdrules, workloadrules
+from tidegate.local.apiserver import crdrules, podrules, workloadrules
 from tidegate.local.apiserver.admission.validation import RULES as ADMISSION_RULES
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.eventviews import complete_event
@@ -229,36 +229,11 @@ def _controller_revision(obj: Obj, old: Obj | None) -> list[Obj]:
     return []
 
 
-_POD_MUTABLE = ("activeDeadlineSeconds", "tolerations", "nodeName", "terminationGracePeriodSeconds")
-_POD_FORBIDDEN = (
-    "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
-    "to 1 if it was previously negative)"
-)
-
-
-def _pod(obj: Obj, old: Obj | None) -> list[Obj]:
-    if old is None:
-        return []
-    if _pod_fixed(obj["spec"]) == _pod_fixed(old["spec"]):
-        return []
-    return [cause("spec", "FieldValueForbidden", _POD_FORBIDDEN)]
-
-
-def _pod_fixed(spec: Obj) -> Obj:
-    kept = {k: v for k, v in spec.items() if k not in _POD_MUTABLE}
-    for field in ("containers", "initContainers"):
-        if field in kept:
-            kept[field] = [{k: v for k, v in c.items() if k != "image"} for c in kept[field]]
-    return kept
-
-
 _RULES: dict[str, Callable[[Obj, Obj | None], list[Obj]]] = {
     "/configmaps": _config_map,
     "/secrets": _secret,
     "/services": _service,
-    "/pods": _pod,
+    "/pods": podrules.problems,
     "/events": _event,
     "apps/deployments": _selector_fits,
     "apps/replicasets": _selector_fits,
