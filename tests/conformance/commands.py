@@ -31,6 +31,8 @@ for key, value in {changes!r}:
 path.write_text(text)
 """
 _STEADY = (
+    # How far a rollout has come when kubectl looks is a matter of milliseconds.
+    (re.compile(r"^Waiting for .*\n", re.MULTILINE), ""),
     (re.compile(r"\S*/(LIVE|MERGED)-\d+"), r"${tmp}/\1"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),

@@ -94,7 +94,8 @@ def record_of(collection: str, obj: Obj, revision: int) -> Record:
     metadata = obj["metadata"]
     metadata["resourceVersion"] = str(revision)
     # What it is comes first, as a real server writes it; lists can then leave it out.
-    ordered = {**{k: obj[k] for k in ("kind", "apiVersion") if k in obj}, **obj}
+    ordered: Obj = {k: obj[k] for k in ("kind", "apiVersion") if k in obj}
+    ordered |= obj
     return _record(collection, metadata, revision, orjson.dumps(ordered))
 
 
