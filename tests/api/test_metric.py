@@ -49,7 +49,7 @@ def rollout(*metrics: dict[str, Any], **analysis: Any) -> dict[str, Any]:
         "metadata": {"name": "r", "namespace": "demo"},
         "spec": {
             "modelRef": {"name": "m"},
-            "strategy": {"canary": {"steps": [{"weight": 5}]}},
+            "strategy": {"canary": {"steps": [{"shadow": {}}, {"weight": 5}]}},
             "analysis": {"metrics": list(metrics), **analysis},
         },
     }

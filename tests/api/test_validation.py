@@ -167,6 +167,11 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
             "steps of shadow come before the first weight above 0",
         ),
         ("spec.baking", {"duration": "long"}, "duration"),
+        (
+            "spec.analysis.metrics",
+            [ERRORS, {"name": "a", "type": "Disagreement", "max": 0.1, "tolerance": 0}],
+            "Disagreement needs mirrored requests",
+        ),
         ("spec.supersede", "Never", "WhenNewer"),
         ("spec.strategy.canary.steps", [], "steps"),
         ("spec.strategy.canary.steps", [{"weight": 5}] * 2, "weights must rise"),
@@ -264,6 +269,14 @@ async def test_the_least_model_is_accepted_with_its_defaults(kube: FakeKube) -> 
     assert spec["scaling"] == {"minReplicas": 1, "maxReplicas": 1, "targetCPU": 70}
     assert spec["revisionHistoryLimit"] == 10
     assert "traffic" not in spec
+
+
+async def test_adaptive_without_a_metric_that_can_spend_its_budget_is_refused(
+    kube: FakeKube,
+) -> None:
+    wrong = put_at(a_rollout(), "spec.analysis.metrics", [LATENCY])
+    wrong["spec"]["strategy"] = {"adaptive": {"errorBudget": 100}}
+    assert "adaptive spends an error budget" in await refusal(kube, wrong)
 
 
 async def test_the_least_rollout_is_accepted_with_its_defaults(kube: FakeKube) -> None:

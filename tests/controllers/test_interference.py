@@ -145,6 +145,20 @@ async def test_a_deleted_route_comes_back_with_the_intended_weights(site: Site) 
     assert await traffic(site) == {stable: 95, new: 5}
 
 
+async def test_a_mirror_that_somebody_adds_to_the_route_is_taken_out_again(site: Site) -> None:
+    stable = await site.start()
+    route = await site.kube.user.get(HTTPROUTES, NAME, namespace=NAMESPACE)
+    backend = {"name": stable, "port": 80}
+    route["spec"]["rules"][0]["filters"] = [
+        {"type": "RequestMirror", "requestMirror": {"backendRef": backend}}
+    ]
+    await site.kube.user.replace(HTTPROUTES, route, manager="somebody")
+    await site.harness.settle()
+    route = await site.kube.user.get(HTTPROUTES, NAME, namespace=NAMESPACE)
+    assert "filters" not in route["spec"]["rules"][0]
+    assert condition(await site.model(), "Ready")["status"] == "True"
+
+
 async def test_a_deleted_candidate_deployment_takes_its_weight_away_until_it_is_back(
     site: Site,
 ) -> None:

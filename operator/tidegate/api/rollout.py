@@ -51,12 +51,35 @@ class RolloutSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
+                (
+                    "!self.analysis.metrics.exists(m, m.type == 'Disagreement')"
+                    " || has(self.strategy.shadow)"
+                    " || (has(self.strategy.blueGreen) && has(self.strategy.blueGreen.shadow))"
+                    " || (has(self.strategy.canary)"
+                    " && self.strategy.canary.steps.exists(s, has(s.shadow)))"
+                ),
+                (
+                    "a metric of type Disagreement needs mirrored requests: give canary a step"
+                    " shadow, blueGreen a shadow, or use strategy shadow"
+                ),
+            ),
+            (
+                (
+                    "!has(self.strategy.adaptive) || self.analysis.metrics.exists(m, has(m.margin)"
+                    " && (m.type == 'ErrorRate' || m.type == 'Counters'))"
+                ),
+                (
+                    "adaptive spends an error budget: give it a metric of type ErrorRate or"
+                    " Counters with a margin"
+                ),
+            ),
+            (
                 "self.modelRef.name == oldSelf.modelRef.name",
                 (
                     "modelRef cannot be changed: delete this Rollout and create one for the other"
                     " Model"
                 ),
-            )
+            ),
         )
     )
 

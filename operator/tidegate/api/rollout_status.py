@@ -15,7 +15,7 @@ from tidegate.api.record_status import OpenRecord
 
 Phase = Literal[
     "Pending", "Healthy", "Starting", "WarmingUp", "Progressing", "Holding", "Paused", "Promoting",
-    "RollingBack", "Degraded",
+    "Baking", "RollingBack", "Degraded",
 ]  # fmt: skip
 Verdict = Literal["Promote", "Rollback", "Continue", "Inconclusive"]
 

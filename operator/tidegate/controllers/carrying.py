@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING
 from tidegate.controllers.children import MANAGER, Children
 from tidegate.controllers.routing import Router
 from tidegate.errors import NotFound
-from tidegate.kube.objects import owner_reference
+from tidegate.kube.objects import is_being_deleted, owner_reference
 from tidegate.kube.resources import (
     DEPLOYMENTS,
     HORIZONTALPODAUTOSCALERS,
+    PODS,
     SERVICES,
 )
 from tidegate.specs.autoscaler import autoscaler
-from tidegate.specs.metadata import Parent
+from tidegate.specs.comparer import ComparedArm, comparer, comparer_name
+from tidegate.specs.metadata import REVISION_LABEL, Parent
 from tidegate.specs.service import model_service
 
 if TYPE_CHECKING:
     from tidegate.controllers.gathering import Gathered
-    from tidegate.domain.rollout.facts import Decision
+    from tidegate.domain.rollout.facts import Comparing, Decision
     from tidegate.kube.client import Client
     from tidegate.runtime.cache import Cache
+    from tidegate.settings import Settings
 
 
 class Carrier:
     """Makes the cluster as a decision wants it."""
 
-    def __init__(self, client: Client, cache: Cache) -> None:
+    def __init__(self, client: Client, cache: Cache, settings: Settings) -> None:
+        self._settings = settings
         self._client = client
         self._cache = cache
         self._children = Children(client, cache)
@@ -42,6 +46,36 @@ class Carrier:
         )
         for revision, floor in decision.floors.items():
             await self._size(gathered, parent, revision, floor)
+        await self._compare(parent, decision.comparing)
+
+    async def _compare(self, parent: Parent, comparing: Comparing | None) -> None:
+        """Run the comparer while both arms have pods to compare, and no longer than asked for."""
+        found = self._cache.get(DEPLOYMENTS, parent.namespace, comparer_name(parent.name))
+        if comparing is None:
+            if found is not None:
+                await self._children.drop(DEPLOYMENTS, found)
+            return
+        stable = ComparedArm(comparing.stable, self._hosts(parent, comparing.stable))
+        candidate = ComparedArm(comparing.candidate, self._hosts(parent, comparing.candidate))
+        if not stable.hosts or not candidate.hosts:
+            return
+        wanted = comparer(
+            parent,
+            stable=stable,
+            candidate=candidate,
+            tolerance=comparing.tolerance,
+            image=self._settings.runtime_v2_image,
+        )
+        await self._children.ensure(DEPLOYMENTS, wanted)
+
+    def _hosts(self, parent: Parent, revision: str) -> list[str]:
+        """The addresses of a revision's pods that have one and are not going."""
+        pods = self._cache.list(PODS, parent.namespace, labels={REVISION_LABEL: revision})
+        return [
+            pod["status"]["podIP"]
+            for pod in pods
+            if pod.get("status", {}).get("podIP") and not is_being_deleted(pod)
+        ]
 
     async def drop_route(self, namespace: str, name: str) -> None:
         """Delete the route of a Model that is gone: it goes before anything behind it."""

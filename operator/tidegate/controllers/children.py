@@ -6,6 +6,8 @@ sent.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import AlreadyExists, NotFound, Terminal
@@ -23,6 +25,8 @@ MANAGER = "tidegate"
 CREATOR = "tidegate-create"
 """Who creates what is handed over later (a Deployment's replicas): it never writes again."""
 NAME_TAKEN = "NameTaken"
+APPLIED_ANNOTATION = "tidegate.dev/applied"
+"""Hash of what was last applied."""
 
 
 class Children:
@@ -32,15 +36,17 @@ class Children:
         self._client = client
         self._cache = cache
 
-    async def ensure(self, res: Resource, wanted: Object) -> Object:
+    async def ensure(self, res: Resource, wanted: Object, *, differs: bool = False) -> Object:
         """Make the object as wanted, by server-side apply; nothing is sent when it already is.
 
+        `differs` says that it is not, where that shows only to somebody who reads its fields.
         Raises Terminal (`NameTaken`) when an object of that name belongs to somebody else.
         """
+        wanted = _marked(wanted)
         live = self._cache.get(res, namespace_of(wanted), name_of(wanted))
         if live is None:
             await self._refuse_foreign(res, wanted)
-        elif covers(live, wanted):
+        elif not differs and covers(live, wanted):
             return live
         else:
             # An absent object must not be re-created under a name that stood for another one.
@@ -88,6 +94,16 @@ class Children:
                 f" delete"
                 " it, or rename the Model",
             )
+
+
+def _marked(wanted: Object) -> Object:
+    """The object with a hash of itself: a field that is not wanted any more leaves no other trace
+    in what is wanted, and would stay in the live object for ever."""
+    text = json.dumps(wanted, sort_keys=True, separators=(",", ":"))
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    metadata = wanted["metadata"]
+    annotations = {**metadata.get("annotations", {}), APPLIED_ANNOTATION: mark}
+    return {**wanted, "metadata": {**metadata, "annotations": annotations}}
 
 
 def covers(live: Any, wanted: Any) -> bool:

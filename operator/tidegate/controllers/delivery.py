@@ -54,7 +54,7 @@ class DeliveryReconciler:
         self._settings = settings
         self._gatherer = Gatherer(cache, settings)
         self._observer = Observer(clock, metrics)
-        self._carrier = Carrier(client, cache)
+        self._carrier = Carrier(client, cache, settings)
         self._reporter = Reporter(client, cache, recorder)
         self._archive = Archive(client)
 

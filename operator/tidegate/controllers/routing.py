@@ -54,7 +54,7 @@ class Router:
         attempt = decision.rollout.attempts if decision.rollout else 0
         wanted = provider.render(parent, routing=routing, attempt=attempt)
         for obj in wanted:
-            await self._write(obj, provider=provider.title)
+            await self._write(obj, provider=provider.title, differs=not _says(gathered, routing))
         if _confirmed(gathered, routing):
             await self._drop(gathered.obj, keep=wanted)
 
@@ -66,10 +66,10 @@ class Router:
             if route is not None:
                 await self._children.drop(res, route)
 
-    async def _write(self, obj: Object, *, provider: str) -> None:
+    async def _write(self, obj: Object, *, provider: str, differs: bool) -> None:
         res = resource(obj["apiVersion"], obj["kind"])
         try:
-            await self._children.ensure(res, obj)
+            await self._children.ensure(res, obj, differs=differs)
         except NotFound as error:
             # Applying creates what is absent, so it is the kind that is not there.
             raise Terminal(
@@ -99,6 +99,10 @@ class Router:
 
 def _confirmed(gathered: Gathered, routing: Routing) -> bool:
     """Whether the gateway confirmed exactly this routing before this look began."""
+    return gathered.facts.route.programmed and _says(gathered, routing)
+
+
+def _says(gathered: Gathered, routing: Routing) -> bool:
+    """Whether the live route said exactly this when this look began, confirmed or not."""
     live = gathered.facts.route
-    same = live.weights == dict(routing.weights) and live.detours == routing.detours
-    return live.programmed and same
+    return live.weights == dict(routing.weights) and live.detours == routing.detours

@@ -116,9 +116,14 @@ def _promotion(before: Declared, decision: Decision, facts: Facts) -> None:
     assert status is not None
     if was is None or now == was:
         return
+    if before.status.phase == "Baking":
+        assert now == facts.delivery.previous
+        assert status.attempt is not None
+        assert status.attempt.ending is not None
+        return
     assert before.status.phase == "Promoting"
     fresh = _fresh(before.status, status)
-    assert fresh[-1].reason == "Promoted"
+    assert fresh[-1].reason in ("Promoted", "BakingStarted")
     assert any(entry.reason in PROMOTIONS for entry in before.status.history)
     forward = next(entry for entry in before.status.history if entry.reason in PROMOTIONS)
     if forward.reason == "EvidencePromotes":

@@ -43,6 +43,7 @@ SPECS = (
     spec(strategy={"blueGreen": {"preview": {}, "shadow": {}, "duration": "10s"}}),
     spec(strategy={"blueGreen": {"approval": {}}}, holds={"deadline": "30s", "then": "Rollback"}),
     spec(strategy={"shadow": {"percent": 50}}),
+    spec((10, 5), metrics=[ERRORS, SLO], baking={"duration": "2m"}),
 )
 ACTIONS = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 40)),

@@ -208,7 +208,7 @@ def test_blue_green_shows_the_candidate_by_header_and_then_switches_at_once() ->
     preview = Preview("x-tidegate-preview", "candidate", "r2")
     assert sim.route.detours == Detours(mirror=Mirror("r2"), preview=preview)
     assert sim.weight == 0
-    sim.until("Healthy")
+    sim.until("Baking")
     assert sim.delivery.stable == "r2"
     assert set(candidate_weights(sim)) == {0, 100}
     assert sim.route.detours == NO_DETOURS
@@ -221,7 +221,7 @@ def test_blue_green_switches_only_with_the_candidate_at_full_size() -> None:
     sim.run(120)
     assert (sim.phase, sim.weight, sim.sizes["r2"]) == ("Promoting", 0, 4)
     sim.ready.clear()
-    sim.until("Healthy")
+    sim.until("Baking")
     assert set(candidate_weights(sim)) == {0, 100}
 
 
@@ -238,7 +238,7 @@ def test_blue_green_waits_for_an_approval_where_one_is_asked_for() -> None:
     sim.run(600)
     assert sim.weight == 0
     assert sim.say("approve") == "Done"
-    sim.until("Healthy")
+    sim.until("Baking")
     assert sim.delivery.stable == "r2"
 
 

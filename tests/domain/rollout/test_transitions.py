@@ -15,7 +15,7 @@ PHASES = set(get_args(Phase))
 
 def test_the_table_speaks_only_of_phases_of_the_api() -> None:
     assert {before for before, _ in TRANSITIONS} | set(TRANSITIONS.values()) == PHASES
-    assert {*ACTIVE, *IDLE, "RollingBack"} == PHASES
+    assert {*ACTIVE, *IDLE, "Baking", "RollingBack"} == PHASES
 
 
 @pytest.mark.parametrize("phase", ACTIVE)
@@ -39,7 +39,9 @@ def test_taking_back_ends_in_rest_unless_a_person_forces_it_forward() -> None:
 
 def test_only_a_promotion_or_the_first_deploy_makes_something_healthy_anew() -> None:
     ways = {reason for (_, reason), to in TRANSITIONS.items() if to == "Healthy"}
-    assert ways == {"InitialDeploy", "Promoted", "TakenBack", "Recovered"}
+    assert ways == {
+        "InitialDeploy", "Promoted", "TakenBack", "Recovered", "Baked", "BakingEnded",
+    }  # fmt: skip
 
 
 def test_a_change_outside_the_table_raises() -> None:

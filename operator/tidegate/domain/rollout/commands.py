@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.rollout_status import CommandResult
 from tidegate.domain import evidence as evidences
+from tidegate.domain.rollout.baking import end_for_newer, take_back_promoted
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.facts import Command
 from tidegate.domain.rollout.waiting import APPROVAL, pause_by_command
@@ -98,6 +99,8 @@ def _carry_out(draft: Draft, command: Command) -> str:
         return _retry(draft)
     if draft.phase == "RollingBack" and command.verb == "promote":
         return _promote_instead(draft, command)
+    if draft.phase == "Baking" and command.verb in ("abort", "promote"):
+        return _end_baking(draft, command)
     if not draft.active:
         return f"there is nothing to {command.verb}: phase is {draft.phase}"
     by = command.by or "a person"
@@ -117,6 +120,18 @@ def _carry_out(draft: Draft, command: Command) -> str:
             return _approve(draft, by)
         case "promote":
             return _promote(draft, command)
+    return ""
+
+
+def _end_baking(draft: Draft, command: Command) -> str:
+    """Abort takes back what was promoted; promote is content with it."""
+    by = command.by or "a person"
+    if command.verb == "promote":
+        end_for_newer(draft, f"{by} is content with it")
+    elif draft.delivery.previous is None:
+        return "there is no previous revision left to go back to"
+    else:
+        take_back_promoted(draft, "Aborted", f"aborted by {by} after the promotion", by=by)
     return ""
 
 

@@ -14,6 +14,7 @@ from tidegate.api.rollout_status import Attempt, Ending
 from tidegate.domain.revision import attempt_key
 from tidegate.domain.rollout import commands, sizes, standing
 from tidegate.domain.rollout.attempt import advance
+from tidegate.domain.rollout.baking import bake, end_for_newer
 from tidegate.domain.rollout.draft import Draft
 from tidegate.domain.rollout.ending import (
     DRAIN,
@@ -48,7 +49,9 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
                 advance(draft)
         if draft.phase == "RollingBack":
             taking_back(draft)
-        if not draft.active and draft.phase != "RollingBack":
+        if draft.phase == "Baking":
+            _baking(draft)
+        if not draft.active and draft.phase not in ("Baking", "RollingBack"):
             _idle(draft)
         close_window(draft)
     else:
@@ -71,6 +74,7 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
         notes=tuple(draft.notes),
         after=look[0] if look else None,
         why=look[1] if look else "nothing is under way",
+        comparing=draft.comparing,
     )
 
 
@@ -136,6 +140,22 @@ def _queued(draft: Draft) -> bool:
         policy = "AfterAttempt" if polled else "WhenNewer"
     started = draft.status.step is not None or draft.phase == "Promoting"
     return policy == "AfterAttempt" and started
+
+
+def _baking(draft: Draft) -> None:
+    """A promoted revision is judged on, until something else is asked for."""
+    latest, attempt = draft.facts.latest, draft.status.attempt
+    assert attempt is not None, "baking has an attempt"
+    ours = draft.delivery.stable == attempt.revision
+    newer = latest is not None and draft.facts.model_current and latest.name != attempt.revision
+    if ours and newer and latest is not None and rejection_of(draft, latest.digest) is None:
+        end_for_newer(draft, f"{latest.name} is asked for now")
+    elif ours and attempt.key != key_of(attempt.digest, draft.spec):
+        end_for_newer(draft, "the strategy or the metrics were changed")
+    else:
+        bake(draft)
+    if draft.phase == "RollingBack":
+        taking_back(draft)
 
 
 # -- without an attempt --------------------------------------------------------------------------

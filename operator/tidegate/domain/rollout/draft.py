@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.rollout_status import ArmStatus, Hold, RolloutStatus, Transition
-from tidegate.domain.rollout.facts import Note
+from tidegate.domain.rollout.facts import Comparing, Note
 from tidegate.domain.rollout.plan import Stage, detours_at, stages
 from tidegate.domain.rollout.transitions import ACTIVE, following
 from tidegate.domain.route import NO_DETOURS, Detours, Routing
@@ -195,6 +195,16 @@ class Draft(DeliveryDraft):
         if attempt is None or self.phase not in _TRYING:
             return NO_DETOURS
         return detours_at(self.spec.strategy, self.stage, candidate=attempt.revision)
+
+    @property
+    def comparing(self) -> Comparing | None:
+        """Whose predictions are to be compared: while requests are mirrored and a metric asks."""
+        mirror = self.detours.mirror
+        metric = next((m for m in self.spec.analysis.metrics if m.type == "Disagreement"), None)
+        stable = self.delivery.stable
+        if mirror is None or metric is None or metric.tolerance is None or stable is None:
+            return None
+        return Comparing(stable, mirror.revision, metric.tolerance)
 
     @property
     def stage(self) -> Stage | None:

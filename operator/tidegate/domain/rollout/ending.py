@@ -16,6 +16,7 @@ from tidegate.domain.times import moment, stamp
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tidegate.api.rollout import RolloutSpec
     from tidegate.domain.rollout.draft import DeliveryDraft, Draft
 
 DRAIN = timedelta(seconds=30)
@@ -86,13 +87,12 @@ def taking_back(draft: Draft) -> None:
     )
 
 
-def finish_promotion(draft: Draft) -> None:
+def finish_promotion(draft: Draft, *, keep_old: bool) -> None:
     """The candidate carries all traffic: it is stable now, and the old stable is the way back."""
     attempt, old = draft.status.attempt, draft.delivery.stable
     assert attempt is not None
-    window = draft.spec.rollback_window.duration
     if old != attempt.revision:
-        _swap(draft, attempt.revision, keep_old=window > timedelta(0))
+        _swap(draft, attempt.revision, keep_old=keep_old)
     draft.set(
         window_since=stamp(draft.now),
         settling_since=None,
@@ -118,7 +118,13 @@ def window_end(draft: Draft) -> datetime | None:
     since = draft.status.window_since
     if since is None or draft.delivery.previous is None:
         return None
-    return moment(since) + draft.spec.rollback_window.duration
+    return moment(since) + window_of(draft.spec)
+
+
+def window_of(spec: RolloutSpec) -> timedelta:
+    """How long the way back stays open: at least as long as a promoted version is judged."""
+    baking = spec.baking.duration if spec.baking is not None else timedelta(0)
+    return max(spec.rollback_window.duration, baking)
 
 
 def close_window(draft: Draft) -> None:

@@ -103,12 +103,23 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Comparing:
+    """Predictions of two revisions for the same mirrored requests are to be compared.
+
+    `tolerance` is absolute, in the outputs' own unit."""
+
+    stable: str
+    candidate: str
+    tolerance: float
+
+
+@dataclass(frozen=True)
 class Decision:
     """What is to be written and done.
 
     The statuses are written first, Model's then Rollout's; then `routing` (None: no route, or leave
-    it) becomes the route, then `floors` the sizes. `after` is when to look again without being
-    woken.
+    it) becomes the route, then `floors` the sizes, then `comparing` what compares predictions
+    (None: nothing does). `after` is when to look again without being woken.
     """
 
     delivery: DeliveryStatus
@@ -119,6 +130,7 @@ class Decision:
     notes: tuple[Note, ...] = ()
     after: timedelta | None = None
     why: str = ""
+    comparing: Comparing | None = None
 
     @property
     def weights(self) -> Mapping[str, int] | None:

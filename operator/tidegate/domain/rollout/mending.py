@@ -37,8 +37,11 @@ def _strange(draft: Draft) -> bool:
     attempt, stable = draft.status.attempt, draft.delivery.stable
     if draft.phase == "RollingBack" and (attempt is None or attempt.ending is None):
         return True
-    if draft.active and attempt is None:
+    if (draft.active or draft.phase == "Baking") and attempt is None:
         return True
+    if draft.phase == "Baking" and attempt is not None:
+        # Between the two statuses of a way back, the Model's is ahead.
+        return attempt.revision not in (stable, draft.delivery.candidate)
     if stable is None:
         return draft.phase not in ("Pending", "Degraded") or bool(draft.status.arms)
     # The Model's status is written first, so stable may be ahead of this one in one way only: by

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.domain.rollout import sizes
-from tidegate.domain.rollout.ending import finish_promotion, take_back
+from tidegate.domain.rollout.baking import begin_baking
+from tidegate.domain.rollout.ending import finish_promotion, take_back, window_of
 from tidegate.domain.rollout.observing import count, judge
 from tidegate.domain.times import seconds_between, stamp
 
@@ -27,7 +28,7 @@ def promote(draft: Draft) -> None:
     attempt = draft.status.attempt
     assert attempt is not None
     if draft.delivery.stable == attempt.revision:
-        finish_promotion(draft)  # it was done before a crash, and only the phase is behind
+        _finish(draft)  # it was done before a crash, and only the phase is behind
         return
     _confirm_evidence(draft)
     if draft.phase != "Promoting" or not _raised(draft):
@@ -43,9 +44,14 @@ def promote(draft: Draft) -> None:
         return
     waited = seconds_between(since, draft.now)
     if draft.facts.quiet is True or waited >= SETTLE_LIMIT.total_seconds():
-        finish_promotion(draft)
+        _finish(draft)
         return
     draft.within(max(draft.timing.scrape, timedelta(seconds=1)), "the old arm falls silent")
+
+
+def _finish(draft: Draft) -> None:
+    finish_promotion(draft, keep_old=window_of(draft.spec) > timedelta(0))
+    begin_baking(draft)
 
 
 def _raised(draft: Draft) -> bool:

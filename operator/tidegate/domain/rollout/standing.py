@@ -74,9 +74,13 @@ def _rollout_ready(draft: Draft) -> Said:
     if draft.phase == "Degraded":
         reason, message = _degraded(draft)
         return Said("Ready", "False", reason, message)
-    if draft.phase == "Healthy" and latest is not None and latest.name == draft.delivery.stable:
+    rests = draft.phase in ("Healthy", "Baking")
+    if rests and latest is not None and latest.name == draft.delivery.stable:
         if not facts.model_current:
             return Said("Ready", "False", "ModelChanged", "the Model's change is being resolved")
+        if draft.phase == "Baking":
+            message = f"{draft.delivery.stable} serves, and is still judged"
+            return Said("Ready", "True", "Baking", message)
         return Said("Ready", "True", "Promoted", f"{draft.delivery.stable} serves")
     if facts.model_problem is not None and not draft.active:
         return Said("Ready", "False", facts.model_problem.reason, facts.model_problem.message)

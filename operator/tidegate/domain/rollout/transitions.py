@@ -16,6 +16,7 @@ _TAKEN_BACK = (
     "Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
     "HoldExpired", "Inconclusive", "StatusLost", "Superseded",
 )  # fmt: skip
+_BAKED_BACK = ("Aborted", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken")
 _HOLDS = (
     "NoData", "MetricsUnavailable", "CapacityMissing", "CommonCause", "ClockSkew",
     "BadMetric",
@@ -41,14 +42,21 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("Paused", "ResumedAtStart"): "Starting",
     ("Paused", "StepReached"): "Paused",
     ("Promoting", "Promoted"): "Healthy",
+    ("Healthy", "BakingStarted"): "Baking",
+    ("Baking", "Baked"): "Healthy",
+    ("Baking", "BakingEnded"): "Healthy",
     ("RollingBack", "RolledBack"): "Degraded",
     ("RollingBack", "TakenBack"): "Healthy",
     ("RollingBack", "PromotedByCommand"): "Promoting",
-    **{(phase, "Reset"): "Pending" for phase in (*ACTIVE, "RollingBack", "Healthy", "Degraded")},
+    **{
+        (phase, "Reset"): "Pending"
+        for phase in (*ACTIVE, "Baking", "RollingBack", "Healthy", "Degraded")
+    },
     **{(phase, "RejectedBefore"): "Degraded" for phase in ("Pending", "Healthy")},
     **{(phase, "AttemptStarted"): "Starting" for phase in IDLE},
     **{(phase, "FastRollback"): "Promoting" for phase in IDLE},
     **{(phase, reason): "RollingBack" for phase in ACTIVE for reason in _TAKEN_BACK},
+    **{("Baking", reason): "RollingBack" for reason in _BAKED_BACK},
     **{(phase, hold): "Holding" for phase in ("Progressing", "Holding") for hold in _HOLDS},
     **{
         (phase, pause): "Paused"

@@ -72,7 +72,8 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
         since = moment(status.settling_since) + timing.scrape
         return Wanted(quiet=(stable, since, end) if end > since else None)
     step = status.step
-    if status.phase not in ("Progressing", "Holding", "Paused", "Promoting") or step is None:
+    phases = ("Progressing", "Holding", "Paused", "Promoting", "Baking")
+    if status.phase not in phases or step is None:
         return Wanted()
     if step.started_at is None or step.last_batch_end is None or not status.evidence:
         return Wanted()
@@ -85,8 +86,11 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
         return Wanted()
     bounds = evidences.bounds_ms(status.evidence)
     plan = stages(declared.spec.strategy)
-    shadow = plan[min(step.index, len(plan) - 1)].mirror > 0 and status.phase != "Promoting"
-    span = Span(start, end, shadow=shadow)
+    trying = status.phase not in ("Promoting", "Baking")
+    shadow = trying and plan[min(step.index, len(plan) - 1)].mirror > 0
+    if status.phase == "Baking" and stable == status.attempt.revision:
+        stable = delivery.previous or stable  # what it took over from, without traffic now
+    span = Span(start, end, shadow=shadow, baking=status.phase == "Baking")
     asks = evidences.asks(status.evidence, declared.spec.analysis, span)
     return Wanted(
         batch=WantedBatch(
