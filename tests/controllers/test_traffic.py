@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.controllers.named import direct
-from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout
+from tests.controllers.site import NAME, NAMESPACE, SETTINGS, Site, condition, model, rollout
 
+from tidegate.controllers.children import Children
+from tidegate.controllers.gathering import Gatherer
+from tidegate.controllers.routing import Router
+from tidegate.domain.direct import decide_direct
+from tidegate.domain.rollout import Timing
+from tidegate.domain.route import Detours, Routing, Sticky
 from tidegate.errors import NotFound
+from tidegate.kube.objects import owner_reference
 from tidegate.kube.resources import (
     CRDS,
     DESTINATIONRULES,
@@ -18,6 +27,7 @@ from tidegate.kube.resources import (
     SERVICES,
     VIRTUALSERVICES,
 )
+from tidegate.specs.metadata import Parent
 from tidegate.testing import istio
 from tidegate.traffic import registry
 from tidegate.traffic.gateway_api import GatewayAPIProvider
@@ -182,6 +192,36 @@ async def test_other_models_are_served_where_istio_is_not(site: Site) -> None:
     with pytest.raises(NotFound):
         await site.kube.user.list(VIRTUALSERVICES, namespace=NAMESPACE)
     assert condition(await site.model(), "Ready")["status"] == "True"
+
+
+async def test_new_callers_are_sent_to_a_service_only_when_it_has_endpoints(site: Site) -> None:
+    await site.kube.put(direct(V1))
+    await site.harness.settle()
+    cache, client = site.harness.cache, site.kube.client
+    obj = cache.get(MODELS, NAMESPACE, NAME)
+    assert obj is not None
+    gathered = Gatherer(cache, site.kube.clock, SETTINGS, None).gather(obj)
+    now = site.kube.clock.now()
+    decision = decide_direct(gathered.facts, Timing(now=now, scrape=SETTINGS.scrape_interval))
+    stable = str(decision.delivery.stable)
+    sticky = Sticky("cookie", "tg-arm", (("a", stable),))
+    decision = replace(decision, routing=Routing({stable: 100}, Detours(sticky=sticky)))
+    parent = Parent(NAME, NAMESPACE, owner_reference(obj))
+    router = Router(client, Children(client, cache), cache)
+
+    assert await router.route(gathered, decision, parent) == timedelta(seconds=1)
+    assert f"{stable}-new" in await names(site, SERVICES)
+    assert len((await stored(site, HTTPROUTES))["spec"]["rules"]) == 1
+    await site.harness.world.step()
+    assert await router.route(gathered, decision, parent) is None
+    assert len((await stored(site, HTTPROUTES))["spec"]["rules"]) == 2
+
+    # When the test is over, its Services go once the route without them is confirmed.
+    await site.harness.settle()
+    assert len((await stored(site, HTTPROUTES))["spec"]["rules"]) == 1
+    site.harness.wake_all()
+    await site.harness.settle()
+    assert f"{stable}-new" not in await names(site, SERVICES)
 
 
 class SwitchOnly(GatewayAPIProvider):

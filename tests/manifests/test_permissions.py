@@ -11,7 +11,7 @@ from tests.controllers.site import NAME, NAMESPACE, Site, model, sha
 
 from tidegate.api.record_status import OpenRecord
 from tidegate.controllers.archive import KEPT
-from tidegate.kube.resources import CRDS, DEPLOYMENTS, EVENTS, MODELS, Resource
+from tidegate.kube.resources import CRDS, DEPLOYMENTS, ENDPOINTSLICES, EVENTS, MODELS, Resource
 from tidegate.runtime.process import connect
 from tidegate.specs.metadata import Parent
 from tidegate.specs.record import record_head, selector
@@ -36,6 +36,8 @@ HOST_RIGHTS: set[Right] = {
     *((CRDS.group, CRDS.plural, verb) for verb in ("list", "watch")),
     # what a cluster asks for that checks who may block the deletion of an owner
     (MODELS.group, "models/finalizers", "update"),
+    # the Services of new callers, which only a test of several arms has (tests/controllers)
+    (ENDPOINTSLICES.group, ENDPOINTSLICES.plural, "list"),
     # an event that is told again becomes a series
     (EVENTS.group, EVENTS.plural, "patch"),
 }

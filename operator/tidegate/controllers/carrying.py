@@ -20,6 +20,8 @@ from tidegate.specs.metadata import REVISION_LABEL, Parent
 from tidegate.specs.service import model_service
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from tidegate.controllers.gathering import Gathered
     from tidegate.domain.rollout.facts import Comparing, Decision
     from tidegate.kube.client import Client
@@ -35,18 +37,22 @@ class Carrier:
         self._client = client
         self._cache = cache
         self._children = Children(client, cache)
-        self._router = Router(self._children, cache)
+        self._router = Router(client, self._children, cache)
 
-    async def carry_out(self, gathered: Gathered, decision: Decision) -> None:
-        """Route, Services, sizes, in that order: traffic moves before pods do."""
+    async def carry_out(self, gathered: Gathered, decision: Decision) -> timedelta | None:
+        """Route, Services, sizes, in that order: traffic moves before pods do.
+
+        Returns when to look again if something has to wait.
+        """
         parent = Parent(gathered.name, gathered.namespace, owner_reference(gathered.obj))
-        await self._router.route(gathered, decision, parent)
+        again = await self._router.route(gathered, decision, parent)
         await self._children.ensure(
             SERVICES, model_service(parent, stable=decision.delivery.stable)
         )
         for revision, floor in decision.floors.items():
             await self._size(gathered, parent, revision, floor)
         await self._compare(parent, decision.comparing)
+        return again
 
     async def _compare(self, parent: Parent, comparing: Comparing | None) -> None:
         """Run the comparer while both arms have pods to compare, and no longer than asked for."""

@@ -73,16 +73,18 @@ class DeliveryReconciler:
         decision = self._kept(gathered, timing, _decide(gathered, timing))
         standing = standing_refusal(gathered)
         gathered = await self._reporter.write(gathered, decision, timing.now, refusal=standing)
-        refusal = None
+        refusal, again = None, None
         try:
-            await self._carrier.carry_out(gathered, decision)
+            again = await self._carrier.carry_out(gathered, decision)
         except Terminal as error:
             refusal = error
+            # Nothing wakes us when a CustomResourceDefinition is installed.
+            again = _KIND_AGAIN if error.reason == KIND_NOT_SERVED else None
         if (refusal is None) != (standing is None) or str(refusal) != str(standing):
             await self._reporter.write_model(gathered, decision, timing.now, refusal=refusal)
         await self._reporter.tell(gathered, decision)
         wrote = await self._archive.write(gathered, decision)
-        return _dropping(decision) if wrote and _is_over(decision) else _result(decision, refusal)
+        return _dropping(decision) if wrote and _is_over(decision) else _result(decision, again)
 
     def _kept(self, gathered: Gathered, timing: Timing, decision: Decision) -> Decision:
         """The decision with what it adds to the decision record."""
@@ -109,12 +111,11 @@ def _dropping(decision: Decision) -> Result:
     return Result.after(0.02, f"the record is written; {decision.why}")
 
 
-def _result(decision: Decision, refusal: Terminal | None) -> Result:
-    after = decision.after
-    if refusal is not None and refusal.reason == KIND_NOT_SERVED:
-        # Nothing wakes us when a CustomResourceDefinition is installed.
-        after = min(after or _KIND_AGAIN, _KIND_AGAIN)
-    if after is None:
+def _result(decision: Decision, again: timedelta | None) -> Result:
+    """When to look again: as the decision wants, or earlier for what could not be carried out."""
+    waits = [after for after in (decision.after, again) if after is not None]
+    if not waits:
         return Result.done()
     least = timedelta(milliseconds=20)  # a status write of ours wakes us anyway
-    return Result.after(max(least, after).total_seconds(), decision.why)
+    why = decision.why or "what is behind the route is not there yet"
+    return Result.after(max(least, min(waits)).total_seconds(), why)

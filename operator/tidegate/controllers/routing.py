@@ -2,16 +2,18 @@
 
 Owns which objects of which provider exist: what the provider renders is written, and what it
 renders no more (a Service of new callers, the route of another provider that the Model had before)
-is deleted, but not before the gateway confirms the route that does without it.
+is deleted, but not before the gateway confirms the route that does without it. A route is not sent
+to Services that have no endpoints yet: whoever met them would get a 503.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.errors import NotFound, Terminal
-from tidegate.kube.objects import is_being_deleted, labels_of, name_of
-from tidegate.kube.resources import SERVICES, resource
+from tidegate.kube.objects import is_being_deleted, labels_of, name_of, namespace_of
+from tidegate.kube.resources import ENDPOINTSLICES, SERVICES, resource
 from tidegate.traffic.assignment import ASSIGNMENT_LABEL
 from tidegate.traffic.registry import own_kinds, route_kinds
 
@@ -22,41 +24,51 @@ if TYPE_CHECKING:
     from tidegate.controllers.gathering import Gathered
     from tidegate.domain.rollout.facts import Decision
     from tidegate.domain.route import Routing
+    from tidegate.kube.client import Client
     from tidegate.kube.objects import Object
     from tidegate.kube.resources import Resource
     from tidegate.runtime.cache import Cache
     from tidegate.specs.metadata import Parent
 
 KIND_NOT_SERVED = "TrafficKindNotServed"
+_ENDPOINTS_AGAIN = timedelta(seconds=1)
 
 
 class Router:
     """Writes and deletes what traffic providers own."""
 
-    def __init__(self, children: Children, cache: Cache) -> None:
+    def __init__(self, client: Client, children: Children, cache: Cache) -> None:
+        self._client = client
         self._children = children
         self._cache = cache
 
-    async def route(self, gathered: Gathered, decision: Decision, parent: Parent) -> None:
-        """The route of one Model.
+    async def route(
+        self, gathered: Gathered, decision: Decision, parent: Parent
+    ) -> timedelta | None:
+        """The route of one Model. Returns when to try again if it has to wait for endpoints.
 
         Raises Terminal (`TrafficKindNotServed`) when the cluster does not know the provider's
         kinds, or `NameTaken` as every child does.
         """
         if gathered.model.spec.traffic is None or gathered.conflict is not None:
             await self._drop(gathered.obj, keep=())
-            return
+            return None
         provider, routing = gathered.provider, decision.routing
         if provider is None or routing is None or not routing.weights:
-            return  # nothing may get traffic yet; a route without backends would answer 500
+            return None  # nothing may get traffic yet; a route without backends would answer 500
         if decision.delivery.stable is None:
-            return
+            return None
         attempt = decision.rollout.attempts if decision.rollout else 0
         wanted = provider.render(parent, routing=routing, attempt=attempt)
-        for obj in wanted:
-            await self._write(obj, provider=provider.title, differs=not _says(gathered, routing))
+        for obj in wanted[:-1]:
+            await self._write(obj, provider=provider.title, differs=False)
+        if not await self._reachable(gathered, routing, wanted):
+            return _ENDPOINTS_AGAIN
+        differs = not _says(gathered, routing)
+        await self._write(wanted[-1], provider=provider.title, differs=differs)
         if _confirmed(gathered, routing):
             await self._drop(gathered.obj, keep=wanted)
+        return None
 
     async def drop_route(self, namespace: str, name: str) -> None:
         """Delete the route of a Model, by whichever provider; what else there is has its owner."""
@@ -65,6 +77,34 @@ class Router:
             route = self._cache.get(res, namespace, name)
             if route is not None:
                 await self._children.drop(res, route)
+
+    async def _reachable(
+        self, gathered: Gathered, routing: Routing, wanted: Iterable[Object]
+    ) -> bool:
+        """Whether every Service that the route starts to send new callers to has an endpoint.
+
+        Asked only before a test begins: a weight that changes later never waits for this.
+        """
+        if gathered.facts.route.detours.sticky == routing.detours.sticky:
+            return True
+        for obj in wanted:
+            revision = labels_of(obj).get(ASSIGNMENT_LABEL)
+            if revision and routing.weights[revision] and not await self._has_endpoint(obj):
+                return False
+        return True
+
+    async def _has_endpoint(self, service: Object) -> bool:
+        """Nothing watches EndpointSlices: they are asked for once or twice a test."""
+        slices = await self._client.list(
+            ENDPOINTSLICES,
+            namespace=namespace_of(service),
+            label_selector=f"kubernetes.io/service-name={name_of(service)}",
+        )
+        return any(
+            (endpoint.get("conditions") or {}).get("ready") is not False
+            for one in slices.items
+            for endpoint in one.get("endpoints") or ()
+        )
 
     async def _write(self, obj: Object, *, provider: str, differs: bool) -> None:
         res = resource(obj["apiVersion"], obj["kind"])

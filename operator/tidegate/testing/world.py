@@ -1,7 +1,8 @@
 """Plays the parts of a cluster that a controller test does not start: Deployments, the gateway.
 
 `step` brings every Deployment and HTTPRoute to where real controllers would bring them, at once,
-unless a test said that one of them fails. It never touches Tidegate's own kinds.
+unless a test said that one of them fails. Services of new callers get an EndpointSlice; others need
+none here. It never touches Tidegate's own kinds.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.kube.objects import name_of, namespace_of, owner_reference
-from tidegate.kube.resources import DEPLOYMENTS, HTTPROUTES, PODS
+from tidegate.kube.resources import DEPLOYMENTS, ENDPOINTSLICES, HTTPROUTES, PODS, SERVICES
+from tidegate.traffic.assignment import ASSIGNMENT_LABEL
 
 if TYPE_CHECKING:
     from tidegate.kube.objects import Object
     from tidegate.testing.kube import FakeKube
 
+SERVICE_LABEL = "kubernetes.io/service-name"
 _GATEWAY = "tidegate.dev/fake-gateway"
 
 
@@ -61,6 +64,8 @@ class World:
         for deployment in (await self.kube.user.list(DEPLOYMENTS)).items:
             changed |= await self._deploy(deployment)
             changed |= await self._pod(deployment)
+        for service in (await self.kube.user.list(SERVICES, label_selector=ASSIGNMENT_LABEL)).items:
+            changed |= await self._reach(service)
         for route in (await self.kube.user.list(HTTPROUTES)).items:
             changed |= await self._program(route)
         return changed
@@ -118,6 +123,31 @@ class World:
         }
         created = await self.kube.user.create(PODS, pod, manager="world")
         await self.kube.set_status(created, wanted)
+        return True
+
+    async def _reach(self, service: Object) -> bool:
+        """Keep one ready endpoint behind a Service of new callers."""
+        namespace, name = namespace_of(service), name_of(service)
+        selector = f"{SERVICE_LABEL}={name}"
+        listed = await self.kube.user.list(
+            ENDPOINTSLICES, namespace=namespace, label_selector=selector
+        )
+        if listed.items:
+            return False
+        endpoints = {
+            "apiVersion": ENDPOINTSLICES.api_version,
+            "kind": ENDPOINTSLICES.kind,
+            "metadata": {
+                "name": f"{name}-1",
+                "namespace": namespace,
+                "labels": {SERVICE_LABEL: name},
+                "ownerReferences": [owner_reference(service)],
+            },
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}],
+            "ports": [],
+        }
+        await self.kube.user.create(ENDPOINTSLICES, endpoints, manager="world")
         return True
 
     async def _program(self, route: Object) -> bool:

@@ -21,6 +21,9 @@ whose first answer failed: one Bernoulli trial a caller, independent between cal
 the weights that the route had. That is what the ratio check and the comparison of arms need. All
 requests of an arm are the sum of both Services.
 
+A Service has no endpoints in its first moments, and a gateway answers 503 for one without: the
+route is sent to assignment Services only when they have some (`controllers.routing`).
+
 What it cannot see: a caller who keeps no cookies is assigned, and counted, with every request
 (spread over the arms by weight, so it blurs and does not bias); one who sends several first
 requests at once may be counted more than once and keeps the cookie that arrives last.
