@@ -200,7 +200,7 @@ async def test_new_callers_are_sent_to_a_service_only_when_it_has_endpoints(site
     cache, client = site.harness.cache, site.kube.client
     obj = cache.get(MODELS, NAMESPACE, NAME)
     assert obj is not None
-    gathered = Gatherer(cache, site.kube.clock, SETTINGS, None).gather(obj)
+    gathered = Gatherer(cache, SETTINGS).gather(obj)
     now = site.kube.clock.now()
     decision = decide_direct(gathered.facts, Timing(now=now, scrape=SETTINGS.scrape_interval))
     stable = str(decision.delivery.stable)

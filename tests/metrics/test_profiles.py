@@ -12,6 +12,7 @@ from tidegate.metrics.profiles import ENVOY_GATEWAY, GATEWAYS, ISTIO, SERVER, Pr
 from tidegate.metrics.prometheus import Prometheus
 from tidegate.metrics.traffic import PrometheusTraffic
 from tidegate.settings import PROFILES
+from tidegate.traffic.assignment import service_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -172,3 +173,10 @@ def test_an_arm_comes_back_from_the_labels_that_select_it(profile: Profile) -> N
     assert profile.arm({"envoy_cluster_name": "x"}) != STABLE
     matchers = ",".join(profile.select([STABLE]))
     assert "m-11111111" in matchers
+
+
+def test_new_callers_of_istio_are_counted_under_the_service_that_assigned_them() -> None:
+    service = service_name("m-11111111")
+    labels = {"destination_service_name": service, "destination_service_namespace": "n"}
+    assert ISTIO.arm(labels) == f"n/m/{service}"
+    assert service in ",".join(ISTIO.select([f"n/m/{service}"]))

@@ -44,13 +44,19 @@ def gateway_api(**changes: Any) -> TrafficProvider:
     return _provider("gatewayAPI", {"parentRefs": refs, "hostnames": ["a.example"], **changes})
 
 
+def envoy_gateway() -> TrafficProvider:
+    """Gateway API by Envoy Gateway."""
+    refs = [{"name": "public"}]
+    return _provider("gatewayAPI", {"parentRefs": refs, "hostnames": ["a.example"]}, apart=True)
+
+
 def istio(**changes: Any) -> TrafficProvider:
     """Istio at one Gateway of the namespace `infra`."""
     return _provider("istio", {"gateways": ["infra/public"], "hosts": ["a.example"], **changes})
 
 
-def _provider(name: str, member: Obj) -> TrafficProvider:
-    found = provider_of(Traffic.model_validate({name: member}))
+def _provider(name: str, member: Obj, *, apart: bool = False) -> TrafficProvider:
+    found = provider_of(Traffic.model_validate({name: member}), apart=apart)
     assert found is not None
     return found
 

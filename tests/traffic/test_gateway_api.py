@@ -11,6 +11,7 @@ from tests.traffic.routings import (
     NEW,
     OLD,
     ROUTINGS,
+    envoy_gateway,
     gateway_api,
     rendered,
     route_of,
@@ -40,6 +41,19 @@ def test_a_plain_route_has_one_rule_and_no_retries() -> None:
     assert route["spec"]["hostnames"] == ["a.example"]
     assert not {"retry", "filters"} & rule.keys()
     assert len(rendered(PROVIDER, ROUTINGS["weight 0"])) == 1
+
+
+@pytest.mark.parametrize("what", ROUTINGS)
+def test_for_envoy_gateway_every_backend_is_marked_and_read_back_all_the_same(what: str) -> None:
+    provider = envoy_gateway()
+    route = route_of(provider, ROUTINGS[what])
+    for rule in route["spec"]["rules"]:
+        for backend in rule["backendRefs"]:
+            (header,) = backend["filters"][0]["requestHeaderModifier"]["set"]
+            assert header["name"] == "x-tidegate-revision"
+            assert header["value"] == backend["name"].removesuffix("-new")
+    found = provider.observe(route)
+    assert (found.weights, found.detours) == (ROUTINGS[what].weights, ROUTINGS[what].detours)
 
 
 def test_no_route_says_nothing() -> None:

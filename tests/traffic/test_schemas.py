@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.local.schema.published import differences, published, schema_of
-from tests.traffic.routings import ROUTINGS, gateway_api, istio, rendered
+from tests.traffic.routings import ROUTINGS, envoy_gateway, gateway_api, istio, rendered
 
 from tidegate.controllers.children import covers
 from tidegate.kube.resources import CRDS, resource
@@ -26,6 +26,7 @@ type Obj = dict[str, Any]
 PROVIDERS = {
     "gatewayAPI": gateway_api(path="/v2"),
     "gatewayAPI of two": gateway_api(parentRefs=[{"name": "a"}, {"name": "b", "sectionName": "h"}]),
+    "envoy gateway": envoy_gateway(),
     "istio": istio(path="/v2"),
     "istio in the mesh": istio(gateways=["mesh", "public"], hosts=["*.example", "a.b"]),
 }
@@ -74,7 +75,9 @@ def test_the_published_schema_takes_every_http_route(what: str) -> None:
     if theirs is None:
         return  # said aloud; the server of the test above knows the kind by our own schema
     schema = schema_of(theirs)
-    for provider in (PROVIDERS["gatewayAPI"], PROVIDERS["gatewayAPI of two"]):
+    for provider in (
+        PROVIDERS[name] for name in ("gatewayAPI", "gatewayAPI of two", "envoy gateway")
+    ):
         route = rendered(provider, ROUTINGS[what])[-1]
         pruned, unknown = prune(schema, route)
         assert unknown == []

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from tidegate.traffic.base import TrafficProvider
 
 CONFLICTED = "Conflicted"
+ENVOY_GATEWAY = "envoy-gateway"
+"""The value of TIDEGATE_METRICS_PROFILE."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Gatherer:
             acting, others = rollouts[0], tuple(rollouts[1:])
         declared = _declared(acting) if acting is not None else None
         against = self._conflict(obj, model)
-        provider, unknown = _provider(model)
+        apart = self._settings.metrics_profile == ENVOY_GATEWAY
+        provider, unknown = _provider(model, apart=apart)
         facts = self._facts(obj, model, provider)
         if acting is not None:
             command = acting["metadata"].get("annotations", {}).get(ANNOTATION)
@@ -180,10 +183,10 @@ def _revision(obj: Object) -> RevisionFacts:
     )
 
 
-def _provider(model: Model) -> tuple[TrafficProvider | None, Said | None]:
+def _provider(model: Model, *, apart: bool) -> tuple[TrafficProvider | None, Said | None]:
     """The Model's traffic provider, or why it is none that is known."""
     try:
-        return provider_of(model.spec.traffic), None
+        return provider_of(model.spec.traffic, apart=apart), None
     except Terminal as error:
         return None, Said("Ready", "False", error.reason, error.message)
 

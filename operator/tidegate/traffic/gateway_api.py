@@ -18,6 +18,11 @@ many rules name it, so a gateway that makes one cluster a Service, as the local 
 set of counters for it; requests that were mirrored go to a cluster of their own there
 (`namespace/model/revision/shadow`). New callers of a sticky test: see `assignment`.
 
+Envoy Gateway makes one cluster of a whole rule, which would mix the arms' counters, unless every
+backendRef of it has a filter (envoyproxy/gateway issue 7017). `apart` gives each one: the header
+`x-tidegate-revision` on requests. Other gateways do without, for filters of a backendRef are left
+to implementations.
+
 Nothing is retried: an HTTPRoute without `retry` asks for none.
 
 Weights and matches on headers are core; mirrors, and a header added to one backend's answers (the
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from tidegate.traffic.base import Kind
 
 GROUP = "gateway.networking.k8s.io"
+REVISION_HEADER = "x-tidegate-revision"
 _SAYING = ("Accepted", "ResolvedRefs", "Programmed")
 
 
@@ -56,8 +62,10 @@ class GatewayAPIProvider:
     features: ClassVar[frozenset[Feature]] = frozenset(Feature)
     kinds: ClassVar[tuple[Kind, ...]] = ((f"{GROUP}/v1", "HTTPRoute"),)
 
-    def __init__(self, spec: GatewayAPI) -> None:
+    def __init__(self, spec: GatewayAPI, *, apart: bool = False) -> None:
+        """See `registry.provider_of`."""
         self._spec = spec
+        self._apart = apart
 
     def render(self, parent: Parent, *, routing: Routing, attempt: int) -> Sequence[Object]:
         """The assignment Services, if any, and the HTTPRoute; see the protocol."""
@@ -106,6 +114,8 @@ class GatewayAPIProvider:
         match: Object = {"path": {"type": "PathPrefix", "value": self._spec.path}}
         if header is not None:
             match["headers"] = [header]
+        if self._apart:
+            backends = [_marked(backend) for backend in backends]
         rule: Object = {"matches": [match], "backendRefs": backends}
         if mirror is not None:
             rule["filters"] = [_mirror_filter(mirror)]
@@ -138,6 +148,13 @@ def _weighted(routing: Routing, attempt: int) -> list[Object]:
         backend["filters"] = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": change}]
         backends.append(backend)
     return backends
+
+
+def _marked(backend: Object) -> Object:
+    """A backend with a filter that tells its pods which revision was meant."""
+    header = {"name": REVISION_HEADER, "value": assignment.revision_of(backend["name"])}
+    mark = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}
+    return {**backend, "filters": [mark, *backend.get("filters", ())]}
 
 
 def _exactly(header: str, value: str) -> Object:

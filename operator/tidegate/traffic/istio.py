@@ -62,7 +62,8 @@ class IstioProvider:
         (API_VERSION, "VirtualService"), (API_VERSION, "DestinationRule"),
     )  # fmt: skip
 
-    def __init__(self, spec: Istio) -> None:
+    def __init__(self, spec: Istio, *, apart: bool = False) -> None:
+        """See `registry.provider_of`. Istio counts every Service apart, `apart` or not."""
         self._spec = spec
 
     def render(self, parent: Parent, *, routing: Routing, attempt: int) -> Sequence[Object]:

@@ -20,8 +20,11 @@ PROVIDERS: dict[str, type[Any]] = {
 }  # fmt: skip
 
 
-def provider_of(traffic: Traffic | None) -> TrafficProvider | None:
+def provider_of(traffic: Traffic | None, *, apart: bool = False) -> TrafficProvider | None:
     """The provider of a Model's traffic section; None for a Model without one.
+
+    `apart`: the gateway counts the backends of a rule together unless the route makes it tell them
+    apart (Envoy Gateway).
 
     Raises Terminal (`TrafficProviderUnknown`) for a section that names none that is known: a newer
     definition of Model may know more providers than this operator.
@@ -31,7 +34,7 @@ def provider_of(traffic: Traffic | None) -> TrafficProvider | None:
     for field, info in type(traffic).model_fields.items():
         wanted = getattr(traffic, field)
         if wanted is not None and info.alias in PROVIDERS:
-            found: TrafficProvider = PROVIDERS[info.alias](wanted)
+            found: TrafficProvider = PROVIDERS[info.alias](wanted, apart=apart)
             return found
     known = " or ".join(PROVIDERS)
     raise Terminal(

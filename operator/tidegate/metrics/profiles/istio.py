@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.metrics.profiles.base import Profile, parts
 from tidegate.metrics.promql import is_exactly, is_one_of
+from tidegate.traffic.assignment import revision_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,8 @@ def _arm(labels: Mapping[str, str]) -> str | None:
     namespace, service = labels.get(_NAMESPACE), labels.get(_SERVICE)
     if not namespace or not service:
         return None
-    model, dash, _ = service.rpartition("-")  # a revision is its Model's name and a hash
+    # A revision is its Model's name and a hash; that of new callers has a suffix besides.
+    model, dash, _ = revision_of(service).rpartition("-")
     return f"{namespace}/{model}/{service}" if dash else None
 
 
