@@ -51,6 +51,7 @@ def rollout(*metrics: dict[str, Any], **analysis: Any) -> dict[str, Any]:
             "modelRef": {"name": "m"},
             "strategy": {"canary": {"steps": [{"shadow": {}}, {"weight": 5}]}},
             "analysis": {"metrics": list(metrics), **analysis},
+            "baking": {"duration": "48h"},
         },
     }
 
@@ -116,6 +117,25 @@ async def test_a_wrong_metric_is_refused_with_the_mend(
         await kube.user.create(
             ROLLOUTS, rollout({**ERRORS, "name": "other"}, metric), manager="user"
         )
+    assert said in f"{caught.value} {json.dumps(caught.value.details)}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "changed", "said"),
+    [
+        (AGREE, {"strategy": {"canary": {"steps": [{"weight": 5}]}}}, "needs mirrored requests"),
+        (AGREE, {"strategy": {"adaptive": {"errorBudget": 100}}}, "needs mirrored requests"),
+        (QUALITY, {"baking": None}, "judged while baking"),
+    ],
+)
+async def test_a_metric_that_would_never_be_judged_is_refused(
+    kube: FakeKube, metric: dict[str, Any], changed: dict[str, Any], said: str
+) -> None:
+    made = rollout(ERRORS, metric)
+    spec = {**made["spec"], **changed}
+    made["spec"] = {key: value for key, value in spec.items() if value is not None}
+    with pytest.raises(Invalid) as caught:
+        await kube.user.create(ROLLOUTS, made, manager="user")
     assert said in f"{caught.value} {json.dumps(caught.value.details)}"
 
 

@@ -142,3 +142,33 @@ async def test_what_a_decision_takes_is_told_when_it_begins(site: Site) -> None:
     assert "the deadline is 2.0 h" in expected["message"]
     events = (await site.kube.user.list(EVENTS, namespace=NAMESPACE)).items
     assert "TrafficTooLow" in [event["reason"] for event in events]
+
+
+async def test_a_promoted_version_is_judged_although_nobody_counts_the_old_one(site: Site) -> None:
+    stable = await site.start(analysis=measured(), baking={"duration": "30m"})
+    new = await site.ask_for("https://models/v2")
+    await site.until("Baking")
+    await site.pass_time(minutes=1)
+    site.metrics.forget(site.cluster(stable))
+    site.metrics.behave(site.cluster(new), error_rate=0.2)
+    found = await site.until("Degraded")
+    assert "as stable was before the promotion" in condition(found, "Ready")["message"]
+    assert await site.weights() == {stable: 100}
+
+
+async def test_labels_that_come_later_take_a_promoted_version_back(site: Site) -> None:
+    labels = {
+        "name": "quality",
+        "type": "Labels",
+        "delay": "2m",
+        "margin": {"absolute": 0.02},
+        "prometheus": CANCELLED["prometheus"],
+    }
+    stable = await site.start(analysis=measured(labels), baking={"duration": "1h"})
+    new = await site.ask_for("https://models/v2")
+    site.metrics.route({booked(stable): 100.0, booked(new): 100.0})
+    site.metrics.behave(booked(new), error_rate=0.3)
+    await site.until("Baking")
+    found = await site.until("Degraded")
+    assert "quality: candidate" in condition(found, "Ready")["message"]
+    assert await site.weights() == {stable: 100}

@@ -65,6 +65,16 @@ class RolloutSpec(ApiModel):
             ),
             (
                 (
+                    "!self.analysis.metrics.exists(m, m.type == 'Labels') || has(self.baking)"
+                    " || has(self.strategy.blueGreen)"
+                ),
+                (
+                    "a metric of type Labels is judged while baking: give baking a duration longer"
+                    " than the metric's delay"
+                ),
+            ),
+            (
+                (
                     "!has(self.strategy.adaptive) || self.analysis.metrics.exists(m, has(m.margin)"
                     " && (m.type == 'ErrorRate' || m.type == 'Counters'))"
                 ),

@@ -94,6 +94,13 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     asks = evidences.asks(status.evidence, declared.spec.analysis, span)
     return Wanted(
         batch=WantedBatch(
-            stable, status.attempt.revision, start, end, bounds, shadow=shadow, asks=asks
+            stable,
+            status.attempt.revision,
+            start,
+            end,
+            bounds,
+            shadow=shadow,
+            baking=span.baking,
+            asks=asks,
         ),
     )
