@@ -25,7 +25,7 @@ RECORDER = User("admin", ("system:masters",), "admin-uid")
 OTHERS = {"usertoken": User("plainuser", ("testers",), "plain-uid")}
 # Scenarios whose pods run, with a simulated node as in the recording. In the others the recorded
 # controllers came too late to be seen in the answers, or raced with them.
-_WITH_NODE = ("14_",)
+WITH_NODE = ("14_",)
 # Scenarios that were recorded with the feature gate ListFromCacheSnapshot off.
 _WITHOUT_SNAPSHOTS = "_nosnapshot"
 
@@ -35,7 +35,6 @@ class FreshServer:
 
     def __init__(self, api: ApiServer, scenario: str, port: int) -> None:
         self.port = port
-        self.controllers = scenario.startswith(_WITH_NODE)
         self._api = api
         self._scenario = scenario
 
@@ -62,7 +61,7 @@ async def fresh_server(
     await api.start()
     running = await serve(api, host="127.0.0.1", port=0, cert=cert, key=key)
     server = FreshServer(api, scenario, running.port)
-    tasks = await _controllers(api) if server.controllers else []
+    tasks = await _controllers(api) if scenario.startswith(WITH_NODE) else []
     server.set_pace(pace)
     try:
         yield server

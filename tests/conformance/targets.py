@@ -32,8 +32,6 @@ class Target:
     embedded: bool
     pace: float = 1.0
     """How many seconds one second of a recorded wait takes."""
-    controllers: bool = True
-    """Whether workload controllers run."""
     set_pace: Callable[[float], None] | None = None
     """Makes the server's watches last as long as that; None where it cannot be told."""
     compact: Callable[[int], Awaitable[None]] | None = None
@@ -60,7 +58,6 @@ async def embedded(scenario: str, folder: Path, *, pace: float) -> AsyncIterator
             kubeconfig,
             embedded=True,
             pace=pace,
-            controllers=server.controllers,
             set_pace=server.set_pace,
             compact=server.compact,
         )
@@ -103,8 +100,8 @@ def real(kubeconfig: Path, folder: Path) -> Target:
 
 
 def _named(document: dict[str, Any], what: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(e for e in document[what] if e["name"] == name)
-    return found
+    found: dict[str, dict[str, Any]] = {e["name"]: e for e in document[what]}
+    return found[name]
 
 
 def _tls(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.SSLContext | None:
