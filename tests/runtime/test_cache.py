@@ -232,3 +232,36 @@ def test_news_in_any_order_and_a_last_list_give_the_servers_state(chance: random
     cache.replace(RES, Listing(list(history.state.values()), "1000"))
 
     assert {name_of(one): one for one in cache.list(RES)} == history.state
+
+
+LABELS = st.sampled_from(["a", "b", None])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("xyz"), LABELS, LABELS, st.booleans()), min_size=1, max_size=30
+    )
+)
+def test_an_index_finds_what_a_look_at_everything_finds(
+    changes: list[tuple[str, str | None, str | None, bool]],
+) -> None:
+    plain, indexed = Cache(FakeClock()), Cache(FakeClock(), indexed_labels=["model"])
+    indexed.add_index(RES, "other", lambda found: [found["metadata"]["labels"].get("other")])
+    for version, (name, model, other, deleted) in enumerate(changes):
+        labels = {k: v for k, v in (("model", model), ("other", other)) if v is not None}
+        for cache in (plain, indexed):
+            cache.note(RES, obj(name, version, labels=labels), deleted=deleted)
+    for value in ("a", "b"):
+        labels = {"model": value}
+        assert indexed.list(RES, labels=labels) == plain.list(RES, labels=labels)
+        both = {"model": value, "other": "a"}
+        assert indexed.list(RES, "demo", labels=both) == plain.list(RES, "demo", labels=both)
+        assert indexed.indexed(RES, "other", value) == plain.list(RES, labels={"other": value})
+
+
+def test_an_index_that_comes_late_has_what_was_there_before() -> None:
+    cache = Cache(FakeClock())
+    cache.note(RES, obj("a", 1))
+    cache.add_index(RES, "name", lambda found: [name_of(found)])
+    assert list(cache.indexed(RES, "name", "a")) == [obj("a", 1)]
+    assert cache.indexed(RES, "name", "b") == []

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from tidegate.api.model import DeliveryStatus, Model
 from tidegate.api.rollout import Rollout
-from tidegate.domain.claims import Claimant, conflict
+from tidegate.domain.claims import Claimant, conflict, places
 from tidegate.domain.conditions import Said, find
 from tidegate.domain.pods import arm_pods
 from tidegate.domain.rollout import (
@@ -36,6 +38,8 @@ from tidegate.traffic.features import lacking
 from tidegate.traffic.registry import provider_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tidegate.api.rollout import RolloutSpec
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 CONFLICTED = "Conflicted"
 ENVOY_GATEWAY = "envoy-gateway"
 """The value of TIDEGATE_METRICS_PROFILE."""
+_MODEL, _CLAIMED = "model", "claimed"
+"""Indexes of the cache: Rollouts by the Model that they name, Models by what they claim."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +82,15 @@ class Gatherer:
     def __init__(self, cache: Cache, settings: Settings) -> None:
         self._cache = cache
         self._settings = settings
+        cache.add_index(ROLLOUTS, _MODEL, _model_named)
+        cache.add_index(MODELS, _CLAIMED, _claimed)
 
     def rollouts(self, namespace: str, model: str) -> list[Object]:
         """The Rollouts that name a Model, the oldest first: only that one acts."""
         found = [
             rollout
-            for rollout in self._cache.list(ROLLOUTS, namespace)
-            if rollout["spec"]["modelRef"]["name"] == model and not is_being_deleted(rollout)
+            for rollout in self._cache.indexed(ROLLOUTS, _MODEL, (namespace, model))
+            if not is_being_deleted(rollout)
         ]
         return sorted(found, key=lambda r: (r["metadata"].get("creationTimestamp", ""), name_of(r)))
 
@@ -160,12 +168,30 @@ class Gatherer:
     def _conflict(self, obj: Object, model: Model) -> str | None:
         if model.spec.traffic is None:
             return None
-        others = [
-            _claimant(other, Model.model_validate(other))
-            for other in self._cache.list(MODELS)
-            if "traffic" in other["spec"] and not is_being_deleted(other)
-        ]
-        return conflict(_claimant(obj, model), others)
+        mine = _claimant(obj, model)
+        near = {
+            (namespace_of(other), name_of(other)): other
+            for place in places(mine)
+            for other in self._cache.indexed(MODELS, _CLAIMED, place)
+            if not is_being_deleted(other)
+        }
+        others = [_claimant(other, Model.model_validate(other)) for other in near.values()]
+        return conflict(mine, others)
+
+
+def _model_named(rollout: Object) -> list[tuple[str, str]]:
+    """The Model that a Rollout names."""
+    return [(namespace_of(rollout) or "", rollout["spec"]["modelRef"]["name"])]
+
+
+def _claimed(model: Object) -> Iterable[tuple[str, str]]:
+    """Where a Model wants traffic: only Models of one place can be in each other's way."""
+    if "traffic" not in model.get("spec", {}):
+        return ()
+    try:
+        return places(_claimant(model, Model.model_validate(model)))
+    except ValidationError:
+        return ()  # what cannot be read gets no route, so it is in nobody's way
 
 
 def _declared(rollout: Object) -> Declared:

@@ -88,6 +88,11 @@ def _istio_gateway(name: str, claimant: Claimant) -> str:
     return f"Istio Gateway {name if '/' in name else f'{claimant.namespace}/{name}'}"
 
 
+def places(claimant: Claimant) -> set[tuple[str, str]]:
+    """Every (gateway, host) of a Model's claims: claims of different places never clash."""
+    return {(claim.gateway, claim.host) for claim in claims(claimant)}
+
+
 def conflict(mine: Claimant, others: Iterable[Claimant]) -> str | None:
     """Why `mine` gets no route, or None: an older Model claims the same."""
     wanted = sorted(claims(mine))

@@ -11,7 +11,7 @@ Whoever subscribed is told of every change, with the object before and after it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tidegate.kube.objects import (
@@ -33,16 +33,26 @@ if TYPE_CHECKING:
 type _Name = tuple[str, str]
 type _Key = tuple[Resource, str, str]
 type Subscriber = Callable[[Object], None]
+type Keys = Callable[[Object], Iterable[Hashable]]
+"""The keys that an object is found by."""
 
 _BURIED_FOR_S = 300.0
 """Longer than any answer or event can be under way."""
 
 
 class Cache:
-    """Objects by resource, namespace and name, and by owner."""
+    """Objects by resource, namespace and name, by owner, and by what an index was made for.
 
-    def __init__(self, clock: Clock) -> None:
+    A list by one of `indexed_labels` looks at the objects with that label alone; by any other, at
+    all of the resource.
+    """
+
+    def __init__(self, clock: Clock, *, indexed_labels: Iterable[str] = ()) -> None:
         self._clock = clock
+        self._indexed_labels = frozenset(indexed_labels)
+        self._labelled: dict[tuple[Resource, str, str], set[_Name]] = defaultdict(set)
+        self._indexes: dict[Resource, dict[str, Keys]] = defaultdict(dict)
+        self._indexed: dict[tuple[Resource, str, Hashable], set[_Name]] = defaultdict(set)
         self._objects: dict[Resource, dict[_Name, Object]] = defaultdict(dict)
         self._owned: dict[tuple[Resource, str], set[_Name]] = defaultdict(set)
         self._subscribers: dict[Resource, list[Subscriber]] = defaultdict(list)
@@ -63,11 +73,27 @@ class Cache:
     ) -> list[Object]:
         """Return the objects, by name, of one namespace or of all, that carry all `labels`."""
         wanted = (labels or {}).items()
+        objects = self._objects[res]
+        indexed = next((pair for pair in wanted if pair[0] in self._indexed_labels), None)
+        names = objects.keys() if indexed is None else self._labelled.get((res, *indexed), ())
         return [
-            obj
-            for (where, _), obj in sorted(self._objects[res].items())
-            if (namespace is None or where == namespace) and wanted <= labels_of(obj).items()
+            objects[name]
+            for name in sorted(names)
+            if (namespace is None or name[0] == namespace)
+            and wanted <= labels_of(objects[name]).items()
         ]
+
+    def add_index(self, res: Resource, index: str, keys: Keys) -> None:
+        """Find objects of `res` by `keys` from now on, which must depend on the object alone."""
+        self._indexes[res][index] = keys
+        for name, obj in self._objects[res].items():
+            for key in keys(obj):
+                self._indexed[res, index, key].add(name)
+
+    def indexed(self, res: Resource, index: str, key: Hashable) -> Sequence[Object]:
+        """Return the objects, by name, that an index (`add_index`) has under a key."""
+        names = self._indexed.get((res, index, key), ())
+        return [self._objects[res][name] for name in sorted(names)]
 
     def owned_by(self, owner: Object, res: Resource) -> Iterable[Object]:
         """Return the objects of `res`, by name, that have `owner` among their owners (by uid)."""
@@ -167,12 +193,19 @@ class Cache:
         self, res: Resource, before: Object | None, after: Object | None, name: _Name
     ) -> None:
         for reference in owners_of(before or {}):
-            entry = (res, str(reference.get("uid", "")))
-            self._owned[entry].discard(name)
-            if not self._owned[entry]:
-                del self._owned[entry]
+            _discard(self._owned, (res, str(reference.get("uid", ""))), name)
         for reference in owners_of(after or {}):
             self._owned[res, str(reference.get("uid", ""))].add(name)
+        for label in self._indexed_labels:
+            if before is not None and label in labels_of(before):
+                _discard(self._labelled, (res, label, labels_of(before)[label]), name)
+            if after is not None and label in labels_of(after):
+                self._labelled[res, label, labels_of(after)[label]].add(name)
+        for index, keys in self._indexes[res].items():
+            for key in keys(before) if before is not None else ():
+                _discard(self._indexed, (res, index, key), name)
+            for key in keys(after) if after is not None else ():
+                self._indexed[res, index, key].add(name)
         instruments.CACHE_OBJECTS.labels(res.kind).set(len(self._objects[res]))
 
     def _tell(self, res: Resource, before: Object | None, after: Object | None) -> None:
@@ -180,6 +213,13 @@ class Cache:
             for obj in (before, after):
                 if obj is not None:
                     subscriber(obj)
+
+
+def _discard[K](entries: dict[K, set[_Name]], key: K, name: _Name) -> None:
+    """Take a name out, and the whole entry with the last one."""
+    entries[key].discard(name)
+    if not entries[key]:
+        del entries[key]
 
 
 def _key(res: Resource, obj: Object) -> _Key:

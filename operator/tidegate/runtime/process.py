@@ -61,6 +61,7 @@ from tidegate.runtime.http import Verdict, serving
 from tidegate.runtime.lease import Lease, LeaseLost
 from tidegate.runtime.logs import get_logger
 from tidegate.runtime.resync import Resync
+from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +74,8 @@ if TYPE_CHECKING:
 _DRAIN_S = 20.0
 """How long a reconcile may finish after SIGTERM; Kubernetes kills after 30 s."""
 _WATCH_DEAD_AFTER_S = 120.0
+INDEXED_LABELS = (MODEL_LABEL, REVISION_LABEL)
+"""Labels that every reconcile looks children up by."""
 
 log = get_logger(__name__)
 
@@ -168,7 +171,7 @@ class _Process:
         self._stop = stop
         self._synced = asyncio.Event()
         self._client = Client(FencedTransport(transport, lease))
-        self._cache = Cache(self._client.clock)
+        self._cache = Cache(self._client.clock, indexed_labels=INDEXED_LABELS)
         self._leading = False
 
     def alive(self) -> Verdict:

@@ -37,7 +37,7 @@ from tidegate.errors import (
 from tidegate.kube.client import Listing
 from tidegate.kube.events import Recorder
 from tidegate.runtime.cache import Cache
-from tidegate.runtime.process import Build, Context, connect, wake
+from tidegate.runtime.process import INDEXED_LABELS, Build, Context, connect, wake
 from tidegate.runtime.request import Request, Result
 from tidegate.settings import Settings
 from tidegate.testing.world import World
@@ -77,7 +77,7 @@ class Harness:
     def restart(self) -> None:
         """Start a new process: nothing in memory is kept, and faults are healed."""
         self.kube.transport.heal()
-        self.cache = Cache(self.kube.clock)
+        self.cache = Cache(self.kube.clock, indexed_labels=INDEXED_LABELS)
         self.context = Context(
             settings=self.settings,
             client=self.kube.client,
