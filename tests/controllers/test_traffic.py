@@ -152,6 +152,36 @@ async def test_a_rollout_goes_on_where_it_was_when_its_provider_changes(site: Si
     assert (await site.rollout())["status"]["attempts"] == 1
 
 
+async def test_what_istio_says_against_a_route_freezes_the_rollout_until_it_is_mended(
+    site: Site,
+) -> None:
+    await install_istio(site)
+    await site.kube.put(model(V1, traffic=ISTIO))
+    await site.kube.put(rollout())
+    await site.harness.settle()
+    await site.until("Healthy")
+    await site.pass_time(seconds=15)
+    await site.kube.put(model(V2, traffic=ISTIO))
+    await site.harness.settle()
+    new = (await site.model())["status"]["latestRevision"]
+    while (await site.weights()).get(new) != 5:
+        await site.pass_time(seconds=1)
+    error = {
+        "level": "ERROR",
+        "type": {"code": "IST0101", "name": "ReferencedResourceNotFound"},
+    }
+    route = await stored(site, VIRTUALSERVICES)
+    await site.kube.set_status(route, {"validationMessages": [error]})
+    await site.pass_time(minutes=2)
+    assert (await site.weights())[new] == 5
+    messages = [c["message"] for c in (await site.model())["status"]["conditions"]]
+    messages += [c["message"] for c in (await site.rollout())["status"]["conditions"]]
+    assert any("Istio refuses the VirtualService: Referenced" in text for text in messages)
+    await site.kube.set_status(await stored(site, VIRTUALSERVICES), {"validationMessages": None})
+    await site.until("Healthy")
+    assert await site.weights() == {new: 100}
+
+
 @pytest.mark.parametrize("gone", ["traffic", "model"])
 async def test_a_model_without_traffic_loses_everything_of_its_provider(
     site: Site, gone: str
