@@ -7,7 +7,7 @@ UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test vectors conformance check format crds docs lock clean
+.PHONY: help setup demo test vectors conformance fuzz check format crds docs lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ vectors: setup ## compare the statistics with reference values; FILE=path/to/vec
 conformance: setup ## compare the embedded API server with a real one's recorded answers; CASES=folder, KUBECONFIG=file
 	@$(BIN)/python tests/conformance/run.py $(if $(CASES),--cases "$(CASES)") \
 		$(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig "$(KUBECONFIG)") $(ARGS)
+
+fuzz: setup ## send the embedded API server much more nonsense than a test run does; EXAMPLES=n a test
+	@TIDEGATE_FUZZ_EXAMPLES=$(or $(EXAMPLES),3000) $(BIN)/pytest --timeout 3600 \
+		tests/local/apiserver/test_fuzz.py tests/local/apiserver/test_front_fuzz.py
 
 check: setup ## what CI runs before the tests: format, lint, types, layers, generated files
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
 from tidegate.local.apiserver import answering
@@ -102,6 +103,7 @@ async def serve(
         handler_cancellation=True,
         keepalive_timeout=_KEEPALIVE_S,
         access_log=None,
+        logger=_protocol_log(),
     )
     runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
@@ -114,6 +116,21 @@ async def serve(
     await site.start()
     taken = runner.addresses[0][1]
     return RunningServer(host, taken, runner, streams)
+
+
+class _NotOurs(logging.Filter):
+    """Keeps out what a client got wrong: it was told, and nobody here can mend it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+def _protocol_log() -> logging.Logger:
+    found = logging.getLogger(f"{__name__}.protocol")
+    if not found.filters:
+        found.addFilter(_NotOurs())
+    return found
 
 
 def _handler(

@@ -267,7 +267,10 @@ class Store:
     def _healthy(self) -> None:
         if self._journal is not None and self._journal.failure is not None:
             raise ApiError(
-                500, "InternalError", f"the state file cannot be written: {self._journal.failure}"
+                500,
+                "InternalError",
+                f"the state file cannot be written: {self._journal.failure}; make room on the "
+                "disk, then `tidegate local down` and `tidegate local up`",
             )
 
     def _log(self, collection: Collection, event: Event, body: bytes | None) -> None:
