@@ -38,6 +38,15 @@ type Found = Value[dict[str, list[Series]]] | Error
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """How an arm was last asked for: when, with which thresholds, over how long."""
+
+    at: float
+    thresholds: frozenset[float]
+    span: timedelta
+
+
+@dataclass(frozen=True)
 class _Chunk:
     """Some arms, and their samples once they are there."""
 
@@ -77,8 +86,7 @@ class Coalescer:
         self._look_back = look_back
         self._monotonic = monotonic
         self._round: _Round | None = None
-        self._asked: dict[str, float] = {}
-        self._thresholds: dict[str, frozenset[float]] = {}
+        self._asked: dict[str, _Asked] = {}
 
     async def series(
         self, arms: Sequence[str], thresholds_ms: Sequence[float], *, start: datetime, end: datetime
@@ -87,33 +95,34 @@ class Coalescer:
         oldest = start - self._look_back
         if self._tick <= timedelta(0) or end - start > LONGEST_SHARED:
             return _flat(await self._fetch(arms, thresholds_ms, oldest=oldest, at=end), arms)
-        self._remember(arms, thresholds_ms)
+        self._remember(arms, thresholds_ms, span=end - start)
         now = self._monotonic()
         current = self._round
         if current is None or now - current.began >= self._tick.total_seconds():
-            current = self._round = self._begin(now, oldest=oldest, at=end + self._tick)
+            current = self._round = self._begin(now, at=end + self._tick)
         chunks = self._covering(current, arms, thresholds_ms, oldest=oldest, end=end)
         if chunks is None:
             return _flat(await self._fetch(arms, thresholds_ms, oldest=oldest, at=end), arms)
         found = [await asyncio.shield(chunk.found) for chunk in chunks]
         return _joined(found, arms)
 
-    def _remember(self, arms: Iterable[str], thresholds_ms: Sequence[float]) -> None:
+    def _remember(
+        self, arms: Iterable[str], thresholds_ms: Sequence[float], *, span: timedelta
+    ) -> None:
         now = self._monotonic()
         for arm in arms:
-            self._asked[arm] = now
-            self._thresholds[arm] = frozenset(thresholds_ms)
-        for arm in [arm for arm, at in self._asked.items() if now - at > _KEPT_S]:
-            del self._asked[arm], self._thresholds[arm]
+            self._asked[arm] = _Asked(now, frozenset(thresholds_ms), span)
 
-    def _begin(self, now: float, *, oldest: datetime, at: datetime) -> _Round:
+    def _begin(self, now: float, *, at: datetime) -> _Round:
         """Fetch all arms in chunks. Arms of one Model are neighbours, so they share a chunk."""
-        oldest = min(oldest, at - self._tick - LONGEST_SHARED - self._look_back)
+        self._asked = {arm: one for arm, one in self._asked.items() if now - one.at <= _KEPT_S}
+        span = max(one.span for one in self._asked.values())
+        oldest = at - self._tick - span - self._look_back
         known = sorted(self._asked)
         chunks = []
         for first in range(0, len(known), CHUNK_ARMS):
             arms = known[first : first + CHUNK_ARMS]
-            thresholds = frozenset[float]().union(*(self._thresholds[arm] for arm in arms))
+            thresholds = frozenset[float]().union(*(self._asked[arm].thresholds for arm in arms))
             fetch = self._fetch(arms, sorted(thresholds), oldest=oldest, at=at)
             chunks.append(_Chunk(frozenset(arms), thresholds, asyncio.ensure_future(fetch)))
         return _Round(now, oldest, at, tuple(chunks))

@@ -15,7 +15,7 @@ from tidegate.metrics.traffic import PrometheusTraffic
 if TYPE_CHECKING:
     from tidegate.metrics.prometheus import Prometheus
 
-LONGEST_TICK = timedelta(seconds=2)
+LONGEST_TICK = timedelta(seconds=5)
 
 
 def tick_of(scrape_interval: timedelta) -> timedelta:
