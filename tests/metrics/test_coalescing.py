@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidegate.metrics.base import Error, Value
-from tidegate.metrics.coalescing import CHUNK_ARMS
+from tidegate.metrics.coalescing import CHUNK_ARMS, CHUNK_CHARACTERS, chunked
 from tidegate.metrics.profiles import ENVOY
 from tidegate.metrics.prometheus import Prometheus
 from tidegate.metrics.traffic import PrometheusTraffic
@@ -101,6 +101,16 @@ async def test_queries_stay_bounded_in_size(
     await asyncio.gather(*(counted(traffic, n, 5) for n in range(rollouts)))
     assert len(scripted.script.queries) == 2
     assert all(len(asked["query"]) < 6000 for asked in scripted.script.queries)
+
+
+def test_a_query_names_no_more_arms_than_fit_a_line() -> None:
+    names = [f"{'n' * 60}/{'m' * 40}/{'r' * 49}{i:03}" for i in range(250)]
+    parts = chunked(names)
+    assert [name for part in parts for name in part] == names
+    assert max(len(part) for part in parts) <= CHUNK_ARMS
+    assert max(sum(map(len, part)) for part in parts) <= CHUNK_CHARACTERS
+    assert len(chunked([str(i) for i in range(250)])) == 3
+    assert chunked([]) == []
 
 
 async def test_who_reaches_far_back_asks_for_himself(

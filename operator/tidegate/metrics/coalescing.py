@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from tidegate.metrics.prometheus import Prometheus, Series
 
 CHUNK_ARMS = 100
-"""Arms in one query: the names of more would not fit the line of a GET that proxies let pass."""
+CHUNK_CHARACTERS = 4000
+"""Arms in one query, and characters of their names: more, once encoded, would not fit the line of a
+GET that proxies let pass (8 kB)."""
 LONGEST_SHARED = timedelta(minutes=2)
 """A batch that reaches further back asks for itself: one late rollout must not make all slow."""
 _KEPT_S = 600.0
@@ -118,10 +120,8 @@ class Coalescer:
         self._asked = {arm: one for arm, one in self._asked.items() if now - one.at <= _KEPT_S}
         span = max(one.span for one in self._asked.values())
         oldest = at - self._tick - span - self._look_back
-        known = sorted(self._asked)
         chunks = []
-        for first in range(0, len(known), CHUNK_ARMS):
-            arms = known[first : first + CHUNK_ARMS]
+        for arms in chunked(sorted(self._asked)):
             thresholds = frozenset[float]().union(*(self._asked[arm].thresholds for arm in arms))
             fetch = self._fetch(arms, sorted(thresholds), oldest=oldest, at=at)
             chunks.append(_Chunk(frozenset(arms), thresholds, asyncio.ensure_future(fetch)))
@@ -167,6 +167,19 @@ class Coalescer:
                 if arm is not None:
                     found[arm].append(one)
         return Value(dict(found), warnings)
+
+
+def chunked(arms: Sequence[str]) -> list[list[str]]:
+    """Arms in their order, cut into parts that one query can name."""
+    parts: list[list[str]] = []
+    characters = 0
+    for arm in arms:
+        characters += len(arm)
+        if not parts or len(parts[-1]) >= CHUNK_ARMS or characters > CHUNK_CHARACTERS:
+            parts.append([])
+            characters = len(arm)
+        parts[-1].append(arm)
+    return parts
 
 
 def _flat(found: Found, arms: Sequence[str]) -> Value[list[Series]] | Error:
