@@ -171,3 +171,13 @@ async def test_every_namespace_has_a_default_service_account(ask: Asker) -> None
     await ask.create("/api/v1/namespaces", space)
     await settle()
     assert await exists(ask, "/api/v1/namespaces/n/serviceaccounts/default")
+
+
+async def test_a_pod_is_told_to_be_let_go_before_it_goes(ask: Asker) -> None:
+    await ask.create(PODS, pod("p"))
+    revision = ask.api.store.revision
+    answer = await ask("DELETE", f"{PODS}/p", query={"gracePeriodSeconds": "0"})
+    assert answer.body["metadata"]["deletionGracePeriodSeconds"] == 0
+    events = ask.watch(PODS, resourceVersion=str(revision), timeoutSeconds="1")
+    kinds = [event["type"] async for event in events]
+    assert kinds == ["MODIFIED", "DELETED"]

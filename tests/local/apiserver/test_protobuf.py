@@ -8,6 +8,7 @@ import pytest
 
 from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.errors import ApiError
+from tidegate.testing.apiserver import WIDGETS
 
 if TYPE_CHECKING:
     from tidegate.testing.apiserver import Asker
@@ -56,3 +57,14 @@ async def test_a_namespace_can_be_created_from_protobuf(ask: Asker) -> None:
     answer = await ask.raw("POST", "/api/v1/namespaces", body, content_type=protobuf.MEDIA)
     assert answer.status == 201
     assert (await ask.get("/api/v1/namespaces/n"))["status"]["phase"] == "Active"
+
+
+async def test_who_takes_nothing_but_protobuf_is_refused_in_it(widgets: Asker) -> None:
+    answer = await widgets.raw(
+        "GET", f"{WIDGETS}/none", accept="application/vnd.kubernetes.protobuf"
+    )
+    assert answer.status == 406
+    assert answer.headers["content-type"] == "application/vnd.kubernetes.protobuf"
+    assert isinstance(answer.body, bytes)
+    assert answer.body.startswith(b"k8s\0")
+    assert b"NotAcceptable" in answer.body

@@ -145,3 +145,14 @@ def test_a_collection_keeps_its_order() -> None:
     collection.drop(("n", "b"))
     assert [r.name for r in collection.select("n")] == ["a", "c"]
     assert collection.select("other") == []
+
+
+async def test_a_list_of_a_built_in_kind_does_not_repeat_what_its_items_are(
+    widgets: Asker,
+) -> None:
+    await widgets.create(CONFIG_MAPS, config_map("a"))
+    await widgets.create(WIDGETS, widget("w"))
+    (found,) = (await widgets.get(CONFIG_MAPS))["items"]
+    assert not {"kind", "apiVersion"} & set(found)
+    (custom,) = (await widgets.get(WIDGETS))["items"]
+    assert (custom["kind"], custom["apiVersion"]) == ("Widget", "example.com/v1")
