@@ -28,6 +28,7 @@ COMMANDS = {
     "local": Command("tidegate.cli.local:app", "The embedded cluster on this machine."),
     "demo": Command("tidegate.cli.demo:demo", "The whole story on real data, in minutes."),
     "status": Command("tidegate.cli.status:status", "Where a delivery stands, and why."),
+    "plan": Command("tidegate.cli.plan:plan", "What the operator would do now; writes nothing."),
     "explain": Command("tidegate.cli.explain:explain", "Why an attempt went as it did."),
     "replay": Command("tidegate.cli.replay:replay", "Recompute an attempt's verdicts offline."),
     "abort": Command("tidegate.cli.verbs:abort", "Take the candidate back now."),

@@ -99,7 +99,7 @@ def _heading(record: Record, story: Story) -> Text:
     text.append(f" of Model {record.model}: ", style="not bold")
     style = "yellow"
     if story.ended_at is not None:
-        style = "green" if "promoted" in story.outcome else "red"
+        style = "green" if story.outcome.endswith("promoted") else "red"
     text.append(story.outcome, style=style)
     started = story.begin.get("startedAt")
     if started and story.ended_at:

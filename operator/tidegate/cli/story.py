@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tidegate.domain.record import Row
 
 GOOD_ENDS = ("Healthy",)
+_BACK = ("RolledBack", "TakenBack", "Reset")
 _RULES = {
     "EvidencePromotes": (
         "every comparison reached ln(1/falsePromotionRate) = {promote:.2f} nats, with at least"
@@ -109,8 +110,11 @@ class Story:
         candidate = self.begin.get("candidate", "the candidate")
         if self.ended_at is None:
             return f"under way: phase {self.phase}"
-        promoted = any(m.reason == "Promoted" for m in self.moments)
-        return f"{candidate} was promoted" if promoted else f"{candidate} was taken back"
+        ends = [m.reason for m in self.moments if m.reason in ("Promoted", *_BACK)]
+        if not ends or ends[-1] != "Promoted":
+            baked = "Promoted" in ends
+            return f"{candidate} was {'promoted, baked, and ' if baked else ''}taken back"
+        return f"{candidate} was promoted"
 
     def document(self) -> dict[str, Any]:
         """As programs read it."""
@@ -244,6 +248,8 @@ class _Teller:
         if reason == "StepReached":
             self._close(row)
             self.steps.append(Step(message, int(body.get("weight", 0)), row.at))
+        elif reason == "BakingStarted":
+            self.steps.append(Step("baking", 100, row.at))
         elif self.phase in ("Promoting", "RollingBack") and before != self.phase:
             self._close(row)
             self.decided = self.moments[-1]
@@ -265,6 +271,11 @@ class _Teller:
             "deadline": self.spec.get("deadline"),
             "hold": self.spec.get("holds", {}).get("deadline"),
         }
+        named = {each.get("name"): each for each in analysis.get("metrics", [])}
+        if reason == "GuardBroken" and named.get(words["metric"], {}).get("type") == "Value":
+            return f"the condition of {words['metric']} failed as often as it may"
+        if reason == "GuardBroken" and body.get("from") == "Baking":
+            return f"{words['metric']} broke a limit by itself, while what was promoted baked"
         return _RULES.get(reason, "").format(**words)
 
 

@@ -70,7 +70,7 @@ class DeliveryReconciler:
         gathered = self._gatherer.gather(obj)
         timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
         gathered = await self._observer.observe(gathered, timing)
-        decision = self._kept(gathered, timing, _decide(gathered, timing))
+        decision = self._kept(gathered, timing, decision_for(gathered, timing))
         standing = standing_refusal(gathered)
         gathered = await self._reporter.write(gathered, decision, timing.now, refusal=standing)
         refusal, again = None, None
@@ -94,7 +94,8 @@ class DeliveryReconciler:
         return recorded(gathered.declared, gathered.facts, timing, decision, written=written)
 
 
-def _decide(gathered: Gathered, timing: Timing) -> Decision:
+def decision_for(gathered: Gathered, timing: Timing) -> Decision:
+    """What is to be done about one delivery; `tidegate plan` asks the same."""
     if gathered.declared is not None:
         return decide(gathered.declared, gathered.facts, timing)
     if gathered.model.spec.delivery == "Direct":

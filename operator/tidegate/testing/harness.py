@@ -127,6 +127,12 @@ class Harness:
             if ran > _MOST_RECONCILES:
                 raise AssertionError(f"no rest after {ran} reconciles; the last: {found[1]}")
 
+    async def once(self, controller: str, request: Request) -> None:
+        """Bring the cache up to date, and let one controller reconcile one request, once."""
+        await self._deliver()
+        found = next(one for one in self.controllers if one.name == controller)
+        await self._process(found, request)
+
     async def advance(self, delta: timedelta) -> int:
         """Let time pass: settle at each timer that falls due on the way, and at the end."""
         clock = self.kube.clock

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.domain import evidence as evidences
 from tidegate.domain.evidence.display import display
+from tidegate.domain.evidence.judgement import baking_level
 from tidegate.domain.record.rows import whole
 from tidegate.errors import Terminal
 
@@ -55,6 +56,8 @@ def frozen_states(evidence: Sequence[Evidence], analysis: Analysis) -> dict[str,
         "guard": evidences.guard_level(analysis),
         "promote": evidences.promote_level(analysis),
     }
+    if evidences.is_baked(evidence):
+        levels["baking"] = baking_level(analysis)
     return {
         "levels": {name: round(value, 6) for name, value in levels.items() if math.isfinite(value)},
         "states": {entry.metric: json.loads(entry.state) for entry in evidence},

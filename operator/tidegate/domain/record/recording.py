@@ -144,7 +144,7 @@ class _Look:
 
     def transitions(self) -> tuple[list[Transition], list[Transition]]:
         """The changes of phase, oldest first: of the attempt before, and of one that begins."""
-        made = list(reversed(_newer(self.before.history, self.after.history)))
+        made = list(reversed(newer(self.before.history, self.after.history)))
         if self.after.attempts <= self.before.attempts:
             return made, []
         at = next((i for i, entry in enumerate(made) if entry.reason in _BEGINNINGS), len(made))
@@ -185,7 +185,7 @@ class _Look:
         self._tell_spec(book)
         self._tell_command(book)
         counted = self._tell_batch(book, transitions)
-        if not counted and self._evidence_changed():
+        if self._evidence_jumped(transitions, counted=counted):
             self._tell_evidence(book, self.after, why=_why(transitions))
         self._tell_moves(book, transitions, self._evidence_then(counted=counted))
         if ends:
@@ -257,15 +257,28 @@ class _Look:
 
     def _evidence_then(self, *, counted: bool) -> Sequence[Evidence]:
         """The evidence that the changes of an attempt were decided on."""
-        seen, before = self.facts.observation, self.before.evidence
-        if self.after.evidence or not counted or not isinstance(seen, Batch):
-            return self.after.evidence or before
-        return evidences.update(before, self.declared.spec.analysis, seen)
+        if self.after.evidence or not counted:
+            return self.after.evidence or self.before.evidence
+        return self._counted_up()
 
     def _evidence_changed(self) -> bool:
-        before = [(entry.metric, entry.state) for entry in self.before.evidence]
-        after = [(entry.metric, entry.state) for entry in self.after.evidence]
-        return bool(after) and before != after
+        after = _states(self.after.evidence)
+        return bool(after) and _states(self.before.evidence) != after
+
+    def _evidence_jumped(self, transitions: Sequence[Transition], *, counted: bool) -> bool:
+        """Whether the evidence is another than the batch made it: begun, baked, mended. With a
+        batch that is looked into only where something was decided, which is where it happens."""
+        if not counted:
+            return self._evidence_changed()
+        if not transitions or not self.after.evidence:
+            return False
+        return _states(self._counted_up()) != _states(self.after.evidence)
+
+    def _counted_up(self) -> Sequence[Evidence]:
+        """The evidence of before with the batch of this look."""
+        seen = self.facts.observation
+        assert isinstance(seen, Batch)
+        return evidences.update(self.before.evidence, self.declared.spec.analysis, seen)
 
     def _tell_evidence(self, book: _Book, status: RolloutStatus, *, why: str) -> None:
         body = {"why": why, **frozen_states(status.evidence, self.declared.spec.analysis)}
@@ -313,13 +326,17 @@ def _kept(records: Sequence[OpenRecord], written: Mapping[str, Written]) -> list
     return kept
 
 
-def _newer(before: Sequence[Transition], after: Sequence[Transition]) -> list[Transition]:
+def newer(before: Sequence[Transition], after: Sequence[Transition]) -> list[Transition]:
     """What stands in a history (newest first) that did not before."""
     for made in range(len(after) + 1):
         rest = list(after[made:])
         if rest == list(before[: len(rest)]):
             return list(after[:made])
     return list(after)
+
+
+def _states(evidence: Sequence[Evidence]) -> list[tuple[str, str]]:
+    return [(entry.metric, entry.state) for entry in evidence]
 
 
 def _why(transitions: Sequence[Transition]) -> str:

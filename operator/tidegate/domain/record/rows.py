@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tidegate.domain.evidence import Arm, Batch, answers
-from tidegate.domain.times import moment
+from tidegate.domain.times import moment, stamp
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
 def batch_body(batch: Batch) -> dict[str, Any]:
     """A batch as the content of a row; its end is the time of the row."""
     body: dict[str, Any] = {
-        "s": whole(round(batch.seconds, 3)),
+        "s": whole(_seconds(batch)),
         "stable": _arm(batch.stable),
         "candidate": _arm(batch.candidate),
     }
@@ -135,6 +135,12 @@ def batch_of(row: Row) -> Batch:
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise Terminal("RecordUnreadable", f"row {row.seq} is no batch: {error!r}") from error
+
+
+def _seconds(batch: Batch) -> float:
+    """What lies between the ends of a batch as they are stored, to the millisecond."""
+    between = moment(stamp(batch.end)) - moment(stamp(batch.start))
+    return round(between.total_seconds(), 3)
 
 
 def whole(value: float) -> float:

@@ -1,0 +1,125 @@
+"""`tidegate plan`: what would be done now, what manifests would begin, and how it exits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.controllers.site import NAME, NAMESPACE, Site, model, rollout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Tidegate
+
+BETTER = "https://models/v2"
+
+
+def manifest(folder: Path, *objects: dict[str, Any]) -> str:
+    """A file of manifests."""
+    file = folder / "manifests.yaml"
+    file.write_text("\n---\n".join(json.dumps(each) for each in objects))
+    return str(file)
+
+
+async def test_at_rest_nothing_is_to_be_done(
+    site: Site, tidegate: Tidegate, tmp_path: Path
+) -> None:
+    await site.start()
+    before = len(site.kube.transport.writes)
+    ran = await tidegate("plan", operator=False)
+    assert (ran.code, ran.err) == (0, "")
+    assert "Model demo/flight-delay, Rollout flights" in ran.out
+    assert "stays Healthy" in ran.out
+    assert "Nothing is to be done." in ran.out
+    same = manifest(tmp_path, model(), rollout())
+    ran = await tidegate("plan", "-f", same, operator=False)
+    assert ran.code == 0
+    assert "edit" not in ran.out
+    assert len(site.kube.transport.writes) == before
+
+
+async def test_a_new_artifact_begins_an_attempt(
+    site: Site, tidegate: Tidegate, tmp_path: Path
+) -> None:
+    stable = await site.start()
+    ran = await tidegate("plan", "-f", manifest(tmp_path, model(BETTER)), operator=False)
+    assert ran.code == 2
+    assert "a new revision: flight-delay-" in ran.out
+    assert "Healthy → Starting, AttemptStarted: attempt 1: flight-delay-" in ran.out
+    assert "Plan: 1 of 1 deliveries would change." in ran.out
+    assert (await site.model())["status"]["latestRevision"] == stable
+
+
+async def test_an_edit_says_whether_the_evidence_is_kept(
+    site: Site, tidegate: Tidegate, tmp_path: Path
+) -> None:
+    await site.start()
+    await site.ask_for(BETTER)
+    await site.until("Progressing")
+    kept = await tidegate("plan", "-f", manifest(tmp_path, rollout(deadline="3h")), operator=False)
+    assert kept.code == 2
+    assert "deadline: 2h → 3h: applied in place; the evidence is kept" in kept.out
+    steps = {"canary": {"steps": [{"weight": 10, "duration": "20s"}]}}
+    lost = await tidegate(
+        "plan", "-f", manifest(tmp_path, rollout(strategy=steps)), "-o", "json", operator=False
+    )
+    assert lost.code == 2
+    (planned,) = lost.document
+    assert planned["reason"] == "Superseded"
+    assert "its evidence is dropped" in planned["manifests"][0]["meaning"]
+
+
+async def test_a_batch_that_is_due_is_not_looked_at_without_prometheus(
+    site: Site, tidegate: Tidegate
+) -> None:
+    await site.start()
+    await site.ask_for(BETTER)
+    await site.until("Progressing")
+    await site.flow()
+    await site.kube.clock.advance(20)
+    ran = await tidegate("plan", NAME, operator=False)
+    assert "the batch that is due was not looked at: give --prometheus URL" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "is no YAML or JSON file"),
+        ("kind: Pod\napiVersion: v1\nmetadata: {name: x}", "no Model and no Rollout"),
+        (json.dumps({**rollout(), "metadata": {}}), "without metadata.name"),
+        (json.dumps(rollout(deadline="soon")), "Rollout flights: spec.deadline"),
+        (json.dumps(rollout(modelRef={"name": "nothing"})), "names Model nothing"),
+    ],
+)
+async def test_manifests_that_are_wrong_are_errors(
+    site: Site, tidegate: Tidegate, tmp_path: Path, text: str, says: str
+) -> None:
+    await site.kube.put(model())
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text)
+    ran = await tidegate("plan", "-f", str(file), operator=False)
+    assert ran.code == 1
+    assert says in ran.err
+
+
+async def test_a_field_that_does_not_exist_is_pointed_out(
+    site: Site, tidegate: Tidegate, tmp_path: Path
+) -> None:
+    await site.start()
+    odd = rollout()
+    odd["spec"]["analysis"]["intervall"] = "5s"
+    ran = await tidegate("plan", "-f", manifest(tmp_path, odd), operator=False)
+    assert ran.code == 0
+    assert "unknown field, would be dropped: spec.analysis.intervall" in ran.out
+
+
+async def test_names_mean_rollouts_and_models(site: Site, tidegate: Tidegate) -> None:
+    await site.start()
+    for name in ("flights", NAME, "rollout/flights", f"model/{NAME}"):
+        planned = (await tidegate("plan", name, "-o", "json", operator=False)).document
+        assert [(each["model"], each["namespace"]) for each in planned] == [(NAME, NAMESPACE)]
+    missing = await tidegate("plan", "nothing", operator=False)
+    assert missing.code == 1
+    assert "there is no Rollout and no Model nothing" in missing.err
