@@ -17,6 +17,6 @@ def test_other_kinds_and_objects_without_a_status_are_left_alone() -> None:
     custom = {"status": {"conditions": [{"type": "A"}]}}
     show_unset_times("example.com/widgets", custom)
     assert custom == {"status": {"conditions": [{"type": "A"}]}}
-    bare = {"metadata": {}}
+    bare: dict[str, dict[str, str]] = {"metadata": {}}
     show_unset_times("/pods", bare)
     assert bare == {"metadata": {}}
