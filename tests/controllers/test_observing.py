@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tests.controllers.site import NAMESPACE, Site, condition, rollout
 
-from tidegate.kube.resources import EVENTS
+from tidegate.domain.record import in_order, replay
+from tidegate.kube.resources import CONFIGMAPS, EVENTS
 from tidegate.metrics.base import Error, NoData
+from tidegate.specs.record import rows_of
 
 ANALYSIS: dict[str, Any] = rollout()["spec"]["analysis"]
 ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
@@ -172,3 +175,26 @@ async def test_labels_that_come_later_take_a_promoted_version_back(site: Site) -
     found = await site.until("Degraded")
     assert "quality: candidate" in condition(found, "Ready")["message"]
     assert await site.weights() == {stable: 100}
+
+
+async def test_an_attempt_with_metrics_of_every_kind_recomputes_from_its_record(
+    site: Site,
+) -> None:
+    drift = {"name": "drift", "type": "PredictionDrift", "max": 0.1}
+    stable = await site.start(analysis=measured(CANCELLED, BUDGET, drift))
+    new = await site.ask_for("https://models/v2")
+    site.metrics.route({booked(stable): 95.0, booked(new): 50.0})
+    site.metrics.numbers[spent(new)] = 0.1
+    for revision in (stable, new):
+        site.metrics.predict(site.cluster(revision), "p", {"[0,.5)": 0.5, "[.5,1)": 0.5})
+    await site.until("Progressing")
+    await site.pass_time(seconds=12)
+    site.metrics.numbers[spent(new)] = NoData("the query gives NaN")
+    await site.until("Holding")
+    site.metrics.numbers[spent(new)] = math.inf
+    await site.until("Degraded")
+    parts = await site.kube.user.list(CONFIGMAPS, namespace=NAMESPACE)
+    rows = [row for part in parts.items for row in rows_of(part)]
+    found = replay(in_order(rows))
+    assert found.same, [check for check in found.checks if check.problem] or found.problems
+    assert [first.verdict for first in found.firsts] == ["Rollback"]
