@@ -119,23 +119,10 @@ def count_apart(
     scraped: a request belongs to the batch in which its instance's next scrape lies.
     """
 
+    how = {"end": end, "stale_after": stale_after}
+
     def counted(since: float) -> list[Counted] | NoData:
-        found = []
-        for cluster, instances in by_cluster.items():
-            recordings = {instance: {cluster: one} for instance, one in instances.items()}
-            one = count(
-                recordings,
-                [cluster],
-                begin=since,
-                end=end,
-                thresholds_ms=thresholds_ms,
-                stale_after=stale_after,
-                gone=gone,
-            )
-            if isinstance(one, NoData):
-                return NoData(f"{cluster}: {one.reason}")
-            found.append(one)
-        return found
+        return _each(by_cluster, since, thresholds_ms=thresholds_ms, gone=gone, **how)
 
     first = counted(begin)
     if isinstance(first, NoData):
@@ -148,6 +135,33 @@ def count_apart(
         begin=max(one.begin for one in again),
         arms={cluster: arm for one in again for cluster, arm in one.arms.items()},
     )
+
+
+def _each(
+    by_cluster: Mapping[str, Mapping[Instance, Recording]],
+    since: float,
+    *,
+    end: float,
+    thresholds_ms: Sequence[float],
+    stale_after: float,
+    gone: Iterable[Instance],
+) -> list[Counted] | NoData:
+    """Every cluster counted for itself, from `since` or from where its samples begin."""
+    found = []
+    for cluster, instances in by_cluster.items():
+        one = count(
+            {instance: {cluster: recording} for instance, recording in instances.items()},
+            [cluster],
+            begin=since,
+            end=end,
+            thresholds_ms=thresholds_ms,
+            stale_after=stale_after,
+            gone=gone,
+        )
+        if isinstance(one, NoData):
+            return NoData(f"{cluster}: {one.reason}")
+        found.append(one)
+    return found
 
 
 def _shared_scrapes(

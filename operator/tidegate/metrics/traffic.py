@@ -110,18 +110,10 @@ class PrometheusTraffic:
         but a day of raw samples would be a million numbers, and a baseline only guides. Blocks of
         a minute are differences of raw counters all the same.
         """
-        profile, of = self._profile, matchers(self._profile, [cluster])
-        answers, buckets = f"{profile.requests}{{{of}}}", f"{profile.buckets}{{{of}}}"
-        over, blocks = duration(window), f"{duration(window)}:{duration(_BLOCK)}"
+        profile = self._profile
         found: list[Sequence[Series]] = []
         warnings: tuple[str, ...] = ()
-        for query in (
-            f"sum by ({profile.code}) (increase({answers}[{over}]))",
-            f"sum by (le) (increase({buckets}[{over}]))",
-            f"{answers}[{duration(_RECENT)}]",
-            f"{answers}[{blocks}]",
-            f"{buckets}[{blocks}]",
-        ):
+        for query in _baseline_queries(profile, cluster, window):
             answer = await self._prometheus.query(query, at=end)
             if isinstance(answer, Error):
                 return answer
@@ -189,6 +181,21 @@ class PrometheusTraffic:
             for arm in wanted
         }
         return counters.count_apart(by_arm, **span, thresholds_ms=of, **known, gone=left)
+
+
+def _baseline_queries(profile: Profile, cluster: str, window: timedelta) -> tuple[str, ...]:
+    """Answers by code and durations by bound over the window, the last minutes' samples, and the
+    counters minute by minute."""
+    of = matchers(profile, [cluster])
+    answers, buckets = f"{profile.requests}{{{of}}}", f"{profile.buckets}{{{of}}}"
+    over, blocks = duration(window), f"{duration(window)}:{duration(_BLOCK)}"
+    return (
+        f"sum by ({profile.code}) (increase({answers}[{over}]))",
+        f"sum by (le) (increase({buckets}[{over}]))",
+        f"{answers}[{duration(_RECENT)}]",
+        f"{answers}[{blocks}]",
+        f"{buckets}[{blocks}]",
+    )
 
 
 def _recordings(

@@ -68,14 +68,9 @@ def judge(
     entries = {entry.metric: entry for entry in evidence}
     states = {metric.name: state_of(entries[metric.name]) for metric in analysis.metrics}
     values = {metric.name: log_e(metric, states[metric.name]) for metric in analysis.metrics}
-    failed = [
-        metric.name
-        for metric in analysis.metrics
-        if role_of(metric) is Role.CHECK and values[metric.name].rollback > 0
-    ]
-    if failed:
-        said = entries[failed[0]].message
-        return Judgement("Rollback", "GuardBroken", said, metric=failed[0])
+    failed = _failed_check(entries, analysis, values)
+    if failed is not None:
+        return failed
     if is_baked(evidence):
         return _judge_baked(entries, analysis, values)
     guards = _named(analysis, Role.GUARD)
@@ -102,6 +97,16 @@ def judge(
         case _:
             message = f"no verdict yet from {', '.join(names)}"
     return Judgement(decision.verdict, decision.reason, message, metric=names[0] if names else "")
+
+
+def _failed_check(
+    entries: dict[str, Evidence], analysis: Analysis, values: dict[str, LogE]
+) -> Judgement | None:
+    """A Value that was false often enough in a row."""
+    for name in _named(analysis, Role.CHECK):
+        if values[name].rollback > 0:
+            return Judgement("Rollback", "GuardBroken", entries[name].message, metric=name)
+    return None
 
 
 def _judge_baked(
