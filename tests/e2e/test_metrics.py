@@ -85,3 +85,20 @@ async def test_a_query_that_does_not_parse_is_told_before_the_first_request(stag
     assert "parse error" in condition(found, "Stalled")["message"]
     assert await stage.envoy_weights(where) == {stable: 100}
     assert load.failed(stable) == 0
+
+
+@together
+async def test_predictions_that_differ_take_a_version_back_before_anybody_meets_it(
+    stage: Stage,
+) -> None:
+    where = "differing"
+    agree = {"name": "agree", "type": "Disagreement", "tolerance": 1.0e-6, "max": 0.02}
+    declared = rollout(where, (30, "1m"), metrics=(ERRORS, agree))
+    declared["spec"]["strategy"]["canary"]["steps"].insert(0, {"shadow": {}, "duration": "1m"})
+    stable = await stage.serve(where, model(where, stage.artifacts["good"].uri), declared)
+    async with stage.load(where, rate=50).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["better"].uri))
+        found = await stage.until_phase("Degraded", where)
+    message = condition(found, "Ready")["message"]
+    assert "agree: 100.00% of the predictions differ from stable's in shadow" in message
+    assert load.untouched(stable), load.story()
