@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.local.schema import causes
 from tidegate.local.schema.cel_check import check_rules
+from tidegate.local.schema.cel_estimate import check_costs
 from tidegate.local.schema.defaulting import prune
 from tidegate.local.schema.patterns import pattern_problem
 from tidegate.local.schema.validation import validate
@@ -54,7 +55,7 @@ def check_structural(schema: dict[str, Any], *, path: str = SINGLE_VERSION_PATH)
         found.append(causes.forbidden(f"{path}.additionalProperties", text))
     found += _metadata(schema, path)
     found += _node(schema, path, "root", fixed=True)
-    return found
+    return found or [*check_costs(schema, path)]
 
 
 def _metadata(schema: dict[str, Any], path: str) -> Iterator[Problem]:
