@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidegate.testing.apiserver import CONFIG_MAPS, PODS, config_map
+from tidegate.testing.apiserver import CONFIG_MAPS, PODS, config_map, pod
 
 if TYPE_CHECKING:
-    from tidegate.testing.apiserver import Asker
+    from tidegate.testing.apiserver import Asker, Obj
 
 
 async def test_a_token_that_nobody_has_is_unauthorized(ask: Asker) -> None:
@@ -89,3 +89,55 @@ async def test_requests_are_counted_by_user_verb_resource_and_code(ask: Asker) -
     assert ask.api.requests["admin", "get", "pods", 404] == 1
     metrics = (await ask("GET", "/metrics")).body
     assert 'requests_total{user="admin",verb="list",resource="pods",code="200"} 1' in metrics
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "1e3"])
+@pytest.mark.parametrize("option", ["limit", "resourceVersion", "timeoutSeconds"])
+async def test_a_number_that_go_could_not_read_is_refused(
+    ask: Asker, option: str, number: str
+) -> None:
+    query = {option: number, **({"watch": "1"} if option == "timeoutSeconds" else {})}
+    answer = await ask("GET", CONFIG_MAPS, query=query)
+    assert answer.status == 400
+    assert answer.body["kind"] == "Status"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", f"{CONFIG_MAPS}/a", {"preconditions": ["x"]}),
+        ("DELETE", f"{CONFIG_MAPS}/a", {"gracePeriodSeconds": 1 << 63}),
+        ("DELETE", f"{CONFIG_MAPS}/a", {"gracePeriodSeconds": "soon"}),
+        ("POST", "/api/v1/namespaces/default/serviceaccounts/default/token", {"spec": True}),
+        (
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": True,
+            },
+        ),
+        (
+            "POST",
+            "/apis/authentication.k8s.io/v1/tokenreviews",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": [1]},
+        ),
+    ],
+)
+async def test_options_and_reviews_of_the_wrong_type_are_a_400(
+    ask: Asker, method: str, path: str, body: Obj
+) -> None:
+    await ask.create(CONFIG_MAPS, config_map("a"))
+    answer = await ask(method, path, body)
+    assert answer.status == 400
+    assert answer.body["kind"] == "Status"
+
+
+async def test_a_grace_period_of_forever_ends_in_a_time_that_can_be_written(ask: Asker) -> None:
+    obj = pod("p")
+    obj["spec"]["nodeName"] = "n"
+    await ask.create(PODS, obj)
+    answer = await ask("DELETE", f"{PODS}/p", {"gracePeriodSeconds": (1 << 63) - 1})
+    assert answer.status == 200
+    assert answer.body["metadata"]["deletionTimestamp"].endswith("Z")

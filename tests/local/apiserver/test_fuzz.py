@@ -81,7 +81,11 @@ values = st.recursive(
     lambda below: st.one_of(st.lists(below, max_size=3), st.dictionaries(words, below, max_size=3)),
     max_leaves=8,
 )
-numbers = st.one_of(st.integers(-5, 2**70).map(str), words)
+numbers = st.one_of(
+    st.integers(-5, 2**70).map(str),
+    st.sampled_from(("\u00b2", "1e3", "9" * 5000, "+1", " 1")),
+    words,
+)
 
 
 RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["secrets"]}
@@ -266,6 +270,37 @@ def changes(draw: st.DrawFn) -> list[HttpRequest]:
     return sent
 
 
+ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
+A_POD = "/api/v1/namespaces/default/pods/a"
+A_WIDGET = "/apis/example.com/v1/namespaces/default/widgets/a"
+A_SCALE: Obj = {"apiVersion": "autoscaling/v1", "kind": "Scale"}
+DELETION = {
+    "apiVersion": "v1",
+    "kind": "DeleteOptions",
+    "gracePeriodSeconds": 5,
+    "propagationPolicy": "Foreground",
+    "preconditions": {"uid": "x", "resourceVersion": "1"},
+    "dryRun": ["All"],
+}
+SPECIAL: list[tuple[str, str, Obj]] = [
+    ("DELETE", A_WIDGET, DELETION),
+    ("DELETE", A_POD, DELETION),
+    ("DELETE", "/api/v1/namespaces/default/pods", DELETION),
+    ("POST", f"{A_POD}/eviction", {"metadata": {"name": "a"}, "deleteOptions": DELETION}),
+    ("POST", f"{ACCOUNT}/token", {"spec": {"expirationSeconds": 600, "audiences": ["a"]}}),
+    ("PUT", f"{A_WIDGET}/scale", {**A_SCALE, "metadata": {"name": "a"}, "spec": {"replicas": 1}}),
+    ("PUT", "/api/v1/namespaces/default/finalize", {"spec": {"finalizers": []}}),
+]
+
+
+@st.composite
+def specials(draw: st.DrawFn) -> list[HttpRequest]:
+    """Bodies that are no objects of their path: options, scales, evictions, requests of tokens."""
+    method, path, seed = draw(st.sampled_from(SPECIAL))
+    query = draw(st.dictionaries(st.sampled_from(OPTIONS), numbers, max_size=1))
+    return [_sent(method, path, draw(damaged(seed)), **query) for _ in range(3)]
+
+
 PATCHES = (
     "application/merge-patch+json",
     "application/json-patch+json",
@@ -365,6 +400,12 @@ def with_token(request: HttpRequest, token: str) -> HttpRequest:
 def test_no_request_gets_an_answer_that_clients_do_not_understand(
     sent: list[HttpRequest],
 ) -> None:
+    asyncio.run(asked(*(with_token(request, ADMIN_TOKEN) for request in sent)))
+
+
+@FUZZED
+@given(specials())
+def test_no_body_that_is_no_object_does_harm(sent: list[HttpRequest]) -> None:
     asyncio.run(asked(*(with_token(request, ADMIN_TOKEN) for request in sent)))
 
 

@@ -218,3 +218,56 @@ async def test_a_watch_prints_changes_as_they_come(kubectl: Kubectl) -> None:
     await asyncio.sleep(1)
     await kubectl.run("label", "pod", "p", "a=b")
     assert (await watching).split() == ["pod/p", "pod/p"]
+
+
+async def test_rights_are_given_asked_about_and_borrowed(kubectl: Kubectl) -> None:
+    await kubectl.run("create", "role", "reader", "--verb=get,list", "--resource=configmaps,pods")
+    await kubectl.run("create", "rolebinding", "reader", "--role=reader", "--user=bob")
+    await kubectl.run("create", "clusterrole", "x", "--verb=get", "--non-resource-url=/metrics")
+    await kubectl.run("create", "clusterrolebinding", "x", "--clusterrole=x", "--group=ops")
+    bob = ("--as", "bob", "--as-group", "ops")
+    assert await kubectl.run("auth", "can-i", "list", "configmaps", "--as", "bob") == "yes\n"
+    assert "no" in await kubectl.run("auth", "can-i", "delete", "pods", *bob, code=1)
+    assert await kubectl.run("auth", "can-i", "get", "/metrics", *bob) == "yes\n"
+    listed = await kubectl.run("auth", "can-i", "--list", *bob)
+    assert "[/metrics]" in listed
+    assert "No resources found" in await kubectl.run("get", "pods", *bob)
+    refused = await kubectl.run("get", "pods", "-A", *bob, code=1)
+    assert 'pods is forbidden: User "bob" cannot list resource "pods"' in refused
+    who = await kubectl.run("auth", "whoami", "-o", "json", *bob)
+    assert orjson.loads(who)["status"]["userInfo"]["groups"] == ["ops", "system:authenticated"]
+
+
+POLICY = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: small}
+spec:
+  matchConstraints:
+    resourceRules:
+    - apiGroups: [example.com]
+      apiVersions: [v1]
+      operations: [CREATE, UPDATE]
+      resources: [widgets]
+  validations:
+  - {expression: object.spec.size < 3, message: size must be below 3}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: small}
+spec: {policyName: small, validationActions: [Deny]}
+"""
+
+
+async def test_a_policy_refuses_what_is_applied(kubectl: Kubectl) -> None:
+    await kubectl.run("apply", "-f", "-", stdin=POLICY)
+    assert "unchanged" in await kubectl.run("apply", "-f", "-", stdin=POLICY)
+    good = orjson.dumps(widget("a", size=2)).decode()
+    await kubectl.run("apply", "-f", "-", stdin=good)
+    bad = orjson.dumps(widget("b", size=3)).decode()
+    refused = await kubectl.run("apply", "-f", "-", stdin=bad, code=1)
+    assert "denied request: size must be below 3" in refused
+    shown = await kubectl.run("get", "validatingadmissionpolicies")
+    assert shown.split()[:4] == ["NAME", "VALIDATIONS", "PARAMKIND", "AGE"]
+    explained = await kubectl.run("explain", "validatingadmissionpolicy.spec.validations")
+    assert "expression" in explained

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NAMESPACES = "/namespaces"
 SERVICES = "/services"
+# A century, which is as good as never, and can still be written.
+_LONGEST_S = 100 * 365 * 86400
 SERVICE_NETWORK = IPv4Network("127.128.0.0/16")
 
 
@@ -58,7 +60,7 @@ class Cluster:
 
     def later(self, seconds: int) -> str:
         """A time that many seconds from now, as it is written into objects."""
-        return stamp(self.clock() + timedelta(seconds=seconds))
+        return stamp(self.clock() + timedelta(seconds=min(seconds, _LONGEST_S)))
 
     def find(self, kind: Kind, namespace: str, name: str) -> Record:
         """The record of an object.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import protobuf
-from tidegate.local.apiserver.decoding import load_json, load_yaml, media_type
+from tidegate.local.apiserver.decoding import json_type, load_json, load_yaml, media_type
 from tidegate.local.apiserver.errors import bad_request, invalid_options
 
 if TYPE_CHECKING:
@@ -126,6 +126,11 @@ def delete_options(request: HttpRequest) -> DeleteOptions:
     dry = dry_run[0] if isinstance(dry_run, list) and dry_run else dry_run
     check_dry_run("DeleteOptions", str(dry or ""))
     preconditions = given.get("preconditions") or {}
+    if not isinstance(preconditions, dict):
+        raise bad_request(
+            f"json: cannot unmarshal {json_type(preconditions)} into Go struct field "
+            "DeleteOptions.preconditions of type v1.Preconditions"
+        )
     return DeleteOptions(
         grace=_grace(given.get("gracePeriodSeconds")),
         policy=policy,
@@ -138,11 +143,26 @@ def delete_options(request: HttpRequest) -> DeleteOptions:
 def _grace(value: object) -> int | None:
     if value is None or value == "":
         return None
+    return max(whole_number(str(value)), 0)
+
+
+def is_revision(text: str) -> bool:
+    """Whether Go would read it as an unsigned number of 64 bits. Python knows more digits."""
+    return text.isascii() and text.isdigit() and len(text) <= 20
+
+
+def whole_number(text: str) -> int:
+    """A number as Go reads one of 64 bits.
+
+    :raises ApiError: 400.
+    """
     try:
-        seconds = int(str(value))
+        number = int(text)
     except ValueError as error:
-        raise bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax') from error
-    return max(seconds, 0)
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if not -(1 << 63) <= number < 1 << 63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 def _delete_body(request: HttpRequest) -> Obj:

@@ -15,7 +15,7 @@ from tidegate.local.apiserver.errors import (
     internal,
     invalid_options,
 )
-from tidegate.local.apiserver.options import is_true
+from tidegate.local.apiserver.options import is_revision, is_true, whole_number
 from tidegate.local.apiserver.selectors import (
     FieldSelector,
     LabelSelector,
@@ -133,12 +133,7 @@ def list_page(
 
 
 def _limit(text: str) -> int:
-    if not text:
-        return 0
-    try:
-        return max(int(text), 0)
-    except ValueError as error:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    return max(whole_number(text), 0) if text else 0
 
 
 def _start(cluster: Cluster, kind: Kind, query: Mapping[str, str], token: str) -> tuple[str, int]:
@@ -194,7 +189,7 @@ def _refuse_option(field: str, why: str) -> None:
 
 
 def _revision(text: str, lead: str, error: Callable[[str], ApiError]) -> int:
-    if not text.isdigit():
+    if not is_revision(text):
         raise error(
             f'{lead}resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": '
             "invalid syntax"

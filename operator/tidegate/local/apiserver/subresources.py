@@ -174,7 +174,7 @@ async def _admitted_replicas(gate: Gate, current: Obj, replicas: int) -> int:
 
 
 def _replicas(kind: Kind, name: str, wanted: Obj) -> int:
-    replicas = (wanted.get("spec") or {}).get("replicas", 0)
+    replicas = (wanted.get("spec") or {}).get("replicas") or 0
     if not isinstance(replicas, int) or isinstance(replicas, bool):
         raise bad_request(
             'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal value '
@@ -193,6 +193,22 @@ def _of(record: Record | None) -> Record:
 
 
 def _wanted_scale(kind: Kind, request: HttpRequest, current: Obj, verb: str) -> Obj:
+    """The Scale that the request asks for.
+
+    :raises ApiError: 400 when it is none.
+    """
+    wanted = _sent_scale(kind, request, current, verb)
+    schema = machinery.builtin_schema("autoscaling", "v1", "Scale")
+    metadata = wanted.get("metadata")
+    problem = machinery.decode_problem(schema, wanted)
+    if not problem and metadata is not None and not isinstance(metadata, dict):
+        problem = "json: cannot unmarshal value into Go struct field Scale.metadata"
+    if problem:
+        raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {problem}')
+    return wanted
+
+
+def _sent_scale(kind: Kind, request: HttpRequest, current: Obj, verb: str) -> Obj:
     if verb == "patch":
         media = patching.flavour(request, kind)
         if media == patching.APPLY:
@@ -357,4 +373,11 @@ def _token_request(request: HttpRequest) -> Obj:
         given = load_json(request.body) if request.body else {}
     except ValueError as error:
         raise bad_request(str(error)) from error
-    return given if isinstance(given, dict) else {}
+    given = given if isinstance(given, dict) else {}
+    schema = machinery.builtin_schema("authentication.k8s.io", "v1", "TokenRequest")
+    problem = machinery.decode_problem(schema, given)
+    if problem:
+        raise bad_request(
+            f'TokenRequest in version "v1" cannot be handled as a TokenRequest: {problem}'
+        )
+    return given

@@ -25,7 +25,7 @@ from tidegate.local.apiserver.intents import (
     storage_intent,
     stored_form,
 )
-from tidegate.local.apiserver.options import WriteOptions, write_options
+from tidegate.local.apiserver.options import WriteOptions, is_revision, write_options
 from tidegate.local.apiserver.prepare import (
     Intent,
     admit_mutated,
@@ -134,7 +134,7 @@ def check_version(kind: Kind, record: Record, given: object) -> None:
                 details={**details, "causes": causes},
             )
         return
-    if not str(given).isdigit():
+    if not is_revision(str(given)):
         raise internal(f'strconv.ParseUint: parsing "{given}": invalid syntax')
     if int(str(given)) != record.revision:
         raise conflict(kind, record.name)

@@ -11,7 +11,7 @@ from tidegate.local.apiserver.decoding import decode_object
 from tidegate.local.apiserver.errors import cause, invalid
 from tidegate.local.apiserver.messages import User
 from tidegate.local.apiserver.options import write_options
-from tidegate.local.apiserver.prepare import check_identity
+from tidegate.local.apiserver.prepare import cannot_handle, check_identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,9 @@ def review(
     """
     obj, _ = decode_object(request, kind)
     check_identity(kind, obj, namespace=namespace, name="")
+    problem = machinery.decode_problem(kind.schema(), obj)
+    if problem:
+        raise cannot_handle(kind, problem)
     spec = obj.get("spec") or {}
     answer: Obj = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {}}
     if "spec" in obj:
