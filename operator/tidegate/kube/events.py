@@ -127,13 +127,13 @@ class Recorder:
         now: datetime,
         key: str,
     ) -> Object:
-        # As client-go names them: the object, and something that makes it unique.
+        # As client-go names them: the object and the time, so that they are listed in order.
         unique = hashlib.sha256(f"{key}{now.isoformat()}{self._instance}".encode()).hexdigest()
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
             "metadata": {
-                "name": f"{name_of(regarding)}.{unique[:16]}",
+                "name": f"{name_of(regarding)}.{_microseconds(now):014x}{unique[:6]}",
                 "namespace": namespace_of(regarding) or "default",
             },
             "eventTime": to_micro_time(now),
@@ -164,3 +164,7 @@ def _cut(note: str) -> str:
     if len(encoded) <= _MAX_NOTE_BYTES:
         return note
     return encoded[: _MAX_NOTE_BYTES - 3].decode("utf-8", "ignore") + "…"
+
+
+def _microseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000)
