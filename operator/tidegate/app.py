@@ -91,7 +91,12 @@ def controllers(
         Controller(
             "model",
             model,
-            watched=[Watched(MODELS, itself("Model")), *children, pods],
+            watched=[
+                Watched(MODELS, itself("Model")),
+                Watched(ROLLOUTS, named_by("Model", "spec", "modelRef", "name")),
+                *children,
+                pods,
+            ],
             clock=clock,
             workers=settings.workers,
         ),

@@ -82,6 +82,16 @@ LATENCY = {"name": "latency", "type": "Latency", "margin": {"ratio": 1.25}}
 ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
 
 
+A, B = {"name": "a", "revision": "stable"}, {"name": "b", "revision": "latest"}
+ARTIFACT = {"uri": "https://models/c.onnx", "sha256": "c" * 64, "format": "onnx"}
+C = {"name": "c", "artifact": ARTIFACT}
+
+
+def a_test(*arms: Obj, **more: Any) -> Obj:
+    """A strategy that compares arms."""
+    return {"abTest": {"arms": list(arms), "goal": "errors", **more}}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
@@ -166,6 +176,29 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
             [{"weight": 5}, {"shadow": {}}, {"weight": 50}],
             "steps of shadow come before the first weight above 0",
         ),
+        ("spec.strategy", a_test(A), "arms"),
+        ("spec.strategy", a_test(A, B, *({**C, "name": n} for n in "cdef")), "arms"),
+        ("spec.strategy", a_test(A, {**B, "name": "a"}), "uplicate"),
+        ("spec.strategy", a_test(B, C), "exactly one arm has revision: stable"),
+        ("spec.strategy", a_test(A, {**A, "name": "b"}), "exactly one arm has revision: stable"),
+        ("spec.strategy", a_test(A, B, {**B, "name": "c"}), "at most one arm has revision: latest"),
+        ("spec.strategy", a_test(A, C, {**C, "name": "d"}), "use strategy aa"),
+        ("spec.strategy", a_test(A, {"name": "b"}), "exactly one of revision"),
+        ("spec.strategy", a_test(A, {**B, "artifact": ARTIFACT}), "exactly one of revision"),
+        ("spec.strategy", a_test(A, {**B, "name": "B_1"}), "name"),
+        ("spec.strategy", a_test(A, {**C, "artifact": {**ARTIFACT, "sha256": None}}), "sha256"),
+        ("spec.strategy", a_test(A, {**C, "artifact": {**ARTIFACT, "uri": "s3://b/m"}}), "file://"),
+        ("spec.strategy", a_test(A, B, goal="revenue"), "abTest.goal must be the name of a metric"),
+        ("spec.strategy", a_test(A, B, allocation="Greedy"), "TopTwo"),
+        ("spec.strategy", a_test(A, B, stickyBy={}), "exactly one of cookie"),
+        ("spec.strategy", a_test(A, B, stickyBy={"cookie": "a", "header": "b"}), "exactly one of"),
+        ("spec.strategy", a_test(A, B, stickyBy={"cookie": "a b"}), "cookie"),
+        ("spec.strategy", a_test(A, B, minDuration="soon"), "minDuration"),
+        ("spec.strategy", {"abTest": {"arms": [A, B]}}, "goal"),
+        ("spec.strategy", {"aa": {"weight": 51}}, "weight"),
+        ("spec.strategy", {"aa": {"trials": 0}}, "trials"),
+        ("spec.strategy", {"aa": {"duration": "x"}}, "duration"),
+        ("spec.strategy", {"aa": {}, "shadow": {}}, "exactly one strategy"),
         ("spec.baking", {"duration": "long"}, "duration"),
         (
             "spec.analysis.metrics",
@@ -260,6 +293,35 @@ async def test_an_unknown_field_is_named_when_fields_are_validated_strictly(
 
 def _indexed(path: str) -> str:
     return path.replace(".0.", "[0].")
+
+
+async def test_a_test_is_judged_by_what_the_gateway_counts_of_every_arm(kube: FakeKube) -> None:
+    wrong = put_at(a_rollout(), "spec.strategy", a_test(A, B, goal="latency"))
+    wrong["spec"]["analysis"]["metrics"] = [ERRORS, LATENCY]
+    assert "of type ErrorRate" in await refusal(kube, wrong)
+
+
+async def test_too_many_metrics_for_so_many_arms_are_refused(kube: FakeKube) -> None:
+    arms: list[Obj] = [
+        A,
+        B,
+        *({**C, "name": n, "artifact": {**ARTIFACT, "sha256": n * 64}} for n in "cde"),
+    ]
+    rollout = put_at(a_rollout(), "spec.strategy", a_test(*arms))
+    rollout["spec"]["analysis"]["metrics"] = [{**ERRORS, "name": f"m{i}"} for i in range(4)]
+    rollout["spec"]["strategy"]["abTest"]["goal"] = "m0"
+    assert "five arms can have three metrics" in await refusal(kube, rollout)
+
+
+async def test_the_least_test_and_the_least_trials_are_accepted_with_their_defaults(
+    kube: FakeKube,
+) -> None:
+    test = put_at(a_rollout(), "spec.strategy", a_test(A, B))
+    found = (await kube.put(test))["spec"]["strategy"]["abTest"]
+    assert (found["allocation"], found["minDuration"]) == ("Equal", "1h")
+    other = put_at(put_at(a_rollout(), "spec.strategy", {"aa": {}}), "metadata.name", "r2")
+    found = (await kube.put(other))["spec"]["strategy"]["aa"]
+    assert found == {"weight": 10, "trials": 20, "duration": "30m"}
 
 
 async def test_the_least_model_is_accepted_with_its_defaults(kube: FakeKube) -> None:

@@ -16,6 +16,11 @@ CANARY: dict[str, Any] = {"canary": {"steps": [{"weight": 5}, {"weight": 50}]}}
 SHADOW_STEP: dict[str, Any] = {"canary": {"steps": [{"shadow": {"percent": 100}}, {"weight": 5}]}}
 
 
+def ab_test(**more: Any) -> dict[str, Any]:
+    arms = [{"name": "a", "revision": "stable"}, {"name": "b", "revision": "latest"}]
+    return {"abTest": {"arms": arms, "goal": "errors", **more}}
+
+
 def strategy(body: dict[str, Any]) -> Strategy:
     return Strategy.model_validate(body)
 
@@ -45,6 +50,10 @@ class WeightsOnly(GatewayAPIProvider):
         ({"blueGreen": {"shadow": {"percent": 100}}}, {"weights", "mirror"}),
         ({"shadow": {"percent": 100}}, {"mirror"}),
         ({"shadow": {"percent": 10}}, {"mirror", "percentMirror"}),
+        (ab_test(), {"weights"}),
+        (ab_test(stickyBy={"cookie": "t"}), {"weights", "stickyByCookie"}),
+        (ab_test(stickyBy={"header": "x-t"}), {"weights", "stickyByHeader"}),
+        ({"aa": {}}, {"weights"}),
     ],
 )
 def test_a_strategy_needs_what_its_parts_need(body: dict[str, Any], wanted: set[str]) -> None:

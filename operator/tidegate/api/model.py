@@ -265,6 +265,20 @@ class Draining(ApiModel):
     until: Timestamp = Field(description="When its pods go.")
 
 
+class ArmRevision(ApiModel):
+    """A revision that is made because a Rollout's strategy asks for it: an arm of an abTest with
+    an artifact of its own, or stable's twin. It is never `latestRevision`."""
+
+    name: str = Field(description="The arm's name in the strategy; `twin` for aa.")
+    source: str = Field(
+        description="What it was made of: the artifact's SHA-256, or the revision it is a twin of."
+    )
+    revision: str | None = Field(default=None, description="Its name; absent while there is none.")
+    digest: str | None = Field(default=None, description="Identity of the revision (SHA-256).")
+    reason: str | None = Field(default=None, description="Why there is none, one word.")
+    message: str | None = Field(default=None, description="Why, for people, and what to do next.")
+
+
 class DeliveryStatus(ApiModel):
     """Which revision serves. Written by the delivery alone."""
 
@@ -273,6 +287,11 @@ class DeliveryStatus(ApiModel):
         default=None, description="The stable before this one, kept warm in the rollback window."
     )
     candidate: str | None = Field(default=None, description="The revision that is being tried.")
+    contenders: list[str] = Field(
+        default_factory=list, max_length=4,
+        description="Further revisions that have pods for an abTest, besides the candidate.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )  # fmt: skip
     draining: list[Draining] = Field(
         default_factory=list, max_length=20,
         description="Revisions without traffic whose pods stay a while: to finish what they were"
@@ -303,6 +322,11 @@ class ModelStatus(ApiModel):
     revisions: list[RevisionStatus] = Field(
         default_factory=list, max_length=120,
         description="The revisions that are kept, newest first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
+    arms: list[ArmRevision] = Field(
+        default_factory=list, max_length=5,
+        description="Revisions that the Rollout's strategy asks for besides the latest.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
     delivery: DeliveryStatus | None = Field(default=None, description="Which revision serves.")

@@ -90,6 +90,44 @@ class RolloutSpec(ApiModel):
                     " Model"
                 ),
             ),
+            (
+                (
+                    "!has(self.strategy.abTest) || self.analysis.metrics.exists(m,"
+                    " m.name == self.strategy.abTest.goal && m.type == 'ErrorRate')"
+                ),
+                "abTest.goal must be the name of a metric in analysis.metrics of type ErrorRate",
+            ),
+            (
+                (
+                    "!has(self.strategy.abTest) || !has(self.strategy.abTest.stickyBy)"
+                    " || !has(self.strategy.abTest.stickyBy.cookie)"
+                    " || self.analysis.source == 'Gateway'"
+                ),
+                (
+                    "stickyBy.cookie counts new callers, which only the gateway can: use"
+                    " analysis.source Gateway, or stickyBy.header"
+                ),
+            ),
+            (
+                (
+                    "!has(self.strategy.abTest) || self.analysis.metrics.all(m,"
+                    " m.type in ['ErrorRate', 'Latency'])"
+                ),
+                (
+                    "abTest judges its arms by what the gateway counts of each: use metrics of type"
+                    " ErrorRate and Latency"
+                ),
+            ),
+            (
+                (
+                    "!has(self.strategy.abTest) || self.analysis.metrics.size()"
+                    " * self.strategy.abTest.arms.size() <= 15"
+                ),
+                (
+                    "too much evidence for one status: metrics times arms may be 15 at most in an"
+                    " abTest, so that five arms can have three metrics"
+                ),
+            ),
         )
     )
 

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tidegate.api.ab_test import MAX_ARMS
 from tidegate.api.base import ApiModel, Conditions, Timestamp
+from tidegate.api.contest_status import Contest, Trials
 from tidegate.api.record_status import OpenRecord
 
 Phase = Literal[
@@ -72,6 +74,11 @@ class Attempt(ApiModel):
     expected: ExpectedDecision | None = Field(
         default=None, description="What a decision was expected to take when evidence began."
     )
+    asked: str | None = Field(
+        default=None,
+        description="Digest of the Model's latest revision when it began, where the candidate is"
+        " another one: an arm of an abTest, or a twin.",
+    )
     failed: bool = Field(default=False, description="Whether a Rollback verdict was given.")
     forced: bool = Field(
         default=False, description="Whether a person promoted it by force, whatever the evidence."
@@ -82,9 +89,9 @@ class Attempt(ApiModel):
 
 
 class ArmStatus(ApiModel):
-    """One of the two arms."""
+    """One of the arms: stable, the candidate, and in an abTest the contenders besides."""
 
-    name: Literal["stable", "candidate"] = Field(description="Which arm.")
+    name: Literal["stable", "candidate", "contender"] = Field(description="Which arm.")
     revision: str = Field(description="The revision behind it.")
     weight: int = Field(ge=0, le=100, description="Per cent of the requests that it is to get.")
     ready: int = Field(default=0, ge=0, description="Its ready pods.")
@@ -218,7 +225,8 @@ class RolloutStatus(ApiModel):
         default=None, description="The Model's latest revision that was last acted on."
     )
     arms: list[ArmStatus] = Field(
-        default_factory=list, max_length=2, description="The arms and their weights: the intent.",
+        default_factory=list, max_length=MAX_ARMS,
+        description="The arms and their weights: the intent.",
         json_schema_extra=_ATOMIC,
     )  # fmt: skip
     step: StepStatus | None = Field(default=None, description="Where the attempt is in its steps.")
@@ -226,6 +234,10 @@ class RolloutStatus(ApiModel):
         default_factory=list, max_length=10, description="What was measured in this attempt.",
         json_schema_extra=_ATOMIC,
     )  # fmt: skip
+    contest: Contest | None = Field(
+        default=None, description="The test between arms that is under way, or the last."
+    )
+    aa: Trials | None = Field(default=None, description="The A/A trials under way, or the last.")
     hold: Hold | None = Field(default=None, description="A wait that clears itself.")
     candidate_missing_since: Timestamp | None = Field(
         default=None, description="Since when no pod of the candidate is ready while it has weight."

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from tidegate.api.ab_test import AaTest, AbTest
 from tidegate.api.base import ApiModel, Duration, parse_duration, rules
 
 MAX_STEPS = 30
@@ -203,10 +204,10 @@ class Strategy(ApiModel):
         json_schema_extra=rules(
             (
                 (
-                    "[has(self.canary), has(self.adaptive), has(self.blueGreen), has(self.shadow)]"
-                    ".filter(x, x).size() == 1"
+                    "[has(self.canary), has(self.adaptive), has(self.blueGreen), has(self.shadow),"
+                    " has(self.abTest), has(self.aa)].filter(x, x).size() == 1"
                 ),
-                "name exactly one strategy: canary, adaptive, blueGreen or shadow",
+                ("name exactly one strategy: canary, adaptive, blueGreen, shadow, abTest or aa"),
             )
         )
     )
@@ -221,4 +222,13 @@ class Strategy(ApiModel):
     shadow: ShadowOnly | None = Field(
         default=None,
         description="Not at all: the candidate only gets copies, and what it does is reported.",
+    )
+    ab_test: AbTest | None = Field(
+        default=None,
+        description="Two to five arms side by side until one is shown to fail least.",
+    )
+    aa: AaTest | None = Field(
+        default=None,
+        description="Nothing moves: a twin of stable is judged again and again, to see how often"
+        " these settings raise a false alarm.",
     )

@@ -12,10 +12,12 @@ from pydantic import ValidationError
 
 from tidegate.api.model import DeliveryStatus, Model
 from tidegate.api.rollout import Rollout
+from tidegate.controllers.acting import Acting
 from tidegate.domain.claims import Claimant, conflict, places
 from tidegate.domain.conditions import Said, find
 from tidegate.domain.pods import arm_pods
 from tidegate.domain.rollout import (
+    ArmFacts,
     Declared,
     Facts,
     RevisionFacts,
@@ -29,7 +31,6 @@ from tidegate.kube.resources import (
     DEPLOYMENTS,
     MODELS,
     PODS,
-    ROLLOUTS,
     resource,
 )
 from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL
@@ -40,6 +41,7 @@ from tidegate.traffic.registry import provider_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tidegate.api.model import ArmRevision
     from tidegate.api.rollout import RolloutSpec
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache
@@ -49,8 +51,8 @@ if TYPE_CHECKING:
 CONFLICTED = "Conflicted"
 ENVOY_GATEWAY = "envoy-gateway"
 """The value of TIDEGATE_METRICS_PROFILE."""
-_MODEL, _CLAIMED = "model", "claimed"
-"""Indexes of the cache: Rollouts by the Model that they name, Models by what they claim."""
+_CLAIMED = "claimed"
+"""Index of the cache: Models by what they claim."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,12 @@ class Gatherer:
     def __init__(self, cache: Cache, settings: Settings) -> None:
         self._cache = cache
         self._settings = settings
-        cache.add_index(ROLLOUTS, _MODEL, _model_named)
+        self._acting = Acting(cache)
         cache.add_index(MODELS, _CLAIMED, _claimed)
 
     def rollouts(self, namespace: str, model: str) -> list[Object]:
         """The Rollouts that name a Model, the oldest first: only that one acts."""
-        found = [
-            rollout
-            for rollout in self._cache.indexed(ROLLOUTS, _MODEL, (namespace, model))
-            if not is_being_deleted(rollout)
-        ]
-        return sorted(found, key=lambda r: (r["metadata"].get("creationTimestamp", ""), name_of(r)))
+        return self._acting.rollouts(namespace, model)
 
     def gather(self, obj: Object) -> Gathered:
         """Everything but the metrics."""
@@ -143,6 +140,7 @@ class Gatherer:
             scaling=model.spec.scaling,
             delivery=delivery,
             latest=latest,
+            arms=tuple(_arm_facts(entry, revisions) for entry in model.status.arms),
             model_current=current,
             model_problem=_model_problem(model, generation),
             pods={
@@ -179,11 +177,6 @@ class Gatherer:
         return conflict(mine, others)
 
 
-def _model_named(rollout: Object) -> list[tuple[str, str]]:
-    """The Model that a Rollout names."""
-    return [(namespace_of(rollout) or "", rollout["spec"]["modelRef"]["name"])]
-
-
 def _claimed(model: Object) -> Iterable[tuple[str, str]]:
     """Where a Model wants traffic: only Models of one place can be in each other's way."""
     if "traffic" not in model.get("spec", {}):
@@ -206,6 +199,17 @@ def _revision(obj: Object) -> RevisionFacts:
         name=name_of(obj),
         digest=obj["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, ""),
         number=int(obj.get("revision", 1)),
+    )
+
+
+def _arm_facts(entry: ArmRevision, revisions: dict[str, RevisionFacts]) -> ArmFacts:
+    """What the Model controller says of a revision that the strategy asks for."""
+    return ArmFacts(
+        name=entry.name,
+        source=entry.source,
+        revision=revisions.get(entry.revision or ""),
+        reason=entry.reason or "",
+        message=entry.message or "",
     )
 
 

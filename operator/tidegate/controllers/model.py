@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tidegate.api.model import Model, Resolved, RevisionStatus
+from tidegate.api.model import ArmRevision, Model, Resolved, RevisionStatus
+from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children, same_status
+from tidegate.controllers.revisions import Revisions, digest_of, is_twin
 from tidegate.domain.conditions import Said, merged
 from tidegate.domain.pods import ArmPods, arm_pods
-from tidegate.domain.revision import digest, identity, revision_name
 from tidegate.domain.revisions import live_revisions, phase_of, verified
 from tidegate.domain.times import stamp
 from tidegate.errors import Retryable, Terminal
@@ -39,8 +40,6 @@ from tidegate.runtime.request import Request, Result
 from tidegate.specs.autoscaler import disruption_budget
 from tidegate.specs.deployment import deployment, first_deployment
 from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL, Parent
-from tidegate.specs.pod import PodFacts, pod_template
-from tidegate.specs.revision import DIGEST_ANNOTATION, controller_revision
 from tidegate.specs.service import revision_service
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
 
 STATUS_MANAGER = "tidegate-model"
 CONDITION_TYPES = ("Resolved", "Verified")
-STATUS_FIELDS = {"resolvedGeneration", "resolved", "latestRevision", "revisions"}
+STATUS_FIELDS = {"resolvedGeneration", "resolved", "latestRevision", "revisions", "arms"}
 RETRY_S = 10.0
 SERVED_KINDS = (
     HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS, SERVICES, DEPLOYMENTS,
@@ -86,13 +85,15 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Latest:
-    """The revision of the current spec, or why there is none."""
+    """The revision of the current spec, or why there is none; and what the Rollout asks for
+    besides."""
 
     resolved: Resolved | None = None
     revision: Object | None = None
     problem: Said | None = None
     again_s: float | None = None
     why: str = ""
+    arms: tuple[ArmRevision, ...] = ()
 
 
 class ModelReconciler:
@@ -107,6 +108,8 @@ class ModelReconciler:
         self._settings = settings
         self._resolver = resolver
         self._children = Children(client, cache)
+        self._revisions = Revisions(client, cache, self._children, settings)
+        self._arms = Arms(cache, clock, self._revisions, resolver)
         self._seen: dict[str, _Seen] = {}
 
     async def reconcile(self, request: Request) -> Result:
@@ -117,13 +120,17 @@ class ModelReconciler:
         model = Model.model_validate(obj)
         parent = Parent(request.name, request.namespace, owner_reference(obj))
         latest = await self._latest(obj, model, parent)
+        arms, again_s = await self._arms.make(model, parent)
         problem = latest.problem
         try:
             await self._keep_live(obj, model, parent)
         except Terminal as error:
             problem = Said("Resolved", "False", error.reason, error.message)
-        await self._prune(obj, model, latest)
-        await self._report(obj, model, replace(latest, problem=problem))
+        kept = {arm.revision for arm in arms if arm.revision is not None}
+        await self._prune(obj, model, latest, kept)
+        await self._report(obj, model, replace(latest, problem=problem, arms=tuple(arms)))
+        if again_s is not None and (latest.again_s is None or again_s < latest.again_s):
+            return Result.after(again_s, "the artifact of an arm may appear")
         if latest.again_s is None:
             return Result.done()
         return Result.after(latest.again_s, latest.why)
@@ -135,7 +142,9 @@ class ModelReconciler:
         poll = model.spec.artifact.poll_interval.total_seconds()
         try:
             found = await self._resolve(obj, model)
-            revision = await self._revision(model, parent, found)
+            revision = await self._revisions.make(model.spec, parent, found)
+            if name_of(revision) != model.status.latest_revision:
+                revision = await self._revisions.renumber(parent, revision)
         except Retryable as error:
             said = Said("Resolved", "Unknown", error.reason, error.message)
             return _Latest(problem=said, again_s=RETRY_S, why="the artifact's source")
@@ -182,79 +191,13 @@ class ModelReconciler:
             at=before.at if same and before else stamp(self._clock.now()),
         )
 
-    async def _revision(self, model: Model, parent: Parent, found: Found) -> Object:
-        """The ControllerRevision of what is declared now. A digest that comes back reuses its
-        object."""
-        made_of = identity(model.spec, sha256=found.sha256, image=self._settings.runtime_v2_image)
-        of = digest(made_of)
-        name = revision_name(parent.name, of)
-        existing = self._cache.get(CONTROLLERREVISIONS, parent.namespace, name)
-        number = self._next_number(parent, existing)
-        if existing is not None:
-            if existing["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION) != of:
-                raise Terminal(
-                    "RevisionCollision",
-                    f"revision {name} stands for another digest; change the Model's env to get"
-                    f" another",
-                )
-            if name != model.status.latest_revision and existing.get("revision") != number:
-                existing = await self._client.patch(
-                    CONTROLLERREVISIONS,
-                    name,
-                    {"revision": number},
-                    namespace=parent.namespace,
-                    manager="tidegate",
-                )
-                self._cache.note(CONTROLLERREVISIONS, existing)
-            return existing
-        facts = PodFacts(
-            model=parent.name,
-            namespace=parent.namespace,
-            revision=name,
-            image=self._settings.runtime_v2_image,
-            location=found.location,
-            sha256=found.sha256,
-            size_limit_bytes=self._settings.artifact_limit_bytes,
-            cache_claim=self._settings.cache_claim,
-        )
-        return await self._children.create(
-            CONTROLLERREVISIONS,
-            controller_revision(
-                parent,
-                name=name,
-                number=number,
-                digest=of,
-                identity=made_of,
-                artifact={"version": found.version, "location": found.location,
-                          "sha256": found.sha256, "size": found.size},
-                pod_template=pod_template(model.spec, facts),
-            ),
-        )  # fmt: skip
-
-    def _next_number(self, parent: Parent, existing: Object | None) -> int:
-        numbers = {
-            name_of(revision): int(revision.get("revision", 0))
-            for revision in self._revisions(parent)
-        }
-        newest = max(numbers.values(), default=0)
-        if existing is not None and numbers.get(name_of(existing)) == newest:
-            return newest
-        return newest + 1
-
-    def _revisions(self, parent: Parent) -> list[Object]:
-        """The Model's ControllerRevisions, newest first."""
-        found = self._cache.list(
-            CONTROLLERREVISIONS, parent.namespace, labels={MODEL_LABEL: parent.name}
-        )
-        return sorted(found, key=lambda revision: -int(revision.get("revision", 0)))
-
     # -- pods of live revisions ----------------------------------------------------------------
 
     async def _keep_live(self, obj: Object, model: Model, parent: Parent) -> None:
         """Live revisions have a Deployment, a Service and a budget; the others have nothing."""
         live = live_revisions(model.status.delivery)
         refused: Terminal | None = None
-        for revision in self._revisions(parent):
+        for revision in self._revisions.of(parent):
             if name_of(revision) not in live:
                 continue
             try:
@@ -280,14 +223,16 @@ class ModelReconciler:
         await self._children.ensure(SERVICES, revision_service(parent, revision=name))
         await self._children.ensure(PODDISRUPTIONBUDGETS, disruption_budget(parent, revision=name))
 
-    async def _prune(self, obj: Object, model: Model, latest: _Latest) -> None:
-        """Drop the oldest revisions that serve nothing, beyond the limit."""
+    async def _prune(self, obj: Object, model: Model, latest: _Latest, kept: set[str]) -> None:
+        """Drop the oldest revisions that serve nothing, beyond the limit, and twins at once."""
         parent = Parent(name_of(obj), obj["metadata"]["namespace"], {})
-        used = live_revisions(model.status.delivery) | {model.status.latest_revision}
+        used = live_revisions(model.status.delivery) | {model.status.latest_revision} | kept
         if latest.revision is not None:
             used.add(name_of(latest.revision))
-        spare = [r for r in self._revisions(parent) if name_of(r) not in used]
-        for revision in spare[model.spec.revision_history_limit :]:
+        spare = [r for r in self._revisions.of(parent) if name_of(r) not in used]
+        twins = [revision for revision in spare if is_twin(revision)]
+        others = [revision for revision in spare if not is_twin(revision)]
+        for revision in [*twins, *others[model.spec.revision_history_limit :]]:
             await self._children.drop(CONTROLLERREVISIONS, revision)
 
     # -- status --------------------------------------------------------------------------------
@@ -301,13 +246,14 @@ class ModelReconciler:
         generation = int(obj["metadata"].get("generation", 0))
         revisions = [
             self._revision_status(model, namespace, r, latest_name)
-            for r in self._revisions(Parent(name, namespace, {}))
+            for r in self._revisions.of(Parent(name, namespace, {}))
         ]
         status: dict[str, Any] = {
             "resolvedGeneration": generation if revision else model.status.resolved_generation,
             "resolved": resolved.wire() if resolved else None,
             "latestRevision": latest_name,
             "revisions": [entry.wire() for entry in revisions],
+            "arms": [arm.wire() for arm in latest.arms] or None,
         }
         conditions = self._conditions(model, latest, latest_name, revisions, generation)
         live = obj.get("status", {})
@@ -364,7 +310,7 @@ class ModelReconciler:
         self, model: Model, namespace: str, revision: Object, latest: str | None
     ) -> RevisionStatus:
         name = name_of(revision)
-        of = revision["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "")
+        of = digest_of(revision)
         pods = self._pods(namespace, name)
         phase, reason, message = phase_of(
             model.status.delivery, name=name, digest=of, pods=pods, latest=latest

@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.controllers.asking import Asker
+from tidegate.controllers.counting import batch_of, clusters_of
 from tidegate.domain import evidence
-from tidegate.domain.evidence import NO_ARM, Arm, Unseen
+from tidegate.domain.evidence import Unseen
 from tidegate.domain.rollout import WantedBatch, wanted
 from tidegate.domain.rollout.wanted import BASELINE_WINDOW
 from tidegate.metrics.base import Error, NoData, Value
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tidegate.domain.evidence import Ask
     from tidegate.domain.rollout import Timing
     from tidegate.kube.clock import Clock
-    from tidegate.metrics.base import Batch, Metrics, TrafficMetrics
+    from tidegate.metrics.base import Metrics, TrafficMetrics
 
 SKEW_LIMIT = timedelta(seconds=5)
 
@@ -86,10 +87,9 @@ class Observer:
         if problem is not None or self._metrics is None:
             return problem or _no_metrics()
         traffic = _traffic(gathered, self._metrics)
-        stable = _cluster(gathered, asked.stable)
-        candidate = _cluster(gathered, asked.candidate) + ("/shadow" if asked.shadow else "")
+        clusters = clusters_of(asked, lambda service: _cluster(gathered, service))
         answer = await traffic.batch(
-            [candidate] if asked.baking else [stable, candidate],
+            clusters.names,
             start=asked.start,
             end=asked.end,
             thresholds_ms=asked.bounds_ms,
@@ -104,15 +104,8 @@ class Observer:
                 for ask in asked.asks
             )
         )
-        nothing = replace(NO_ARM, slow=(0.0,) * len(asked.bounds_ms))
-        return evidence.Batch(
-            start=found.start,
-            end=found.end,
-            stable=nothing if asked.baking else _arm(found, stable),
-            candidate=_arm(found, candidate),
-            shadow=asked.shadow,
-            answers={ask.metric: answer for ask, answer in zip(asked.asks, answers, strict=True)},
-        )
+        by_metric = {ask.metric: one for ask, one in zip(asked.asks, answers, strict=True)}
+        return replace(batch_of(asked, clusters, found), answers=by_metric)
 
     async def _quiet(
         self, gathered: Gathered, revision: str, start: datetime, end: datetime
@@ -171,8 +164,3 @@ def _no_metrics() -> Unseen:
 def _cluster(gathered: Gathered, revision: str) -> str:
     """The gateway's name of the cluster behind a revision."""
     return f"{gathered.namespace}/{gathered.name}/{revision}"
-
-
-def _arm(batch: Batch, cluster: str) -> Arm:
-    counts = batch.arms[cluster]
-    return Arm(requests=counts.requests, errors=counts.errors, slow=counts.slow, timed=counts.timed)

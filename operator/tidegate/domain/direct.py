@@ -34,6 +34,7 @@ def decide_direct(facts: Facts, timing: Timing) -> Decision:
     if facts.blocked is None:
         _follow_latest(draft)
         _drop_previous(draft)
+        _drop_contenders(draft)
     drop_drained(draft)
     return _decision(draft, _direct_ready(draft))
 
@@ -56,6 +57,7 @@ def decide_without_rollout(facts: Facts, timing: Timing) -> Decision:
         release(draft, candidate, DRAIN)
         draft.set_delivery(candidate=None)
     _drop_previous(draft)
+    _drop_contenders(draft)
     drop_drained(draft)
     message = (
         "delivery is Rollout and no Rollout names this Model, so nothing moves; create a Rollout"
@@ -120,6 +122,15 @@ def _drop_previous(draft: DeliveryDraft) -> None:
     if draft.delivery.previous is not None:
         release(draft, draft.delivery.previous, DRAIN)
         draft.set_delivery(previous=None)
+
+
+def _drop_contenders(draft: DeliveryDraft) -> None:
+    """Without a Rollout nothing is tested: stable has all traffic again."""
+    for revision in draft.delivery.contenders:
+        if revision not in (draft.delivery.stable, draft.delivery.candidate):
+            release(draft, revision, DRAIN)
+    if draft.delivery.contenders:
+        draft.set_delivery(contenders=[])
 
 
 def _size(draft: DeliveryDraft) -> int:

@@ -44,6 +44,12 @@ def digest(made_of: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def twin_digest(of: str) -> str:
+    """The identity of the twin of a revision: told by it, and another, so that the two have pods,
+    counters and weights of their own."""
+    return digest({"twin": of})
+
+
 def revision_name(model: str, of: str) -> str:
     """Name of the ControllerRevision, Deployment and Service of a digest: model + 8 hex digits."""
     return f"{model}-{of[:8]}"

@@ -24,10 +24,11 @@ UNVERIFIED = frozenset(
 
 
 def live_revisions(delivery: DeliveryStatus | None) -> set[str]:
-    """The revisions that have pods: stable, previous, candidate, and those that drain."""
+    """The revisions that have pods: stable, previous, candidate, contenders, and those that
+    drain."""
     if delivery is None:
         return set()
-    named = {delivery.stable, delivery.previous, delivery.candidate}
+    named = {delivery.stable, delivery.previous, delivery.candidate, *delivery.contenders}
     return {name for name in named if name} | {entry.revision for entry in delivery.draining}
 
 

@@ -6,6 +6,7 @@ Pods meet the restricted Pod Security Standard.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,17 @@ def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
             "volumes": [_cache(facts.cache_claim), {"name": "scratch", "emptyDir": {}}],
         },
     }
+
+
+def twin_template(template: Object, *, model: str, of: str, name: str) -> Object:
+    """The frozen template of a revision under the name of its twin: the same in all else."""
+    twin = copy.deepcopy(template)
+    twin["metadata"]["labels"] = {**twin["metadata"]["labels"], **labels(model, name)}
+    for container in twin["spec"]["containers"]:
+        for variable in container.get("env", ()):
+            if variable.get("name") == "TIDEGATE_REVISION" and variable.get("value") == of:
+                variable["value"] = name
+    return twin
 
 
 def _cache(claim: str | None) -> Object:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from tidegate.specs.metadata import Object, Parent
 
 DIGEST_ANNOTATION = "tidegate.dev/digest"
+TWIN_ANNOTATION = "tidegate.dev/twin-of"
+"""On a revision that was made to compare another with: that one's name."""
 
 
 def controller_revision(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from tidegate.stats.eprocess import log_mean_exp, ratio_step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tidegate.stats.counts import Counts
 
@@ -70,22 +70,35 @@ class Contest:
             ),
         )
 
-    def log_e(self, arm: int) -> float:
-        """Evidence (nats) that `arm` fails less than each of the others: the least over them."""
+    def log_e(self, arm: int, *, among: Collection[int] | None = None) -> float:
+        """Evidence (nats) that `arm` fails less than each of the others: the least over them, of
+        those `among` which it is asked for (all when None)."""
         return min(
             log_mean_exp(grid)
-            for (i, _), grid in zip(self.pairs, self.grids, strict=True)
-            if i == arm
+            for (i, j), grid in zip(self.pairs, self.grids, strict=True)
+            if i == arm and (among is None or j in among)
         )
 
-    def winner(self, alpha: float) -> int | None:
-        """The arm with min_j log E_ij >= ln(K / alpha), or None yet.
+    def level(self, alpha: float, *, among: Collection[int] | None = None) -> float:
+        """What `log_e` must reach: ln(K / alpha), or ln(K (K - 1) / alpha) once arms have left.
+
+        With all arms the best one is fixed, and a wrong winner must beat it: K - 1 pairs and one
+        more for ties. Which of those that stay is best depends on the data that made others leave,
+        so then every ordered pair counts.
+        """
+        whole = among is None or len(among) == self.arms
+        return math.log((self.arms if whole else self.arms * (self.arms - 1)) / alpha)
+
+    def winner(self, alpha: float, *, among: Collection[int] | None = None) -> int | None:
+        """The arm with min_j log E_ij >= `level`, or None yet; of those `among` which it is asked
+        for (two or more; all when None).
 
         P(a winner that is not best) <= alpha, ties included: then any winner is wrong.
         """
-        level = math.log(self.arms / alpha)
-        best = max(range(self.arms), key=self.log_e)
-        return best if self.log_e(best) >= level else None
+        asked = range(self.arms) if among is None else sorted(among)
+        best = max(asked, key=lambda arm: self.log_e(arm, among=among))
+        enough = self.log_e(best, among=among) >= self.level(alpha, among=among)
+        return best if enough else None
 
     def as_dict(self) -> dict[str, object]:
         """JSON-safe state; writing what was read writes the same again."""

@@ -39,6 +39,13 @@ def needs(strategy: Strategy) -> Set[Feature]:
             mirrored.append(blue_green.shadow.percent)
     if (shadow := strategy.shadow) is not None:
         mirrored.append(shadow.percent)
+    if (test := strategy.ab_test) is not None:
+        found.add(Feature.WEIGHTS)
+        if test.sticky_by is not None:
+            by_cookie = test.sticky_by.cookie is not None
+            found.add(Feature.STICKY_BY_COOKIE if by_cookie else Feature.STICKY_BY_HEADER)
+    if strategy.aa is not None:
+        found.add(Feature.WEIGHTS)
     if mirrored:
         found.add(Feature.MIRROR)
     if any(percent < 100 for percent in mirrored):

@@ -22,6 +22,8 @@ PROMOTIONS = {
     "PromotedByCommand",
     "PromotedByDeadline",
     "FastRollback",
+    "ContestWon",
+    "WinnerAdopted",
 }
 
 
@@ -51,9 +53,10 @@ def _weights(before: RolloutStatus, after: RolloutStatus, facts: Facts, decision
         assert all(0 <= arm.weight <= 100 for arm in after.arms)
         assert sum(arm.weight for arm in after.arms) == 100
         assert positive(decision.weights) == positive({a.revision: a.weight for a in after.arms})
-    was = {arm.revision: arm.weight for arm in before.arms if arm.name == "candidate"}
+    was = {arm.revision: arm.weight for arm in before.arms if arm.name != "stable"}
+    assert len({arm.revision for arm in after.arms}) == len(after.arms)
     for arm in after.arms:
-        if arm.name == "candidate" and arm.weight > was.get(arm.revision, 0):
+        if arm.name != "stable" and arm.weight > was.get(arm.revision, 0):
             full = facts.arm(decision.delivery.stable).ready
             ready = facts.arm(arm.revision).ready
             assert ready >= min(
@@ -130,6 +133,10 @@ def _promotion(before: Declared, decision: Decision, facts: Facts) -> None:
         compared = [entry for entry in before.status.evidence if entry.promote is not None]
         assert compared
         assert all((entry.promote or 0) >= 100 for entry in compared)
+    if forward.reason == "ContestWon":
+        contest = before.status.contest
+        assert contest is not None
+        assert now == next(arm.revision for arm in contest.arms if arm.name == contest.winner)
     intended = {arm.revision: arm.weight for arm in before.status.arms}
     assert positive(facts.route.weights) == positive(intended)
 

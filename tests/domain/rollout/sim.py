@@ -20,6 +20,7 @@ from tidegate.domain import evidence
 from tidegate.domain.evidence import Arm, Batch, Unseen
 from tidegate.domain.pods import ArmPods, PodFailure
 from tidegate.domain.rollout import (
+    ArmFacts,
     Command,
     Decision,
     Declared,
@@ -79,6 +80,11 @@ class Sim:
     spec: RolloutSpec = field(default_factory=spec)
     now: datetime = START
     latest: RevisionFacts | None = field(default_factory=lambda: revision("r1"))
+    arms: tuple[ArmFacts, ...] = ()
+    users: float = 0.0
+    """New callers a second."""
+    strays: dict[str, float] = field(default_factory=dict)
+    """By what factor more or fewer of them reach a revision than its weight says."""
     scaling: Scaling = field(default_factory=lambda: Scaling(min_replicas=4, max_replicas=4))
     delivery: DeliveryStatus = field(default_factory=DeliveryStatus)
     status: RolloutStatus = field(default_factory=RolloutStatus)
@@ -131,6 +137,7 @@ class Sim:
             scaling=self.scaling,
             delivery=self.delivery,
             latest=self.latest,
+            arms=self.arms,
             model_current=self.current,
             pods=self.pods(),
             digests={name: revision(name).digest for name in self.sizes},
@@ -262,7 +269,11 @@ class Sim:
             if seen and (not self.weights_seen or self.weights_seen[-1] != seen):
                 self.weights_seen.append(seen)
         named = {self.delivery.stable, self.delivery.previous, self.delivery.candidate}
-        live = {n for n in named if n} | {entry.revision for entry in self.delivery.draining}
+        live = (
+            {n for n in named if n}
+            | set(self.delivery.contenders)
+            | {entry.revision for entry in self.delivery.draining}
+        )
         self.sizes = {name: self.sizes.get(name, 1) for name in sorted(live)}
         self.sizes |= {name: n for name, n in decision.floors.items() if name in live}
 
@@ -285,7 +296,29 @@ class Sim:
             candidate = self._arm(asked, asked.candidate, copies)
         else:
             candidate = self._arm(asked, asked.candidate, share.get(asked.candidate, 0))
-        return Batch(asked.start, asked.end, stable, candidate, shadow=asked.shadow)
+        return Batch(
+            asked.start,
+            asked.end,
+            stable,
+            candidate,
+            shadow=asked.shadow,
+            others={name: self._arm(asked, name, share.get(name, 0)) for name in asked.others},
+            users=self._users(asked, share),
+        )
+
+    def _users(self, asked: WantedBatch, share: dict[str, float]) -> dict[str, Counts]:
+        """New callers of every arm; each fails with its first request or does not."""
+        names = asked.users
+        rng = random.Random(f"users {asked.start.isoformat()}")
+        left = round(self.users * (asked.end - asked.start).total_seconds())
+        chances = {name: share.get(name, 0) * self.strays.get(name, 1.0) for name in names}
+        found, rest = {}, sum(chances.values())
+        for name, chance in chances.items():
+            n = rng.binomialvariate(left, min(1.0, chance / rest)) if rest > 0 else 0
+            left, rest = left - n, rest - chance
+            rate = self.traffic.get(name, Traffic()).error_rate
+            found[name] = Counts(bad=float(rng.binomialvariate(n, rate)), n=float(n))
+        return found
 
     def _arm(self, asked: WantedBatch, name: str, share: float) -> Arm:
         start, end, bounds = asked.start, asked.end, asked.bounds_ms

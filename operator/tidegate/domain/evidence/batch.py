@@ -96,6 +96,8 @@ class Batch:
 
     `shadow`: the candidate's requests are copies. `answers` has, by metric, what was asked besides
     the gateway's counts. `bounds_ms` are the latency bounds that `Arm.slow` was counted for.
+    `others` are further arms by revision; `users` are new callers of every arm by revision, and
+    those among them whose first answer was bad, where they are counted.
     """
 
     start: datetime
@@ -105,6 +107,8 @@ class Batch:
     shadow: bool = False
     answers: Mapping[str, Answer] = field(default_factory=dict)
     bounds_ms: tuple[float, ...] = ()
+    others: Mapping[str, Arm] = field(default_factory=dict)
+    users: Mapping[str, Counts] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tidegate.api.rollout_status import Attempt, Evidence, RolloutStatus, Transition
     from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
 
-_BEGINNINGS = ("AttemptStarted", "FastRollback")
+_BEGINNINGS = ("AttemptStarted", "FastRollback", "WinnerAdopted")
 _RECORDS_KEPT_OPEN = 3
 _NOT_COUNTED = frozenset(
     {"Aborted", "CandidateFailed", "CandidateUnavailable", "Reset", "StatusLost", "Superseded"}

@@ -5,8 +5,10 @@
 `transitions.py` is the table.
 """
 
-from tidegate.domain.rollout.decide import decide, key_of
+from tidegate.domain.rollout.beginning import key_of
+from tidegate.domain.rollout.decide import decide
 from tidegate.domain.rollout.facts import (
+    ArmFacts,
     Command,
     Decision,
     Declared,
@@ -20,6 +22,7 @@ from tidegate.domain.rollout.mending import set_aside
 from tidegate.domain.rollout.wanted import Wanted, WantedBatch, wanted
 
 __all__ = [
+    "ArmFacts",
     "Command",
     "Decision",
     "Declared",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.domain import evidence as evidences
-from tidegate.domain.evidence import Unseen
-from tidegate.domain.rollout import sizes
+from tidegate.domain.evidence import Baseline
+from tidegate.domain.rollout import contesting, sizes, trialing
+from tidegate.domain.rollout.baseline import freeze
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.expecting import expect
-from tidegate.domain.rollout.observing import retry_interval
+from tidegate.domain.rollout.leaving import without_pods
 from tidegate.domain.rollout.promoting import promote
 from tidegate.domain.rollout.stepping import progress, take_step
 from tidegate.domain.rollout.waiting import expire_hold, is_paused
@@ -26,15 +26,23 @@ if TYPE_CHECKING:
 
 def advance(draft: Draft) -> None:
     """One look at an attempt under way."""
-    if _pods_end_it(draft):
+    test = draft.spec.strategy.ab_test is not None and draft.phase != "Promoting"
+    if test:
+        if without_pods(draft):
+            return
+    elif _pods_end_it(draft):
         return
     match draft.phase:
+        case _ if test and draft.phase not in ("Starting", "WarmingUp"):
+            contesting.progress(draft)
         case "Starting":
             _start(draft)
         case "WarmingUp":
             _warm_up(draft)
         case "Promoting":
             promote(draft)
+        case _ if draft.spec.strategy.aa is not None:
+            trialing.progress(draft)
         case _:
             progress(draft)
     expire_hold(draft)
@@ -74,22 +82,31 @@ def _start(draft: Draft) -> None:
     """Wait until every pod that the first weight takes is ready, in both arms."""
     if is_paused(draft):
         return
-    facts = draft.facts
-    stable, candidate = facts.arm(draft.delivery.stable), facts.arm(draft.delivery.candidate)
+    stable = draft.facts.arm(draft.delivery.stable)
     need = sizes.needed(sizes.first_load(draft), stable.ready)
-    if not (candidate.complete and candidate.ready >= need):
-        why = f": {candidate.failure.message}" if candidate.failure else ""
-        draft.hold(
-            "CapacityMissing",
-            f"the candidate has {candidate.ready} ready pods and needs {need}{why}",
-        )
-        return
+    for revision in _trying(draft):
+        pods = draft.facts.arm(revision)
+        if not (pods.complete and pods.ready >= need):
+            who = "the candidate" if revision == draft.delivery.candidate else revision
+            why = f": {pods.failure.message}" if pods.failure else ""
+            text = f"{who} has {pods.ready} ready pods and needs {need}{why}"
+            draft.hold("CapacityMissing", text)
+            return
     if stable.ready == 0:
         draft.hold("CapacityMissing", "stable has no ready pod to compare with")
         return
     draft.clear_hold()
     draft.set_attempt(warm_since=stamp(draft.now))
-    draft.move("PodsReady", f"{candidate.ready} pods of the candidate are ready")
+    ready = sum(draft.facts.arm(revision).ready for revision in _trying(draft))
+    who = "the arms" if draft.delivery.contenders else "the candidate"
+    draft.move("PodsReady", f"{ready} pods of {who} are ready")
+
+
+def _trying(draft: Draft) -> list[str]:
+    """The revisions that must be ready before the first request: those that have not left."""
+    contest = draft.status.contest
+    left = {arm.revision for arm in contest.arms if arm.left is not None} if contest else set()
+    return [revision for revision in draft.challengers if revision not in left]
 
 
 def _warm_up(draft: Draft) -> None:
@@ -100,30 +117,19 @@ def _warm_up(draft: Draft) -> None:
         raise AssertionError("warm-up begins when the pods are ready")
     if is_paused(draft):
         return
-    if not draft.facts.arm(attempt.revision).complete:
+    if not all(draft.facts.arm(revision).complete for revision in _trying(draft)):
         draft.move("PodsLost", "pods of the candidate are not ready any more")
         return
     warm = moment(attempt.warm_since) + draft.spec.analysis.warmup
     if draft.now < warm:
         draft.at(warm, "warming up")
         return
-    baseline = draft.facts.baseline
-    if baseline is None:
-        draft.soon("stable's baseline is to be read")
+    if not freeze(draft):
         return
-    if isinstance(baseline, Unseen):
-        if baseline.reason != "NoBaseline" or evidences.needs_latency(draft.spec.analysis):
-            draft.hold(baseline.reason, baseline.message)
-            draft.within(retry_interval(draft), "stable's baseline is not known yet")
-            return
-        baseline = None  # only latency bounds must come from what stable did before
-    started = evidences.start(draft.spec.analysis, baseline)
-    if isinstance(started, Unseen):
-        draft.hold(started.reason, started.message)
-        draft.within(retry_interval(draft), "stable's baseline does not suffice yet")
-        return
-    draft.clear_hold()
-    draft.set(evidence=started)
-    expect(draft, baseline)
     draft.move("WarmedUp", "warm-up is over")
+    if draft.spec.strategy.ab_test is not None:
+        contesting.open_contest(draft)
+        return
+    baseline = draft.facts.baseline
+    expect(draft, baseline if isinstance(baseline, Baseline) else None)
     take_step(draft, 0)

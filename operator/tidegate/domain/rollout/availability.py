@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.domain.conditions import Said
+from tidegate.domain.route import NO_DETOURS, Detours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +36,14 @@ def not_deliverable(draft: DeliveryDraft) -> Said | None:
     return None
 
 
-def stable_serving(draft: DeliveryDraft, weights: Mapping[str, int]) -> Said:
-    """`Ready` of a Model whose latest revision is stable and is to be routed by these weights."""
+def stable_serving(
+    draft: DeliveryDraft, weights: Mapping[str, int], detours: Detours = NO_DETOURS
+) -> Said:
+    """`Ready` of a Model whose latest revision is stable and is to be routed like this."""
     available = stable_available(draft)
     if available.status != "True":
         return Said("Ready", "False", available.reason, available.message)
-    if not draft.routes(weights):
+    if not draft.routes(weights, detours):
         message = draft.facts.route.message or "the gateway has not confirmed the route yet"
         return Said("Ready", "False", "RouteNotProgrammed", message)
     return Said("Ready", "True", "Serving", f"{draft.delivery.stable} is stable and serves")

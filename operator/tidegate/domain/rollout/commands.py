@@ -138,11 +138,20 @@ def _end_baking(draft: Draft, command: Command) -> str:
 def _retry(draft: Draft) -> str:
     if draft.active or draft.phase == "RollingBack":
         return f"an attempt is under way: phase is {draft.phase}"
-    latest = draft.facts.latest
-    rejected = [r for r in draft.delivery.rejected if latest and r.digest == latest.digest]
-    if not rejected:
+    latest, contest = draft.facts.latest, draft.status.contest
+    digests = {latest.digest} if latest else set()
+    over = False
+    if draft.spec.strategy.ab_test is not None and contest is not None:
+        digests |= {arm.digest for arm in contest.arms}
+        over = contest.ended is not None
+        draft.set(contest=None)
+    if draft.spec.strategy.aa is not None and draft.status.aa is not None:
+        digests |= {a.revision.digest for a in draft.facts.arms if a.revision is not None}
+        over = draft.status.aa.ended is not None
+        draft.set(aa=None)
+    kept = [entry for entry in draft.delivery.rejected if entry.digest not in digests]
+    if len(kept) == len(draft.delivery.rejected) and not over:
         return "the Model's latest revision was not rejected"
-    kept = [r for r in draft.delivery.rejected if r not in rejected]
     draft.set_delivery(rejected=kept)
     return ""
 
@@ -177,7 +186,7 @@ def _skip(draft: Draft) -> str:
         return f"no step is under way: phase is {draft.phase}"
     if stage.verb == "approval":
         return f"it waits for an approval: {draft.by_hand('approve')}"
-    if stage.verb == "adaptive" or stage.endless:
+    if stage.verb in ("adaptive", "contest") or stage.endless:
         return "this strategy has no steps to skip"
     draft.set_step(skipped=True)
     return ""
@@ -188,6 +197,14 @@ def _promote(draft: Draft, command: Command) -> str:
         return (
             "strategy shadow never promotes: copies show no caller's outcome; give the Rollout"
             " strategy canary, adaptive or blueGreen"
+        )
+    attempt = draft.status.attempt
+    if draft.spec.strategy.aa is not None:
+        return "strategy aa never promotes: what it tries is stable's own twin"
+    if draft.spec.strategy.ab_test is not None and attempt is not None and attempt.asked:
+        return (
+            "the Model asks for none of the arms that are tried: put the artifact of an arm into"
+            " the Model's spec.artifact"
         )
     if draft.phase == "Promoting" and not command.force:
         return "it is being promoted already"

@@ -8,16 +8,22 @@ controller, and in tests.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tidegate.api.rollout_status import Attempt, Ending
-from tidegate.domain.revision import attempt_key
+from tidegate.api.rollout_status import Ending
 from tidegate.domain.rollout import commands, sizes, standing
 from tidegate.domain.rollout.attempt import advance
 from tidegate.domain.rollout.baking import bake, end_for_newer
+from tidegate.domain.rollout.beginning import (
+    drop_candidate,
+    fast_rollback,
+    keep,
+    key_of,
+    new_attempt,
+)
+from tidegate.domain.rollout.contesting import begin_contest
 from tidegate.domain.rollout.draft import Draft
 from tidegate.domain.rollout.ending import (
-    DRAIN,
     close_window,
     reject,
     rejection_of,
@@ -26,12 +32,14 @@ from tidegate.domain.rollout.ending import (
     taking_back,
     window_end,
 )
+from tidegate.domain.rollout.entering import adoptable
 from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
 from tidegate.domain.rollout.mending import forget_strange, start_over, unreadable
-from tidegate.domain.times import stamp
+from tidegate.domain.rollout.trialing import begin_trials, conclude_trials
+from tidegate.domain.rollout.winning import conclude, release_contenders
 
 if TYPE_CHECKING:
-    from tidegate.api.rollout import RolloutSpec
+    from tidegate.domain.rollout.facts import RevisionFacts
 
 
 def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
@@ -47,12 +55,15 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
                 start_over(draft, missing)
             else:
                 advance(draft)
+        conclude(draft)
+        conclude_trials(draft)
         if draft.phase == "RollingBack":
             taking_back(draft)
         if draft.phase == "Baking":
             _baking(draft)
         if not draft.active and draft.phase not in ("Baking", "RollingBack"):
             _idle(draft)
+        release_contenders(draft)
         close_window(draft)
     else:
         _forget_clock(draft)
@@ -85,21 +96,6 @@ def _forget_clock(draft: Draft) -> None:
         draft.set_step(started_at=None, last_batch_end=None)
 
 
-def key_of(digest: str, spec: RolloutSpec) -> str:
-    """The attempt key: hash of the candidate's digest, strategy, metrics and error rates.
-
-    Pauses, deadlines, policies, the interval and the window are not in it: they apply in place.
-    """
-    parts: dict[str, Any] = {
-        "digest": digest,
-        "strategy": spec.strategy.wire(),
-        "metrics": [metric.wire() for metric in spec.analysis.metrics],
-        "rates": [spec.analysis.false_rollback_rate, spec.analysis.false_promotion_rate],
-        "source": spec.analysis.source,
-    }
-    return attempt_key(parts)
-
-
 def _superseded(draft: Draft) -> bool:
     """Whether something newer was asked for: then the candidate goes first, weight 0."""
     attempt, latest = draft.status.attempt, draft.facts.latest
@@ -109,17 +105,17 @@ def _superseded(draft: Draft) -> bool:
     if not draft.facts.model_current:
         latest = None  # not known yet; the strategy and the metrics may have changed all the same
     changed = attempt.key != key_of(attempt.digest, draft.spec)
-    newer = latest is not None and latest.digest != attempt.digest
+    newer = latest is not None and latest.digest != (attempt.asked or attempt.digest)
     if not changed and not newer:
         return False
-    if latest is not None and latest.name == draft.delivery.stable:
+    if latest is not None and latest.name == draft.delivery.stable and attempt.asked is None:
         what = "the Model was set back to stable"
     elif draft.phase == "Promoting" and attempt.forced:
         return False  # force outranks what is asked for next, which starts against it
     elif changed:
         what = "the strategy or the metrics were changed"
-    elif _queued(draft):
-        return False
+    elif draft.spec.strategy.aa is None and _queued(draft):
+        return False  # trials deliver nothing, so that nothing waits for their end
     else:
         assert latest is not None
         what = f"{latest.name} is asked for now"
@@ -172,21 +168,29 @@ def _idle(draft: Draft) -> None:
         return
     if latest.name == draft.delivery.stable:
         _at_rest(draft)
+        _test(draft)
+        return
+    if adoptable(draft):
+        _adopt(draft, latest)
         return
     rejection = rejection_of(draft, latest.digest)
     if rejection is not None:
-        _drop_candidate(draft)
+        drop_candidate(draft)
         if draft.phase != "Degraded":
             draft.move(
                 "RejectedBefore",
                 f"{latest.name} was rejected before ({rejection.reason}: {rejection.message});"
                 f" change the Model, or try it again: {draft.by_hand('retry')}",
             )
+        _test(draft)
         return
     if latest.name == draft.delivery.previous and _window_open(draft):
-        _fast_rollback(draft)
+        fast_rollback(draft)
         return
-    _begin(draft)
+    if draft.spec.strategy.ab_test is None and draft.spec.strategy.aa is None:
+        _begin(draft, latest)
+    else:
+        _test(draft)
 
 
 def _initial(draft: Draft) -> None:
@@ -196,15 +200,15 @@ def _initial(draft: Draft) -> None:
         return
     rejection = rejection_of(draft, latest.digest)
     if rejection is not None:
-        _drop_candidate(draft)
+        drop_candidate(draft)
         if draft.phase == "Pending":
             draft.move("RevisionFailed", f"{latest.name}: {rejection.message}")
         return
     if draft.phase == "Degraded":
         draft.move("Reset", "another first revision is tried")
     if draft.delivery.candidate != latest.name:
-        _drop_candidate(draft)
-        _keep(draft, latest.name)
+        drop_candidate(draft)
+        keep(draft, latest.name)
         draft.set_delivery(candidate=latest.name)
     pods = draft.facts.arm(latest.name)
     if pods.failure is not None and pods.failure.final and pods.ready == 0:
@@ -223,7 +227,7 @@ def _initial(draft: Draft) -> None:
 
 def _at_rest(draft: Draft) -> None:
     """Stable is what the Model asks for."""
-    _drop_candidate(draft)
+    drop_candidate(draft)
     if draft.phase == "Pending":
         draft.move("InitialDeploy", f"{draft.delivery.stable} serves")
     elif draft.phase == "Degraded":
@@ -232,17 +236,19 @@ def _at_rest(draft: Draft) -> None:
     draft.set_arms(None)
 
 
-def _drop_candidate(draft: Draft) -> None:
-    candidate = draft.delivery.candidate
-    if candidate is not None:
-        release(draft, candidate, DRAIN)
-        draft.set_delivery(candidate=None)
+def _test(draft: Draft) -> None:
+    """Begin the test that the strategy declares, where it is one and can begin."""
+    if (draft.spec.strategy.ab_test is not None and begin_contest(draft)) or (
+        draft.spec.strategy.aa is not None and begin_trials(draft)
+    ):
+        _started(draft)
 
 
-def _keep(draft: Draft, revision: str) -> None:
-    """A revision that is used again does not go."""
-    kept = [entry for entry in draft.delivery.draining if entry.revision != revision]
-    draft.set_delivery(draining=kept)
+def _adopt(draft: Draft, latest: RevisionFacts) -> None:
+    """The Model asks for what won the last test against this stable: it needs no other."""
+    new_attempt(draft, latest, contest=draft.status.contest)
+    draft.move("WinnerAdopted", f"{latest.name} won the last test against stable, so no new one")
+    draft.within(timedelta(0), "the route is to follow")
 
 
 def _window_open(draft: Draft) -> bool:
@@ -251,45 +257,12 @@ def _window_open(draft: Draft) -> bool:
     return ends is not None and draft.now < ends and pods.ready > 0
 
 
-def _new_attempt(draft: Draft) -> None:
-    latest = draft.facts.latest
-    assert latest is not None
-    number = draft.status.attempts + 1
-    if draft.delivery.candidate not in (None, latest.name):
-        _drop_candidate(draft)
-    _keep(draft, latest.name)
-    draft.set_delivery(candidate=latest.name)
-    draft.set(
-        attempts=number,
-        attempt=Attempt(
-            number=number,
-            key=key_of(latest.digest, draft.spec),
-            started_at=stamp(draft.now),
-            revision=latest.name,
-            digest=latest.digest,
-            model_generation=draft.facts.model_generation,
-        ),
-        step=None,
-        evidence=[],
-        hold=None,
-        pauses=[],
-        candidate_missing_since=None,
-        settling_since=None,
-    )
-    draft.set_arms(latest.name, 0)
+def _begin(draft: Draft, candidate: RevisionFacts) -> None:
+    new_attempt(draft, candidate)
+    _started(draft)
 
 
-def _begin(draft: Draft) -> None:
-    _new_attempt(draft)
+def _started(draft: Draft) -> None:
     number = draft.status.attempts
-    draft.move("AttemptStarted", f"attempt {number}: {draft.delivery.candidate}")
+    draft.move("AttemptStarted", f"attempt {number}: {', '.join(draft.challengers)}")
     advance(draft)
-
-
-def _fast_rollback(draft: Draft) -> None:
-    """Back to the previous stable inside its window: it is warm and was good, so no steps."""
-    _new_attempt(draft)
-    draft.move(
-        "FastRollback", f"back to {draft.delivery.previous}, which is still warm from before"
-    )
-    draft.within(timedelta(0), "the route is to follow")

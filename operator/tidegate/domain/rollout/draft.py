@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.rollout_status import ArmStatus, Hold, RolloutStatus, Transition
 from tidegate.domain.rollout.facts import Comparing, Note
-from tidegate.domain.rollout.plan import Stage, detours_at, stages
+from tidegate.domain.rollout.plan import Stage, detours_at, stages, sticky_detours
 from tidegate.domain.rollout.transitions import ACTIVE, following
 from tidegate.domain.route import NO_DETOURS, Detours, Routing
 from tidegate.domain.times import moment, stamp
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tidegate.api.model import DeliveryStatus
     from tidegate.api.rollout import RolloutSpec
+    from tidegate.domain.conditions import Said
     from tidegate.domain.rollout.facts import Declared, Facts, Timing
 
 HISTORY_LIMIT = 20
@@ -31,7 +32,8 @@ _QUIET_REASONS = frozenset({"PodsReady", "WarmedUp", "HoldCleared", "TakenBack",
 _WARNINGS = frozenset(
     {"Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
      "HoldExpired", "Inconclusive", "RevisionFailed", "RolledBack", "PausedByHold",
-     "PausedByFailure", "PausedByDeadline", "RejectedBefore", "CommonCause"}
+     "PausedByFailure", "PausedByDeadline", "PausedByMismatch", "RejectedBefore", "CommonCause",
+     "SampleRatioMismatch"}
 )  # fmt: skip
 
 
@@ -90,7 +92,7 @@ class DeliveryDraft:
         still answering is not cut off, and going back to it needs no new cluster. One whose pods
         are still to be created is left out, because its Service is too.
         """
-        others = [self.delivery.previous, self.delivery.candidate]
+        others = [self.delivery.previous, self.delivery.candidate, *self.delivery.contenders]
         others += [entry.revision for entry in self.delivery.draining]
         found = {name: w for name, w in weights.items() if w > 0 or self.facts.arm(name).exists}
         for name in others:
@@ -116,6 +118,10 @@ class Draft(DeliveryDraft):
         self._seen_arms = declared.status.arms
         self.target_weight: int | None = None
         """The weight that the candidate's size is made ready for, when above its weight now."""
+        self.targets: Mapping[str, int] = {}
+        """The same by revision, for the arms of a test."""
+        self.said: Said | None = None
+        """Why nothing of what is declared can be tried, or that it is decided."""
         if self.status.phase is None:
             self.set(phase="Pending", phase_since=stamp(self.now))
 
@@ -167,14 +173,35 @@ class Draft(DeliveryDraft):
         assert self.status.attempt is not None
         self.set_arms(self.status.attempt.revision, weight)
 
-    def set_arms(self, candidate: str | None, weight: int = 0) -> None:
-        """Intend both arms: stable as delivered, and a candidate with its weight."""
+    def set_arms(
+        self, candidate: str | None, weight: int = 0, *, contenders: Mapping[str, int] | None = None
+    ) -> None:
+        """Intend all arms: a candidate and contenders with their weights, and stable as delivered
+        with the rest."""
+        others = dict(contenders or {})
         arms = []
         if self.delivery.stable is not None:
-            arms.append(self._arm("stable", self.delivery.stable, 100 - weight))
+            rest = 100 - weight - sum(others.values())
+            arms.append(self._arm("stable", self.delivery.stable, rest))
         if candidate is not None:
             arms.append(self._arm("candidate", candidate, weight))
+        arms += [self._arm("contender", name, share) for name, share in others.items()]
         self.set(arms=arms)
+
+    def weight_of(self, revision: str) -> int:
+        """The weight that is intended for a revision, in per cent."""
+        return sum(entry.weight for entry in self.status.arms if entry.revision == revision)
+
+    def seen_ready_of(self, revision: str) -> int:
+        """Ready pods of a revision as the last look found them."""
+        return next((entry.ready for entry in self._seen_arms if entry.revision == revision), 0)
+
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """The revisions that the attempt tries: the candidate, and the contenders of a test."""
+        attempt = self.status.attempt
+        assert attempt is not None, "an attempt is under way"
+        return (attempt.revision, *self.delivery.contenders)
 
     def refresh_arms(self) -> None:
         """Show the arms' ready pods as they are now."""
@@ -194,6 +221,9 @@ class Draft(DeliveryDraft):
         attempt = self.status.attempt
         if attempt is None or self.phase not in _TRYING:
             return NO_DETOURS
+        test, contest = self.spec.strategy.ab_test, self.status.contest
+        if test is not None and contest is not None:
+            return NO_DETOURS if self.status.step is None else sticky_detours(test, contest)
         return detours_at(self.spec.strategy, self.stage, candidate=attempt.revision)
 
     @property

@@ -47,7 +47,7 @@ def _weight_to_stable(draft: Draft) -> bool:
     if draft.facts.arm(draft.delivery.stable).ready == 0:
         return False
     assert draft.status.attempt is not None
-    if draft.weight("candidate") > 0 or not draft.status.arms:
+    if draft.weight("stable") < 100:
         draft.set_arms(draft.status.attempt.revision, 0)
     return True
 
@@ -57,8 +57,8 @@ def taking_back(draft: Draft) -> None:
     attempt = draft.status.attempt
     assert attempt is not None
     assert attempt.ending is not None
-    candidate_has_traffic = draft.weight("candidate") > 0
-    if candidate_has_traffic and not _weight_to_stable(draft):
+    others_have_traffic = bool(draft.status.arms) and draft.weight("stable") < 100
+    if others_have_traffic and not _weight_to_stable(draft):
         draft.hold(
             "StableUnavailable",
             "stable has no ready pod to go back to; the candidate keeps the traffic until it has,"
@@ -70,7 +70,7 @@ def taking_back(draft: Draft) -> None:
     if not draft.confirmed:
         draft.within(timedelta(seconds=5), "the gateway has not confirmed the rollback yet")
         return
-    stays = draft.spec.keep_failed if attempt.ending.reject else DRAIN
+    stays = staying(draft, attempt.revision, failed=attempt.ending.reject)
     release(draft, attempt.revision, stays)
     if draft.delivery.candidate == attempt.revision:
         draft.set_delivery(candidate=None)
@@ -85,6 +85,17 @@ def taking_back(draft: Draft) -> None:
         f"{attempt.revision} was taken back: {attempt.ending.message}. Change the Model, or try the"
         f" same revision again: {draft.by_hand('retry')}",
     )
+
+
+def staying(draft: Draft, revision: str, *, failed: bool) -> timedelta:
+    """How long the pods of a revision stay that is taken back: the winner of a test as long as the
+    way back is open, since the Model may be asked for it now."""
+    contest = draft.status.contest
+    if contest is not None and contest.winner is not None:
+        won = any(a.name == contest.winner and a.revision == revision for a in contest.arms)
+        if won:
+            return draft.spec.rollback_window.duration
+    return draft.spec.keep_failed if failed else DRAIN
 
 
 def finish_promotion(draft: Draft, *, keep_old: bool) -> None:

@@ -35,6 +35,19 @@ class RevisionFacts:
 
 
 @dataclass(frozen=True)
+class ArmFacts:
+    """What became of a revision that the strategy asks for: `source` is what it is made of (an
+    artifact's SHA-256, or the revision it is a twin of). Without a revision: why (reason,
+    message)."""
+
+    name: str
+    source: str
+    revision: RevisionFacts | None = None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class RouteFacts:
     """The live route. `weights` is what it says per revision, None where there is no route, and
     `detours` what it does besides; `programmed` whether the gateway reports exactly this generation
@@ -64,8 +77,9 @@ class Command:
 class Facts:
     """Everything that one decision looks at.
 
-    `latest` is the Model's newest revision, None while nothing is resolved; `model_current` says
-    whether it was made from the Model's present generation. `blocked` is why this delivery may not
+    `latest` is the Model's newest revision, None while nothing is resolved; `arms` are those that
+    the strategy asks for besides; `model_current` says whether they were made from the Model's
+    present generation. `blocked` is why this delivery may not
     move at all (reason, message). `observation` is None when nothing was due; `baseline` likewise;
     `quiet` says whether the old arm's counters stand still (None: not known). `scrape_lag` is how
     long a sample may take to be seen.
@@ -76,6 +90,7 @@ class Facts:
     scaling: Scaling
     delivery: DeliveryStatus
     latest: RevisionFacts | None = None
+    arms: tuple[ArmFacts, ...] = ()
     model_current: bool = True
     model_problem: Said | None = None
     pods: Mapping[str, ArmPods] = field(default_factory=dict)

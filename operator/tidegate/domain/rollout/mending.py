@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.rollout_status import RolloutStatus, Transition
 from tidegate.domain import evidence as evidences
+from tidegate.domain.rollout import tally
 from tidegate.domain.rollout.draft import HISTORY_LIMIT
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.times import stamp
@@ -85,7 +86,17 @@ def unreadable(draft: Draft) -> str:
         return "since when its pods are ready"
     if draft.phase in ("Progressing", "Holding") and status.step is None:
         return "its step"
+    strategy = draft.spec.strategy
     compares = draft.phase in _COMPARING and status.step is not None
+    if strategy.ab_test is not None and draft.active and draft.phase != "Promoting":
+        begun = status.contest is not None and status.contest.ended is None
+        if not begun or (
+            compares and not tally.readable(status.contest, status.evidence, analysis)
+        ):
+            return "its test"
+    lost = status.aa is None or status.aa.ended is not None
+    if strategy.aa is not None and draft.active and lost:
+        return "its trials"
     if (compares or status.evidence) and not evidences.readable(status.evidence, analysis):
         draft.set(evidence=[])
         return "its evidence" if compares else ""

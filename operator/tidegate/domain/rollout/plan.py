@@ -1,6 +1,6 @@
 """The stages that a strategy goes through before a promotion: what each asks of traffic and people.
 
-Owns the translation from the five strategies to one list of stages, so that everything else walks
+Owns the translation from the strategies to one list of stages, so that everything else walks
 stages and knows no strategy. Pure arithmetic on the spec; where an attempt stands is in
 `status.step`.
 """
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from tidegate.domain.route import NO_DETOURS, Detours, Mirror, Preview
+from tidegate.domain.route import NO_DETOURS, Detours, Mirror, Preview, Sticky
 
 if TYPE_CHECKING:
+    from tidegate.api.ab_test import AbTest
+    from tidegate.api.contest_status import Contest
     from tidegate.api.strategy import BlueGreen, Canary, Strategy
 
-Verb = Literal["weight", "shadow", "approval", "adaptive", "check"]
+Verb = Literal["weight", "shadow", "approval", "adaptive", "check", "contest", "trial"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Stage:
                 return "checks before the switch"
             case "adaptive":
                 return f"adaptive from weight {self.weight}"
+            case "contest":
+                return "test of the arms"
+            case "trial":
+                return f"twin of stable at weight {self.weight}"
         return f"weight {self.weight}"
 
 
@@ -65,6 +71,10 @@ def stages(strategy: Strategy) -> tuple[Stage, ...]:
         return (Stage("adaptive", weight=adaptive.min_weight, duration=adaptive.min_duration),)
     if strategy.blue_green is not None:
         return _blue_green(strategy.blue_green)
+    if strategy.ab_test is not None:
+        return (_contest(strategy.ab_test),)
+    if strategy.aa is not None:
+        return (Stage("trial", weight=strategy.aa.weight, endless=True),)
     shadow = strategy.shadow
     assert shadow is not None, "the schema requires a strategy"
     return (Stage("shadow", mirror=shadow.percent, endless=True),)
@@ -85,6 +95,11 @@ def _canary(canary: Canary) -> tuple[Stage, ...]:
         else:
             found.append(Stage("approval", weight=weight))
     return tuple(found)
+
+
+def _contest(test: AbTest) -> Stage:
+    """All arms at once: each challenger must be able to carry an even share."""
+    return Stage("contest", weight=100 // len(test.arms), duration=test.min_duration)
 
 
 def _blue_green(spec: BlueGreen) -> tuple[Stage, ...]:
@@ -108,3 +123,14 @@ def detours_at(strategy: Strategy, stage: Stage | None, *, candidate: str) -> De
         header = strategy.blue_green.preview
         preview = Preview(header.header, header.value, candidate)
     return Detours(mirror=mirror, preview=preview)
+
+
+def sticky_detours(test: AbTest, contest: Contest) -> Detours:
+    """How callers keep to the arms of a test: those that have a weight. One without ready pods has
+    none, and its callers go to the others rather than nowhere."""
+    if test.sticky_by is None:
+        return NO_DETOURS
+    by: Literal["cookie", "header"] = "cookie" if test.sticky_by.cookie else "header"
+    name = test.sticky_by.cookie or test.sticky_by.header or ""
+    arms = tuple((arm.name, arm.revision) for arm in contest.arms if arm.weight > 0)
+    return Detours(sticky=Sticky(by, name, arms))

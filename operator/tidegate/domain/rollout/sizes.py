@@ -47,7 +47,18 @@ def floors(draft: Draft) -> dict[str, int]:
         result[delivery.previous] = max(least, facts.arm(delivery.previous).desired)
     if delivery.candidate is not None:
         result.setdefault(delivery.candidate, _candidate_floor(draft))
+    for revision in delivery.contenders:
+        result.setdefault(revision, _contender_floor(draft, revision))
     return result
+
+
+def _contender_floor(draft: Draft, revision: str) -> int:
+    """Pods of an arm of a test besides the candidate: what its weight takes; it never shrinks."""
+    now = draft.facts.arm(revision).desired
+    if not draft.active or draft.phase == "Promoting":
+        return max(1, now)
+    load = max(draft.weight_of(revision), draft.targets.get(revision, 0), first_load(draft))
+    return max(now, needed(load, draft.facts.arm(draft.delivery.stable).ready))
 
 
 def _candidate_floor(draft: Draft) -> int:
@@ -63,6 +74,7 @@ def _candidate_floor(draft: Draft) -> int:
     load = max(
         draft.weight("candidate"),
         draft.target_weight or 0,
+        draft.targets.get(draft.delivery.candidate or "", 0),
         first_load(draft) if stage is None else stage.load,
     )
     return max(now, needed(load, facts.arm(draft.delivery.stable).ready))

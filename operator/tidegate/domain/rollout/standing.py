@@ -16,10 +16,12 @@ from tidegate.domain.rollout.availability import (
     stable_available,
     stable_serving,
 )
+from tidegate.domain.rollout.contesting import message_of
 from tidegate.domain.rollout.ending import rejection_of
 from tidegate.domain.rollout.observing import judge
 from tidegate.domain.rollout.plan import stages
 from tidegate.domain.rollout.promoting import frozen
+from tidegate.domain.rollout.winning import adoption, artifact_winner
 
 if TYPE_CHECKING:
     from tidegate.api.base import Condition
@@ -29,13 +31,16 @@ if TYPE_CHECKING:
 _FOR_A_PERSON = ("BadMetric", "BucketsTooCoarse")
 """Holds that waiting does not clear."""
 
-ROLLOUT_TYPES = ("Ready", "Reconciling", "Stalled")
+ROLLOUT_TYPES = ("Ready", "Reconciling", "Stalled", "WinnerNamed")
 
 
 def rollout_conditions(draft: Draft) -> list[Said]:
     """What is said about the Rollout."""
     ready = _rollout_ready(draft)
     said = [ready]
+    winner = artifact_winner(draft)
+    if winner is not None:
+        said.append(Said("WinnerNamed", "True", "ArtifactWon", adoption(draft, winner)))
     if ready.status == "True":
         return said
     if _stalled(draft):
@@ -63,6 +68,8 @@ def _stalled(draft: Draft) -> bool:
     hold = draft.status.hold
     if hold is not None and hold.reason in _FOR_A_PERSON:
         return True
+    if draft.said is not None and not draft.active:
+        return draft.said.reason != "ArmsPending"
     return draft.phase == "Paused" and bool(draft.status.pauses)
 
 
@@ -74,6 +81,13 @@ def _rollout_ready(draft: Draft) -> Said:
     if draft.phase == "Degraded":
         reason, message = _degraded(draft)
         return Said("Ready", "False", reason, message)
+    trials = draft.status.aa if draft.spec.strategy.aa is not None else None
+    current = latest is not None and latest.name == draft.delivery.stable and facts.model_current
+    if current and trials is not None and draft.active:
+        serves = f"{draft.delivery.stable} serves"
+        return Said("Ready", "True", "TrialsRunning", f"{serves}; {_progress_message(draft)}")
+    if draft.said is not None and draft.phase == "Healthy":
+        return draft.said
     rests = draft.phase in ("Healthy", "Baking")
     if rests and latest is not None and latest.name == draft.delivery.stable:
         if not facts.model_current:
@@ -81,7 +95,8 @@ def _rollout_ready(draft: Draft) -> Said:
         if draft.phase == "Baking":
             message = f"{draft.delivery.stable} serves, and is still judged"
             return Said("Ready", "True", "Baking", message)
-        return Said("Ready", "True", "Promoted", f"{draft.delivery.stable} serves")
+        about = f"; {trials.message}" if trials is not None else ""
+        return Said("Ready", "True", "Promoted", f"{draft.delivery.stable} serves{about}")
     if facts.model_problem is not None and not draft.active:
         return Said("Ready", "False", facts.model_problem.reason, facts.model_problem.message)
     return Said("Ready", "False", _reason(draft), _progress_message(draft))
@@ -123,6 +138,11 @@ def _step_message(draft: Draft, now: StepStatus) -> str:
     """How far a step is, and which evidence is short once it has lasted long enough."""
     stage, count = draft.stage, len(stages(draft.spec.strategy))
     assert stage is not None, "a step is under way"
+    test, trials = draft.spec.strategy.ab_test, draft.spec.strategy.aa
+    if test is not None:
+        return message_of(draft, test)
+    if trials is not None and draft.status.aa is not None:
+        return f"trial {draft.status.aa.done + 1} of {trials.trials}; {draft.status.aa.message}"
     if stage.endless:
         return f"{stage.words}, for as long as it is declared: {judge(draft).message}"
     adaptive = draft.spec.strategy.adaptive
@@ -178,7 +198,7 @@ def _model_ready(draft: Draft) -> Said:
         return problem
     latest = draft.facts.latest
     if latest is None or latest.name == draft.delivery.stable:
-        return stable_serving(draft, draft.weights())
+        return stable_serving(draft, draft.weights(), draft.detours)
     rollout = _rollout_ready(draft)
     why = draft.facts.arm(draft.delivery.candidate).failure
     detail = f" ({why.message})" if why is not None else ""

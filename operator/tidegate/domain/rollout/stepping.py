@@ -48,36 +48,47 @@ def progress(draft: Draft) -> None:
     """Progressing, Holding or Paused: confirm the weight, take evidence, judge, go on."""
     stage = draft.stage
     if draft.status.step is None or stage is None:
-        if not is_paused(draft):
-            draft.move("ResumedAtStart", "resumed before the first step")
+        resume_at_start(draft)
         return
-    short = _follow_capacity(draft, stage)
+    short = follow_capacity(draft, stage)
     confirm(draft)
     counted = count(draft)
     judgement = judge(draft)
     if judgement.verdict == "Rollback" and _failed(draft, judgement):
         return
-    waits = short or metric_hold(draft)
-    if stage.verb == "approval":
-        wait_for_approval(draft)
-    if is_paused(draft):
+    if held_up(draft, stage, short or metric_hold(draft)):
         return
-    if draft.phase == "Paused":
-        _resume(draft, stage)
-        return
-    if waits is not None:
-        draft.hold(*waits)
-        draft.move(waits[0], waits[1])
-        return
-    if draft.phase == "Holding":
-        draft.clear_hold()
-        draft.move("HoldCleared", "nothing is missing any more")
     if not stage.endless and deadline_passed(draft):
         return
     _go_on(draft, stage, judgement, counted=counted)
 
 
-def _follow_capacity(draft: Draft, stage: Stage) -> tuple[str, str] | None:
+def resume_at_start(draft: Draft) -> None:
+    """A pause before the first step ends where it began."""
+    if not is_paused(draft):
+        draft.move("ResumedAtStart", "resumed before the first step")
+
+
+def held_up(draft: Draft, stage: Stage, waits: tuple[str, str] | None) -> bool:
+    """Pauses first, then what is waited for (reason, message): whether that is all of this look."""
+    if stage.verb == "approval":
+        wait_for_approval(draft)
+    if is_paused(draft):
+        return True
+    if draft.phase == "Paused":
+        _resume(draft, stage)
+        return True
+    if waits is not None:
+        draft.hold(*waits)
+        draft.move(waits[0], waits[1])
+        return True
+    if draft.phase == "Holding":
+        draft.clear_hold()
+        draft.move("HoldCleared", "nothing is missing any more")
+    return False
+
+
+def follow_capacity(draft: Draft, stage: Stage) -> tuple[str, str] | None:
     """Lower the weight to what the candidate's ready pods carry; put it back when they are there.
 
     Less exposure is always allowed. Returns the hold while the stage's weight is not carried.

@@ -14,7 +14,8 @@ IDLE = ("Pending", "Healthy", "Degraded")
 
 _TAKEN_BACK = (
     "Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
-    "HoldExpired", "Inconclusive", "StatusLost", "Superseded",
+    "HoldExpired", "Inconclusive", "LostToStable", "SampleRatioMismatch", "StatusLost",
+    "Superseded", "TrialsDone", "WinnerNamed",
 )  # fmt: skip
 _BAKED_BACK = ("Aborted", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken")
 _HOLDS = (
@@ -23,7 +24,7 @@ _HOLDS = (
 )  # fmt: skip
 _PAUSES = (
     "ApprovalNeeded", "PausedBySpec", "PausedByCommand", "PausedByHold", "PausedByFailure",
-    "PausedByDeadline",
+    "PausedByDeadline", "PausedByMismatch",
 )  # fmt: skip
 
 TRANSITIONS: dict[tuple[str, str], str] = {
@@ -55,6 +56,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     **{(phase, "RejectedBefore"): "Degraded" for phase in ("Pending", "Healthy")},
     **{(phase, "AttemptStarted"): "Starting" for phase in IDLE},
     **{(phase, "FastRollback"): "Promoting" for phase in IDLE},
+    **{(phase, "WinnerAdopted"): "Promoting" for phase in IDLE},
     **{(phase, reason): "RollingBack" for phase in ACTIVE for reason in _TAKEN_BACK},
     **{("Baking", reason): "RollingBack" for reason in _BAKED_BACK},
     **{(phase, hold): "Holding" for phase in ("Progressing", "Holding") for hold in _HOLDS},
@@ -69,6 +71,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
         for reason in (
             "EvidencePromotes",
             "ChecksPassed",
+            "ContestWon",
             "PromotedByCommand",
             "PromotedByDeadline",
         )

@@ -6,7 +6,7 @@ Pure, like `decide`: the controller asks exactly this and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,9 @@ class WantedBatch:
     """Count requests of both arms in (start, end], with the latency bounds in milliseconds.
 
     `shadow`: the candidate's are copies, which the gateway counts apart. `baking`: the candidate
-    has all traffic, and it alone is counted. `asks` is what single metrics need besides.
+    has all traffic, and it alone is counted. `asks` is what single metrics need besides. `others`
+    are further revisions to count; `users` those whose new callers are counted too, which the
+    gateway sends to the arm's assignment Service first.
     """
 
     stable: str
@@ -42,6 +44,8 @@ class WantedBatch:
     shadow: bool = False
     baking: bool = False
     asks: tuple[Ask, ...] = ()
+    others: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     phases = ("Progressing", "Holding", "Paused", "Promoting", "Baking")
     if status.phase not in phases or step is None:
         return Wanted()
+    if declared.spec.strategy.aa is not None and status.aa is not None and status.aa.between:
+        return Wanted(baseline=stable)  # between two trials: the next one's bounds
     if step.started_at is None or step.last_batch_end is None or not status.evidence:
         return Wanted()
     if step.next_evaluation_at is not None and timing.now < moment(step.next_evaluation_at):
@@ -92,15 +98,24 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
         stable = delivery.previous or stable  # what it took over from, without traffic now
     span = Span(start, end, shadow=shadow, baking=status.phase == "Baking")
     asks = evidences.asks(status.evidence, declared.spec.analysis, span)
-    return Wanted(
-        batch=WantedBatch(
-            stable,
-            status.attempt.revision,
-            start,
-            end,
-            bounds,
-            shadow=shadow,
-            baking=span.baking,
-            asks=asks,
-        ),
+    batch = WantedBatch(
+        stable,
+        status.attempt.revision,
+        start,
+        end,
+        bounds,
+        shadow=shadow,
+        baking=span.baking,
+        asks=asks,
     )
+    contest = status.contest
+    if contest is not None and contest.ended is None and trying:
+        known = (stable, status.attempt.revision)
+        part = [arm for arm in contest.arms if arm.left is None]
+        by_users = contest.unit == "Users"
+        batch = replace(
+            batch,
+            others=tuple(arm.revision for arm in part if arm.revision not in known),
+            users=tuple(arm.revision for arm in part if by_users and arm.weight > 0),
+        )
+    return Wanted(batch=batch)

@@ -1,0 +1,155 @@
+"""Making the ControllerRevisions of a Model: of what it declares, of an arm's artifact, and twins.
+
+Owns names, numbers and what is frozen. It resolves nothing and decides nothing about which revision
+is the latest.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from tidegate.domain.revision import digest, identity, revision_name, twin_digest
+from tidegate.errors import Terminal
+from tidegate.kube.objects import name_of
+from tidegate.kube.resources import CONTROLLERREVISIONS
+from tidegate.specs.metadata import MODEL_LABEL
+from tidegate.specs.pod import PodFacts, pod_template, twin_template
+from tidegate.specs.revision import DIGEST_ANNOTATION, TWIN_ANNOTATION, controller_revision
+
+if TYPE_CHECKING:
+    from tidegate.api.model import ModelSpec
+    from tidegate.artifacts.base import Resolved as Found
+    from tidegate.controllers.children import Children
+    from tidegate.kube.client import Client
+    from tidegate.kube.objects import Object
+    from tidegate.runtime.cache import Cache
+    from tidegate.settings import Settings
+    from tidegate.specs.metadata import Parent
+
+
+class Revisions:
+    """Makes and finds the revisions of Models."""
+
+    def __init__(
+        self, client: Client, cache: Cache, children: Children, settings: Settings
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._children = children
+        self._settings = settings
+
+    def of(self, parent: Parent) -> list[Object]:
+        """The Model's ControllerRevisions, newest first."""
+        found = self._cache.list(
+            CONTROLLERREVISIONS, parent.namespace, labels={MODEL_LABEL: parent.name}
+        )
+        return sorted(found, key=lambda revision: -int(revision.get("revision", 0)))
+
+    def known(self, spec: ModelSpec, parent: Parent, *, sha256: str) -> Object | None:
+        """The revision of a spec with an artifact, if it was made before."""
+        of = digest(identity(spec, sha256=sha256, image=self._settings.runtime_v2_image))
+        return self._existing(parent, revision_name(parent.name, of), of)
+
+    async def make(self, spec: ModelSpec, parent: Parent, found: Found) -> Object:
+        """The revision of a spec with what its artifact was resolved to; a digest that comes back
+        reuses its object.
+
+        Raises Terminal (`RevisionCollision`) when the name stands for another digest.
+        """
+        made_of = identity(spec, sha256=found.sha256, image=self._settings.runtime_v2_image)
+        of = digest(made_of)
+        name = revision_name(parent.name, of)
+        existing = self._existing(parent, name, of)
+        if existing is not None:
+            return existing
+        facts = PodFacts(
+            model=parent.name,
+            namespace=parent.namespace,
+            revision=name,
+            image=self._settings.runtime_v2_image,
+            location=found.location,
+            sha256=found.sha256,
+            size_limit_bytes=self._settings.artifact_limit_bytes,
+            cache_claim=self._settings.cache_claim,
+        )
+        return await self._children.create(
+            CONTROLLERREVISIONS,
+            controller_revision(
+                parent,
+                name=name,
+                number=self._next_number(parent, None),
+                digest=of,
+                identity=made_of,
+                artifact={"version": found.version, "location": found.location,
+                          "sha256": found.sha256, "size": found.size},
+                pod_template=pod_template(spec, facts),
+            ),
+        )  # fmt: skip
+
+    async def renumber(self, parent: Parent, revision: Object) -> Object:
+        """Give a revision that becomes the latest anew the next number, unless it is the newest."""
+        number = self._next_number(parent, revision)
+        if revision.get("revision") == number:
+            return revision
+        changed = await self._client.patch(
+            CONTROLLERREVISIONS,
+            name_of(revision),
+            {"revision": number},
+            namespace=parent.namespace,
+            manager="tidegate",
+        )
+        self._cache.note(CONTROLLERREVISIONS, changed)
+        return changed
+
+    async def twin(self, parent: Parent, stable: Object) -> Object:
+        """A revision that differs from stable in nothing but its name: the same artifact, and the
+        template that was frozen then.
+
+        Raises Terminal (`RevisionCollision`) when the name stands for another digest.
+        """
+        of = twin_digest(digest_of(stable))
+        name = revision_name(parent.name, of)
+        existing = self._existing(parent, name, of)
+        if existing is not None:
+            return existing
+        data = copy.deepcopy(stable["data"])
+        obj = controller_revision(
+            parent,
+            name=name,
+            number=self._next_number(parent, None),
+            digest=of,
+            identity=data["identity"],
+            artifact=data["artifact"],
+            pod_template=twin_template(
+                data["podTemplate"], model=parent.name, of=name_of(stable), name=name
+            ),
+        )
+        obj["metadata"]["annotations"][TWIN_ANNOTATION] = name_of(stable)
+        return await self._children.create(CONTROLLERREVISIONS, obj)
+
+    def _existing(self, parent: Parent, name: str, of: str) -> Object | None:
+        existing = self._cache.get(CONTROLLERREVISIONS, parent.namespace, name)
+        if existing is not None and digest_of(existing) != of:
+            raise Terminal(
+                "RevisionCollision",
+                f"revision {name} stands for another digest; change the Model's env to get another",
+            )
+        return existing
+
+    def _next_number(self, parent: Parent, existing: Object | None) -> int:
+        numbers = {name_of(one): int(one.get("revision", 0)) for one in self.of(parent)}
+        newest = max(numbers.values(), default=0)
+        if existing is not None and numbers.get(name_of(existing)) == newest:
+            return newest
+        return newest + 1
+
+
+def digest_of(revision: Object) -> str:
+    """The digest that a ControllerRevision stands for."""
+    return str(revision["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, ""))
+
+
+def is_twin(revision: Object) -> bool:
+    """Whether a revision was made to compare another with."""
+    return TWIN_ANNOTATION in revision["metadata"].get("annotations", {})
