@@ -146,7 +146,7 @@ async def test_a_token_for_others_does_not_open_this_server(ask: Asker) -> None:
     assert (await ask("GET", "/apis", token=token)).status == 401
 
 
-@pytest.mark.parametrize("seconds", [1, 599, 1 << 33, "x"])
+@pytest.mark.parametrize("seconds", [1, 599, 1 << 33])
 async def test_a_token_of_a_senseless_life_is_refused(ask: Asker, seconds: Any) -> None:
     body = {**TOKEN_REQUEST, "spec": {"expirationSeconds": seconds}}
     answer = await ask("POST", TOKENS, body)
