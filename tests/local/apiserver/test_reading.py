@@ -156,3 +156,24 @@ async def test_a_list_of_a_built_in_kind_does_not_repeat_what_its_items_are(
     assert not {"kind", "apiVersion"} & set(found)
     (custom,) = (await widgets.get(WIDGETS))["items"]
     assert (custom["kind"], custom["apiVersion"]) == ("Widget", "example.com/v1")
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        (
+            {"resourceVersion": "0", "resourceVersionMatch": "Exact"},
+            'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+        ),
+        (
+            {"resourceVersion": "1", "resourceVersionMatch": "Exact", "continue": "x"},
+            "resourceVersionMatch is forbidden when continue is provided",
+        ),
+    ],
+)
+async def test_options_that_contradict_each_other_are_refused(
+    ask: Asker, query: dict[str, str], why: str
+) -> None:
+    answer = await ask("GET", CONFIG_MAPS, query=query)
+    assert answer.status == 422
+    assert why in answer.body["message"]

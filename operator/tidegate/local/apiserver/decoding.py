@@ -42,7 +42,25 @@ def load_yaml(text: bytes) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(io.BytesIO(text))
     except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"error converting YAML to JSON: yaml: {_as_go_says(error)}") from error
+
+
+_GO_WORDS = {
+    "expected the node content": "did not find expected node content",
+    "mapping values are not allowed here": "mapping values are not allowed in this context",
+    "expected ',' or ']'": "did not find expected ',' or ']'",
+    "expected ',' or '}'": "did not find expected ',' or '}'",
+    "expected <block end>": "did not find expected key",
+    "cannot start any token": "found character that cannot start any token",
+}
+
+
+def _as_go_says(error: Exception) -> str:
+    """What is wrong with YAML, in the words that clients know."""
+    problem = str(getattr(error, "problem", "") or str(error).partition("\n")[0])
+    said = next((go for ours, go in _GO_WORDS.items() if ours in problem), problem)
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: {said}" if mark is not None else said
 
 
 def load_json(text: bytes) -> Any:
@@ -90,9 +108,8 @@ def _unmarshal(text: bytes, kind: Kind, load: Any) -> Obj:
     try:
         obj = load(text)
     except ValueError as error:
-        raise unrecognized(
-            kind, f"couldn't get version/kind; json parse error: {error}", text
-        ) from error
+        lead = "couldn't get version/kind; json parse error: " if load is load_json else ""
+        raise unrecognized(kind, f"{lead}{error}", text) from error
     if not isinstance(obj, dict):
         why = (
             "couldn't get version/kind; json parse error: json: cannot unmarshal "

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
-
+from tidegate.local.apiserver.continuations import decode, encode
 from tidegate.local.apiserver.errors import (
     ApiError,
     bad_request,
@@ -128,7 +126,7 @@ def list_page(
     if not limit or len(records) <= limit:
         return Page(records, revision)
     page, rest = records[:limit], len(records) - limit
-    following = _token(revision, _place(kind, namespace, page[-1]) + "\0")
+    following = encode(revision, _place(kind, namespace, page[-1]) + "\0")
     return Page(page, revision, following, rest if wanted.empty else None)
 
 
@@ -152,11 +150,21 @@ def _start(cluster: Cluster, kind: Kind, query: Mapping[str, str], token: str) -
             "ListOptions", "resourceVersionMatch", "FieldValueNotSupported",
             f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""',
         )  # fmt: skip
+    if match and token:
+        _refuse_option(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden when continue is provided",
+        )
+    if match == "Exact" and version == "0":
+        _refuse_option(
+            "resourceVersionMatch",
+            'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+        )
     current = cluster.store.revision
     if token:
         if version not in ("", "0"):
             raise bad_request("specifying resource version is not allowed when using continue")
-        revision, start = _read_token(token)
+        revision, start = decode(token)
         return start, current if revision < 0 else revision
     if not version:
         return "", current
@@ -212,7 +220,7 @@ def _at(
     snapshot = cluster.store.snapshot(kind.collection, revision)
     if snapshot is None:
         if token:
-            raise expired(_TOO_OLD_TOKEN, metadata={"continue": _token(-1, start)})
+            raise expired(_TOO_OLD_TOKEN, metadata={"continue": encode(-1, start)})
         raise expired("The resourceVersion for the provided list is too old.")
     keys = sorted(k for k in snapshot if namespace is None or k[0] == namespace)
     return [snapshot[k] for k in keys]
@@ -224,20 +232,6 @@ def _place(kind: Kind, namespace: str | None, record: Record) -> str:
     if kind.namespaced and namespace is None:
         return f"{record.namespace}\0{record.name}"
     return record.name
-
-
-def _token(revision: int, start: str) -> str:
-    text = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start})
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
-
-
-def _read_token(token: str) -> tuple[int, str]:
-    try:
-        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        value = orjson.loads(text)
-        return int(value["rv"]), str(value["start"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise bad_request(f"continue key is not valid: {error}") from error
 
 
 @dataclass(frozen=True)
