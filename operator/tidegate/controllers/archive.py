@@ -10,6 +10,7 @@ without reading, and whatever must be known comes with the answer.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.controllers.children import MANAGER
@@ -47,6 +48,8 @@ log = get_logger(__name__)
 
 KEPT = 20
 """Records kept of a Model."""
+RETRY = timedelta(seconds=30)
+"""How long rows wait after they could not be written."""
 SIZE_SOFT = 384 * 1024
 """Bytes of rows above which the older half of the batches is merged; 512 kB is the limit."""
 
@@ -56,6 +59,7 @@ class Archive:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._not_before: dict[tuple[str, str], float] = {}
         self._written: dict[tuple[str, str], dict[str, Written]] = {}
 
     def written(self, gathered: Gathered) -> dict[str, Written]:
@@ -65,30 +69,35 @@ class Archive:
     def forget(self, namespace: str, model: str) -> None:
         """The Model is gone, and its records with it."""
         self._written.pop((namespace, model), None)
+        self._not_before.pop((namespace, model), None)
 
-    async def write(self, gathered: Gathered, decision: Decision) -> bool:
-        """Write what waits in the status and is due. Returns whether something was written that
-        the status may drop now."""
+    async def write(self, gathered: Gathered, decision: Decision) -> timedelta | None:
+        """Write what waits in the status and is due.
+
+        Returns when another look is needed, if at all: at once when an attempt is over and its rows
+        should not stay in the status; later when something could not be written.
+        """
         if gathered.rollout is None or decision.rollout is None:
-            return False
-        known = self._written.setdefault(_key(gathered), {})
-        wrote = False
-        for record in decision.rollout.records:
-            done = known.get(record.name)
-            if not is_due(record) or (done is not None and done.seq >= record.seq):
-                continue
-            try:
-                known[record.name] = await self._write(gathered, record)
-                wrote = True
-            except (KubeError, Terminal) as error:
-                log.warning(
-                    "a decision record waits in the Rollout's status until it can be written",
-                    record=record.name,
-                    error=str(error),
-                )
-        names = {record.name for record in decision.rollout.records}
-        self._written[_key(gathered)] = {n: w for n, w in known.items() if n in names}
-        return wrote
+            return None
+        key, records = _key(gathered), decision.rollout.records
+        known = self._written.get(key, {})
+        due = [
+            r for r in records if is_due(r) and (r.name not in known or r.seq > known[r.name].seq)
+        ]
+        self._written[key] = {r.name: known[r.name] for r in records if r.name in known}
+        now = self._client.clock.monotonic()
+        wait = self._not_before.get(key, now) - now
+        if not due or wait > 0:
+            return timedelta(seconds=wait) if due else None
+        self._not_before.pop(key, None)
+        try:
+            for record in due:
+                self._written[key][record.name] = await self._write(gathered, record)
+        except (KubeError, Terminal) as error:
+            log.warning("a decision record waits until it can be written", error=str(error))
+            self._not_before[key] = now + RETRY.total_seconds()
+            return RETRY
+        return timedelta(0) if any(record.ended for record in due) else None
 
     async def _write(self, gathered: Gathered, record: OpenRecord) -> Written:
         large = record.size > SIZE_SOFT

@@ -83,8 +83,8 @@ class DeliveryReconciler:
         if (refusal is None) != (standing is None) or str(refusal) != str(standing):
             await self._reporter.write_model(gathered, decision, timing.now, refusal=refusal)
         await self._reporter.tell(gathered, decision)
-        wrote = await self._archive.write(gathered, decision)
-        return _dropping(decision) if wrote and _is_over(decision) else _result(decision, again)
+        kept = await self._archive.write(gathered, decision)
+        return _result(decision, again, kept)
 
     def _kept(self, gathered: Gathered, timing: Timing, decision: Decision) -> Decision:
         """The decision with what it adds to the decision record."""
@@ -103,18 +103,10 @@ def decision_for(gathered: Gathered, timing: Timing) -> Decision:
     return decide_without_rollout(gathered.facts, timing)
 
 
-def _is_over(decision: Decision) -> bool:
-    """Whether nothing else will write the status soon: rows that were written should not stay."""
-    return decision.rollout is not None and any(r.ended for r in decision.rollout.records)
-
-
-def _dropping(decision: Decision) -> Result:
-    return Result.after(0.02, f"the record is written; {decision.why}")
-
-
-def _result(decision: Decision, again: timedelta | None) -> Result:
-    """When to look again: as the decision wants, or earlier for what could not be carried out."""
-    waits = [after for after in (decision.after, again) if after is not None]
+def _result(decision: Decision, again: timedelta | None, kept: timedelta | None) -> Result:
+    """When to look again: as the decision wants, or earlier for what could not be carried out
+    (`again`) or for the decision record (`kept`)."""
+    waits = [after for after in (decision.after, again, kept) if after is not None]
     if not waits:
         return Result.done()
     least = timedelta(milliseconds=20)  # a status write of ours wakes us anyway

@@ -32,10 +32,22 @@ def shortened(rows: Sequence[Row]) -> list[Row]:
         return list(rows)
     cut = listed[len(listed) // 2]
     head, tail = list(rows[:cut]), list(rows[cut:])
-    short = _merged(head)
+    short = _merged(_without_checkpoints(head))
     if len(short) + 1 >= len(head):
         return list(rows)
     return [*_checkpointed(head, short), *tail]
+
+
+def _without_checkpoints(head: Sequence[Row]) -> list[Row]:
+    """Rows without the evidence after parts that were merged before: the merged row before it takes
+    its number back."""
+    found: list[Row] = []
+    for row in head:
+        if row.kind == "evidence" and row.body.get("why") == "merged":
+            found[-1] = Row(row.seq, "merged", found[-1].at, found[-1].body)
+        else:
+            found.append(row)
+    return found
 
 
 def _checkpointed(head: Sequence[Row], short: list[Row]) -> list[Row]:

@@ -16,7 +16,7 @@ from tidegate.api.record_status import OpenRecord
 from tidegate.domain import evidence as evidences
 from tidegate.domain.evidence import Batch, Unseen
 from tidegate.domain.record.judging import figures, frozen_states, judged
-from tidegate.domain.record.rows import Kind, Row, batch_body, packed
+from tidegate.domain.record.rows import Kind, Row, batch_body, packed, read_row, unpacked
 from tidegate.domain.rollout.transitions import IDLE
 from tidegate.domain.times import moment, stamp
 
@@ -113,8 +113,11 @@ class _Book:
         return len(self.record.rows) >= _ROWS_WAITING or _weight(self.record) >= _BYTES_WAITING
 
     def shorten(self) -> None:
-        """Drop the older rows that wait: their numbers will be missing, and a reader sees that."""
-        self.set(rows=self.record.rows[-_ROWS_KEPT:])
+        """Drop older rows that wait: their numbers will be missing, and a reader sees that. What
+        the others cannot be read without stays."""
+        older, latest = self.record.rows[:-_ROWS_KEPT], self.record.rows[-_ROWS_KEPT:]
+        needed = [row for row in older if read_row(unpacked(row)).kind in ("begin", "spec")]
+        self.set(rows=[*needed[:1], *needed[1:][-2:], *latest])
 
     def set(self, **changes: Any) -> None:
         self.record = self.record.model_copy(update=changes)

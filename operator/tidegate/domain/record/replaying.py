@@ -138,7 +138,9 @@ class _Run:
         self.analysis = self.change(spec.analysis) if self.change else spec.analysis
 
     def _evidence(self, row: Row) -> None:
-        assert self.analysis is not None, "a record begins with its spec"
+        if self.analysis is None:
+            self.problems.append(f"the spec before row {row.seq} is missing")
+            return
         self.evidence = evidence_of(row.body.get("states", {}), self.analysis)
         self.exact = True
 
