@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from tests.e2e.rights import refused
 from tests.e2e.stage import Stage, running
 from tests.e2e.versions import Artifact, train
 
@@ -35,6 +36,7 @@ async def stage(
 async def _swept(stage: Stage) -> AsyncIterator[None]:
     """The pods of one module do not burden the next, nor the tests of other folders."""
     yield
+    assert await refused(stage) == [], "manifests/base lets the operator do less than it does"
     await stage.kubectl(
         "delete", "models.tidegate.dev", "--all", "--all-namespaces", "--wait=false"
     )

@@ -15,6 +15,7 @@ from tidegate.local.node.volumes import (
     mounts_of,
     needed_claims,
     needed_sources,
+    needed_tokens,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def pod(*volumes: dict[str, Any]) -> dict[str, Any]:
 
 def made(folder: Path, *volumes: dict[str, Any]) -> dict[str, Path]:
     places = Places(pod=folder / "pod", claims=folder / "claims")
-    return make(pod(*volumes), places=places, sources=SOURCES, address="127.64.0.9")
+    tokens = {"": "for-the-api", "vault": "for-the-vault"}
+    return make(pod(*volumes), places=places, sources=SOURCES, address="127.64.0.9", tokens=tokens)
 
 
 def test_config_maps_and_secrets_become_files(tmp_path: Path) -> None:
@@ -99,3 +101,22 @@ def test_mounts_name_the_folder_or_a_part_of_it(tmp_path: Path) -> None:
     assert (tmp_path / "p1").is_dir()
     with pytest.raises(ConfigProblem, match="no volume 'v'"):
         mounts_of(container, {}, variables={})
+
+
+def projected(*requests: dict[str, Any]) -> dict[str, Any]:
+    sources = [{"serviceAccountToken": request} for request in requests]
+    return {"name": "t", "projected": {"sources": sources}}
+
+
+def test_tokens_of_the_service_account_are_files_that_only_its_owner_reads(tmp_path: Path) -> None:
+    volume = projected({"path": "token"}, {"path": "v/token", "audience": "vault"})
+    assert needed_tokens(pod(volume)) == {"", "vault"}
+    found = made(tmp_path, volume)["t"]
+    assert (found / "token").read_text() == "for-the-api"
+    assert (found / "v" / "token").read_text() == "for-the-vault"
+    assert (found / "token").stat().st_mode & 0o077 == 0
+
+
+def test_a_token_that_nobody_issues_fails_the_pod(tmp_path: Path) -> None:
+    with pytest.raises(ConfigProblem, match="nobody issues tokens here"):
+        made(tmp_path, projected({"path": "token", "audience": "elsewhere"}))

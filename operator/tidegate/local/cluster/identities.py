@@ -11,7 +11,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.credentials import Credentials
 from tidegate.kube.transport import HttpTransport
 from tidegate.local.apiserver import User
-from tidegate.local.apiserver.auth.tokens import Claims, ServiceAccountTokens
+from tidegate.local.apiserver.auth.tokens import AUDIENCE, Claims, ServiceAccountTokens
 from tidegate.local.cluster.kubeconfig import kubeconfig, write_kubeconfig
 from tidegate.local.cluster.users import derived
 
@@ -48,12 +48,18 @@ class Identities:
         )
         return Client(HttpTransport(credentials, user_agent=user))
 
-    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig for a pod that runs as this service account.
+    def service_account_token(self, namespace: str, name: str, audience: str = "") -> str:
+        """A token for a pod that runs as this service account; empty is the API's own audience.
 
-        Its token does not run out: nothing would renew it in a process that has read the file.
+        It does not run out: nothing would renew it in a process that has read the file.
         """
-        token = ServiceAccountTokens(self.token_key).issue(Claims(namespace, name))
+        audiences = (audience or AUDIENCE,)
+        claims = Claims(namespace, name, audiences=audiences)
+        return ServiceAccountTokens(self.token_key).issue(claims)
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """A kubeconfig for a pod that runs as this service account."""
+        token = self.service_account_token(namespace, name)
         path = self._folder / f"{namespace}.{name}.kubeconfig"
         document = kubeconfig(
             server=self._plan.server,

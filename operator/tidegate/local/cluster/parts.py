@@ -200,8 +200,13 @@ def _node(
     started = asyncio.Event()
 
     async def run() -> None:
-        account = identities.service_account_kubeconfig
-        node = Node(client, images, state.node, kubeconfig_for=account)
+        node = Node(
+            client,
+            images,
+            state.node,
+            kubeconfig_for=identities.service_account_kubeconfig,
+            token_for=identities.service_account_token,
+        )
         api.answer_logs_with(node.logs)
         meter.node = node.meter
         await node.run(started=started)

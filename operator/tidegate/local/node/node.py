@@ -25,7 +25,7 @@ from tidegate.local.node.isolation import Permissions
 from tidegate.local.node.logs import NodeLogs
 from tidegate.local.node.meter import Meter
 from tidegate.local.node.pod import MANAGER, Means, PodRunner
-from tidegate.local.node.preparation import KubeconfigFor, Preparation
+from tidegate.local.node.preparation import KubeconfigFor, Preparation, TokenFor
 from tidegate.local.node.records import Records
 from tidegate.local.node.rotation import Rotation
 from tidegate.local.node.surroundings import PodPlace, Timing
@@ -58,10 +58,12 @@ class Node:
         *,
         name: str = NODE_NAME,
         kubeconfig_for: KubeconfigFor | None = None,
+        token_for: TokenFor | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._client, self._images, self._directory, self._name = client, images, directory, name
         self._kubeconfig_for = kubeconfig_for
+        self._token_for = token_for
         self._timing = timing or Timing()
         self._mirror = Mirror(client, (PODS, ENDPOINTSLICES))
         self._rotation = Rotation(self._mirror, self._timing)
@@ -177,6 +179,7 @@ class Node:
             address=address,
             machine=node_object.machine(),
             kubeconfig_for=self._kubeconfig_for,
+            token_for=self._token_for,
             permissions=self._permissions,
         )
         runner = PodRunner(pod, self._means, preparation)

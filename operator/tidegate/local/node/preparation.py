@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from tidegate.local.node.environment import SourceKey, Sources
     from tidegate.local.node.images import ImageEnvironment, Images
 
+type TokenFor = Callable[[str, str, str], str]
+"""Returns a token of a service account: namespace, name, audience (empty for the API itself)."""
 type KubeconfigFor = Callable[[str, str], Path]
 """Returns the kubeconfig file of a service account: namespace and name."""
 
@@ -56,6 +58,7 @@ class Preparation:
     address: str
     machine: Mapping[str, float]
     kubeconfig_for: KubeconfigFor | None = None
+    token_for: TokenFor | None = None
     permissions: Permissions = field(default_factory=Permissions)
     folders: dict[str, Path] = field(default_factory=dict)
     sandbox: Sandbox | None = None
@@ -75,7 +78,18 @@ class Preparation:
             places=volumes.Places(pod=self.place.folder, claims=self.claims),
             sources=sources,
             address=self.address,
+            tokens=self._tokens(),
         )
+
+    def _tokens(self) -> dict[str, str]:
+        if self.token_for is None:
+            return {}
+        namespace, account = namespace_of(self.pod) or "", self._account()
+        wanted = volumes.needed_tokens(self.pod)
+        return {audience: self.token_for(namespace, account, audience) for audience in wanted}
+
+    def _account(self) -> str:
+        return str(self.pod["spec"].get("serviceAccountName") or "default")
 
     async def container(self, spec: Mapping[str, Any]) -> Launch:
         """Return how to start a container.
@@ -163,8 +177,8 @@ class Preparation:
             services = await self.client.list(SERVICES, namespace=namespace_of(self.pod))
             found |= environment.service_variables(services.items)
         if image.api_access and self.kubeconfig_for is not None:
-            account = self.pod["spec"].get("serviceAccountName") or "default"
-            found["KUBECONFIG"] = str(self.kubeconfig_for(namespace_of(self.pod) or "", account))
+            namespace = namespace_of(self.pod) or ""
+            found["KUBECONFIG"] = str(self.kubeconfig_for(namespace, self._account()))
         return {**found, **image.env}
 
     async def _sources(self, needed: Iterable[SourceKey]) -> Sources:

@@ -49,14 +49,32 @@ def needed_claims(pod: Mapping[str, Any]) -> set[str]:
     }
 
 
+def needed_tokens(pod: Mapping[str, Any]) -> set[str]:
+    """Return the audiences of the tokens that the pod's volumes hold; empty for the API's own."""
+    return {
+        str(request.get("audience") or "")
+        for volume in pod["spec"].get("volumes") or []
+        for part in (volume.get("projected") or {}).get("sources") or []
+        if (request := part.get("serviceAccountToken"))
+    }
+
+
 def _name_in(reference: Mapping[str, Any]) -> str:
     return str(reference.get("secretName") or reference["name"])
 
 
 def make(
-    pod: Mapping[str, Any], *, places: Places, sources: Sources, address: str
+    pod: Mapping[str, Any],
+    *,
+    places: Places,
+    sources: Sources,
+    address: str,
+    tokens: Mapping[str, str] | None = None,
 ) -> dict[str, Path]:
-    """Make and fill every volume; return where each lies, by name. Raises ConfigProblem."""
+    """Make and fill every volume; return where each lies, by name. Raises ConfigProblem.
+
+    `tokens` are those of the pod's service account, by audience.
+    """
     made: dict[str, Path] = {}
     for volume in pod["spec"].get("volumes") or []:
         name = volume["name"]
@@ -69,6 +87,7 @@ def make(
         if not volume.get("hostPath"):
             folder.mkdir(parents=True, exist_ok=True)
         _fill(folder, volume, pod, sources=sources, address=address)
+        _write_tokens(folder, volume, tokens or {})
         made[name] = folder
     return made
 
@@ -93,6 +112,15 @@ def _fill(
                 raise ConfigProblem(f"volume {volume['name']}: only fieldRef items are supported")
             text = fields.field(pod, item["fieldRef"]["fieldPath"], address=address)
             _write(folder, item["path"], text.encode())
+
+
+def _write_tokens(folder: Path, volume: Mapping[str, Any], tokens: Mapping[str, str]) -> None:
+    for part in (volume.get("projected") or {}).get("sources") or []:
+        if request := part.get("serviceAccountToken"):
+            token = tokens.get(str(request.get("audience") or ""))
+            if token is None:
+                raise ConfigProblem(f"volume {volume['name']}: nobody issues tokens here")
+            _write(folder, request["path"], token.encode())
 
 
 def _write_keys(
