@@ -19,7 +19,7 @@ pytestmark = E2E
 async def test_the_operator_asks_as_its_service_account_and_is_never_refused(stage: Stage) -> None:
     wanted = await asked(stage)
     assert "watch tidegate.dev/models" in wanted
-    assert "update coordination.k8s.io/leases" in wanted
+    assert "get coordination.k8s.io/leases" in wanted
     assert await refused(stage) == []
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import crdrules, podrules, workloadrules
 from tidegate.local.apiserver.admission.validation import RULES as ADMISSION_RULES
+from tidegate.local.apiserver.auth.validation import RULES as RBAC_RULES
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.eventviews import complete_event
 from tidegate.local.apiserver.zerotimes import show_unset_times
@@ -242,6 +243,7 @@ _RULES: dict[str, Callable[[Obj, Obj | None], list[Obj]]] = {
     crdrules.COLLECTION: crdrules.problems,
     **workloadrules.RULES,
     **ADMISSION_RULES,
+    **RBAC_RULES,
 }
 
 
