@@ -96,6 +96,10 @@ def decode_object(request: HttpRequest, kind: Kind) -> tuple[Obj, list[str]]:
         obj = _unmarshal(text, kind, load_yaml)
     else:
         raise unsupported_media(OBJECT_MEDIA)
+    if not kind.custom:
+        # The path says what is meant, and the typed clients of many languages leave it at that.
+        obj["kind"] = obj.get("kind") or kind.kind
+        obj["apiVersion"] = obj.get("apiVersion") or kind.api_version
     for field in ("kind", "apiVersion"):
         if not isinstance(obj.get(field), str) or not obj[field]:
             word = "Kind" if field == "kind" else field
