@@ -58,3 +58,24 @@ def test_a_pod_is_bound_once_and_a_negative_grace_period_is_mended() -> None:
 
 def test_a_new_pod_is_as_it_is() -> None:
     assert problems({"spec": SPEC}, None) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ({"containers": [{"name": "a", "image": "i"}]}, []),
+        ({}, ["spec.containers"]),
+        (
+            {"containers": [{"name": "", "image": ""}]},
+            ["spec.containers[0].name", "spec.containers[0].image"],
+        ),
+        (
+            {"containers": [{"name": "a", "image": "i"}], "initContainers": [{"name": "a"}]},
+            ["spec.initContainers[0].image", "spec.initContainers[0].name"],
+        ),
+    ],
+)
+def test_a_pod_needs_containers_with_names_of_their_own_and_images(
+    spec: dict[str, Any], fields: list[str]
+) -> None:
+    assert [p["field"] for p in problems({"spec": spec}, None)] == fields

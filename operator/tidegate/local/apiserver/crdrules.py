@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tidegate.local.apiserver import machinery
+from tidegate.local.apiserver import crdversions, machinery
 from tidegate.local.apiserver.admission.validation import client_problems
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.kinds import CUSTOM_VERBS, Column, Kind, Scale
@@ -106,6 +106,7 @@ def _version_problems(spec: Obj) -> list[Obj]:
             message = f'Duplicate value: "{version.get("name")}"'
             found.append(cause(f"spec.versions[{index}].name", "FieldValueDuplicate", message))
         seen.add(version.get("name", ""))
+        found += crdversions.problems(version, index, alone=len(versions) == 1)
         where = f"spec.versions[{index}].schema.openAPIV3Schema"
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What may still change in the spec of a Pod that exists: images, a deadline, tolerations. Pure."""
+"""What a pod's containers need, and what may change in the spec of a Pod that exists. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,33 @@ _CONTAINERS = ("containers", "initContainers")
 
 
 def problems(obj: Obj, old: Obj | None) -> list[Obj]:
-    """Why the new spec is refused; a real server adds to the text how its Go values differ."""
-    if old is None or _frozen(obj.get("spec") or {}, old) == _frozen(old.get("spec") or {}, old):
+    """Why the spec is refused; a real server adds to the text how its Go values differ."""
+    if old is None:
+        return container_problems(obj.get("spec") or {}, "spec")
+    if _frozen(obj.get("spec") or {}, old) == _frozen(old.get("spec") or {}, old):
         return []
     return [cause("spec", "FieldValueForbidden", _FORBIDDEN)]
+
+
+def container_problems(spec: Obj, path: str) -> list[Obj]:
+    """What the containers of a pod lack."""
+    found = []
+    if not spec.get("containers"):
+        found.append(cause(f"{path}.containers", "FieldValueRequired", "Required value"))
+    seen: set[str] = set()
+    for field in _CONTAINERS:
+        for index, container in enumerate(spec.get(field) or ()):
+            where, name = f"{path}.{field}[{index}]", container.get("name")
+            found += [
+                cause(f"{where}.{member}", "FieldValueRequired", "Required value")
+                for member in ("name", "image")
+                if not container.get(member)
+            ]
+            if name and name in seen:
+                message = f'Duplicate value: "{name}"'
+                found.append(cause(f"{where}.name", "FieldValueDuplicate", message))
+            seen.add(name or "")
+    return found
 
 
 def _frozen(spec: Obj, old: Obj) -> Obj:

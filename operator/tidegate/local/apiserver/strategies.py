@@ -172,6 +172,13 @@ def _service(obj: Obj, old: Obj | None) -> list[Obj]:
     headless = spec.get("clusterIP") == "None"
     if not spec.get("ports") and not headless and spec.get("type") != "ExternalName":
         found.append(cause("spec.ports", "FieldValueRequired", "Required value"))
+    ports = spec.get("ports") or []
+    if len(ports) > 1:
+        found += [
+            cause(f"spec.ports[{index}].name", "FieldValueRequired", "Required value")
+            for index, port in enumerate(ports)
+            if not port.get("name")
+        ]
     before = ((old or {}).get("spec") or {}).get("clusterIPs")
     if before and spec.get("clusterIP") and spec["clusterIP"] != before[0]:
         message = invalid_value([spec["clusterIP"]], "may not change once set")
@@ -190,6 +197,8 @@ def _selector_fits(obj: Obj, old: Obj | None) -> list[Obj]:
     elif any(labels.get(k) != v for k, v in wanted.items()):
         message = invalid_value(labels, "`selector` does not match template `labels`")
         found.append(cause("spec.template.metadata.labels", "FieldValueInvalid", message))
+    template = (spec.get("template") or {}).get("spec") or {}
+    found += podrules.container_problems(template, "spec.template.spec")
     if old is not None and old["spec"].get("selector") != selector:
         found.append(_fixed("spec.selector", selector))
     return found

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.apiserver.errors import cause, invalid_value
+from tidegate.local.apiserver.podrules import container_problems
 from tidegate.local.schedules import parse, zone_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def _counts(spec: Obj, names: tuple[str, ...], path: str) -> list[Obj]:
 def _job_spec(spec: Obj, path: str) -> list[Obj]:
     found = _counts(spec, _JOB_COUNTS, path)
     pod = (spec.get("template") or {}).get("spec") or {}
+    found += container_problems(pod, f"{path}.template.spec")
     policy = pod.get("restartPolicy")
     if policy not in ("OnFailure", "Never"):
         where = f"{path}.template.spec.restartPolicy"
