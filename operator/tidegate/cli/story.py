@@ -44,6 +44,18 @@ _RULES = {
     "StatusLost": "the status could not be gone on from, so the attempt starts over",
     "FastRollback": "the revision before was still warm, so no steps were needed",
     "Reset": "the delivery was started anew",
+    "ContestWon": (
+        "one arm was shown to fail less than each of the others, all pairs together with"
+        " falsePromotionRate"
+    ),
+    "LostToStable": (
+        "stable was shown to fail less than each of the others, all pairs together with"
+        " falsePromotionRate"
+    ),
+    "WinnerNamed": "an arm has won, and the strategy only names it",
+    "WinnerAdopted": "an arm won before, and was adopted",
+    "SampleRatioMismatch": "callers are not shared out as the weights say",
+    "TrialsDone": "every trial has ended",
 }
 """By what rule a reason decides; the words in braces come from the record."""
 

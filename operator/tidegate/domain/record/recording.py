@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 from tidegate.api.record_status import OpenRecord
 from tidegate.domain import evidence as evidences
 from tidegate.domain.evidence import Batch, Unseen
+from tidegate.domain.record.contests import (
+    checked_weights,
+    contest_figures,
+    taking_part,
+    under_way,
+)
 from tidegate.domain.record.judging import figures, frozen_states, judged
 from tidegate.domain.record.rows import Kind, Row, batch_body, packed, read_row, unpacked
 from tidegate.domain.rollout.transitions import IDLE
@@ -188,7 +194,10 @@ class _Look:
         self._tell_spec(book)
         self._tell_command(book)
         counted = self._tell_batch(book, transitions)
-        if self._evidence_jumped(transitions, counted=counted):
+        arms = taking_part(self.after.contest)
+        moved = bool(arms) and arms != taking_part(self.before.contest)
+        opened = under_way(self.after) is not None and under_way(self.before) is None
+        if self._evidence_jumped(transitions, counted=counted) or moved or opened:
             self._tell_evidence(book, self.after, why=_why(transitions))
         self._tell_moves(book, transitions, self._evidence_then(counted=counted))
         if ends:
@@ -232,7 +241,11 @@ class _Look:
         """The batch that was counted, or why there was none. Returns whether one was counted."""
         seen = self.facts.observation
         if isinstance(seen, Batch) and self._counted(seen, transitions):
-            book.add("batch", stamp(seen.end), batch_body(seen))
+            body = batch_body(seen)
+            weights = checked_weights(self.before, self.after)
+            if weights is not None:
+                body["weights"] = weights
+            book.add("batch", stamp(seen.end), body)
             book.set(gap="")
             return True
         missing = seen if seen is not None else self.facts.baseline
@@ -285,6 +298,9 @@ class _Look:
 
     def _tell_evidence(self, book: _Book, status: RolloutStatus, *, why: str) -> None:
         body = {"why": why, **frozen_states(status.evidence, self.declared.spec.analysis)}
+        contest = under_way(status)
+        if contest is not None:
+            body["contest"] = contest.wire()
         book.add("evidence", self.now, body)
 
     def _tell_moves(
@@ -296,6 +312,9 @@ class _Look:
             verdict = judged(evidence, self.declared.spec.analysis)
             if verdict is not None:
                 known |= {"verdict": verdict, "evidence": figures(evidence)}
+            contest = under_way(self.after)
+            if contest is not None:
+                known["contest"] = contest_figures(contest)
             for entry in transitions:
                 body = {key: value for key, value in entry.wire().items() if key != "at"}
                 book.add("transition", entry.at, {**body, **known})

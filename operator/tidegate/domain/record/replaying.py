@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from tidegate.api.contest_status import Contest
 from tidegate.api.rollout import RolloutSpec
 from tidegate.domain import evidence as evidences
+from tidegate.domain.record.contests import contest_difference, counted
 from tidegate.domain.record.judging import evidence_of, figures, judged
 from tidegate.domain.record.rows import batch_of
 from tidegate.domain.rollout.transitions import following
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from tidegate.api.analysis import Analysis
     from tidegate.api.rollout_status import Evidence
+    from tidegate.domain.evidence import Batch
     from tidegate.domain.record.rows import Row
 
 _SHARE_TOLERANCE = 0.11
@@ -97,8 +100,11 @@ class _Run:
     """A replay under way."""
 
     change: Callable[[Analysis], Analysis] | None
+    spec: RolloutSpec | None = None
     analysis: Analysis | None = None
     evidence: list[Evidence] = field(default_factory=list)
+    contest: Contest | None = None
+    arms: tuple[str, str] = ("", "")
     exact: bool = True
     whole: bool = True
     last: int = 0
@@ -115,6 +121,8 @@ class _Run:
             self.exact = False
         self.last = row.seq
         match row.kind:
+            case "begin":
+                self.arms = (str(row.body.get("stable")), str(row.body.get("candidate")))
             case "spec":
                 self._spec(row)
             case "evidence":
@@ -136,12 +144,15 @@ class _Run:
                 f" wrote it: {error}",
             ) from error
         self.analysis = self.change(spec.analysis) if self.change else spec.analysis
+        self.spec = spec.model_copy(update={"analysis": self.analysis})
 
     def _evidence(self, row: Row) -> None:
         if self.analysis is None:
             self.problems.append(f"the spec before row {row.seq} is missing")
             return
         self.evidence = evidence_of(row.body.get("states", {}), self.analysis)
+        if "contest" in row.body:
+            self.contest = Contest.model_validate(row.body["contest"])
         self.exact = True
 
     def _batch(self, row: Row) -> None:
@@ -154,11 +165,25 @@ class _Run:
         batch = batch_of(row)
         try:
             self.evidence = evidences.update(self.evidence, self.analysis, batch)
+            self._count_arms(row, batch)
         except (ArithmeticError, LookupError, ValueError) as error:
             raise Terminal(
                 "RecordUnreadable", f"row {row.seq} does not fit the evidence before it: {error!r}"
             ) from error
         self._note_first(row)
+
+    def _count_arms(self, row: Row, batch: Batch) -> None:
+        """Add a batch to the test between arms, where there is one."""
+        if self.contest is None or self.spec is None or row.kind == "merged":
+            return
+        self.contest = counted(
+            self.contest,
+            batch,
+            evidence=self.evidence,
+            spec=self.spec,
+            arms=self.arms,
+            weights=row.body.get("weights"),
+        )
 
     def _note_first(self, row: Row) -> None:
         """Remember when each verdict came out first."""
@@ -181,6 +206,8 @@ class _Run:
         if self.analysis is not None and recorded is not None:
             recomputed = judged(self.evidence, self.analysis)
         problem = self._table(row) or _difference(row.body, recomputed, self.evidence)
+        if not problem and "contest" in row.body:
+            problem = contest_difference(row.body["contest"], self.contest, near=_SHARE_TOLERANCE)
         self.checks.append(Check(row, recorded, recomputed, self.exact, problem))
 
     def _table(self, row: Row) -> str:

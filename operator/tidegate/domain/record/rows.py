@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from tidegate.domain.evidence import Arm, Batch, answers
 from tidegate.domain.times import moment, stamp
 from tidegate.errors import Terminal
+from tidegate.stats import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,6 +117,10 @@ def batch_body(batch: Batch) -> dict[str, Any]:
     }
     if batch.shadow:
         body["shadow"] = True
+    if batch.others:
+        body["others"] = {name: _arm(arm) for name, arm in batch.others.items()}
+    if batch.users:
+        body["users"] = {n: [whole(c.bad), whole(c.n)] for n, c in batch.users.items()}
     if batch.answers:
         body["answers"] = answers.to_json(batch.answers)
     return body
@@ -132,6 +137,8 @@ def batch_of(row: Row) -> Batch:
             candidate=_arm_of(row.body["candidate"]),
             shadow=bool(row.body.get("shadow")),
             answers=answers.from_json(row.body.get("answers", {})),
+            others={name: _arm_of(arm) for name, arm in row.body.get("others", {}).items()},
+            users={name: Counts(*found) for name, found in row.body.get("users", {}).items()},
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise Terminal("RecordUnreadable", f"row {row.seq} is no batch: {error!r}") from error
