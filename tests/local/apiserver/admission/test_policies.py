@@ -8,7 +8,7 @@ import pytest
 from tests.local.apiserver.auth.granting import GROUP, RBAC, rule
 
 from tidegate.local.apiserver import User
-from tidegate.testing.apiserver import CONFIG_MAPS, config_map
+from tidegate.testing.apiserver import CONFIG_MAPS, WIDGETS, config_map, widget
 
 if TYPE_CHECKING:
     from tests.local.apiserver.admission.hook import Obj
@@ -304,3 +304,26 @@ async def test_a_policy_without_faults_has_no_warnings(ask: Asker) -> None:
     await ask.create(POLICIES, policy({"expression": "object.data.k == 'v'"}))
     status = (await ask.get(f"{POLICIES}/p"))["status"]
     assert status == {"observedGeneration": 1, "typeChecking": {}}
+
+
+async def test_what_every_object_has_is_no_unknown_field_of_a_custom_one(widgets: Asker) -> None:
+    rules = [
+        {
+            "apiGroups": ["example.com"],
+            "apiVersions": ["v1"],
+            "operations": ["CREATE"],
+            "resources": ["widgets"],
+        }
+    ]
+    expression = (
+        "object.metadata.name != 'x' && object.spec.size > 0 && "
+        "!has(object.metadata.ownerReferences) && object.kind == 'Widget'"
+    )
+    await widgets.create(
+        POLICIES, policy({"expression": expression}, matchConstraints={"resourceRules": rules})
+    )
+    await widgets.create(BINDINGS, binding())
+    assert (await widgets.get(f"{POLICIES}/p"))["status"]["typeChecking"] == {}
+    await widgets.create(WIDGETS, widget("a"))
+    refused = await widgets("POST", WIDGETS, widget("x"))
+    assert refused.status == 422
