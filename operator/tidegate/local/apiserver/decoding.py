@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import orjson
 
 from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.errors import ApiError, bad_request, unsupported_media
+from tidegate.local.apiserver.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from tidegate.local.apiserver.kinds import Kind
@@ -28,39 +28,6 @@ def too_large() -> ApiError:
     """413."""
     message = f"Request entity too large: limit is {MAX_BODY}"
     return ApiError(413, "RequestEntityTooLarge", message)
-
-
-def load_yaml(text: bytes) -> Any:
-    """Parse YAML that holds one document.
-
-    :raises ValueError: when it is not YAML.
-    """
-    # Imported only here: it takes longer than all the rest of this package, and JSON needs it not.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(io.BytesIO(text))
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"error converting YAML to JSON: yaml: {_as_go_says(error)}") from error
-
-
-_GO_WORDS = {
-    "expected the node content": "did not find expected node content",
-    "mapping values are not allowed here": "mapping values are not allowed in this context",
-    "expected ',' or ']'": "did not find expected ',' or ']'",
-    "expected ',' or '}'": "did not find expected ',' or '}'",
-    "expected <block end>": "did not find expected key",
-    "cannot start any token": "found character that cannot start any token",
-}
-
-
-def _as_go_says(error: Exception) -> str:
-    """What is wrong with YAML, in the words that clients know."""
-    problem = str(getattr(error, "problem", "") or str(error).partition("\n")[0])
-    said = next((go for ours, go in _GO_WORDS.items() if ours in problem), problem)
-    mark = getattr(error, "problem_mark", None)
-    return f"line {mark.line + 1}: {said}" if mark is not None else said
 
 
 def load_json(text: bytes) -> Any:

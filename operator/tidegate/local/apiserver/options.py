@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import protobuf
-from tidegate.local.apiserver.decoding import json_type, load_json, load_yaml, media_type
+from tidegate.local.apiserver.decoding import json_type, load_json, media_type
 from tidegate.local.apiserver.errors import bad_request, invalid_options
+from tidegate.local.apiserver.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from tidegate.local.apiserver.messages import HttpRequest, Obj

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tidegate.local.apiserver import machinery
-from tidegate.local.apiserver.decoding import json_type, load_json, load_yaml, media_type
+from tidegate.local.apiserver.decoding import json_type, load_json, media_type
 from tidegate.local.apiserver.errors import (
     bad_request,
     generic_invalid,
     invalid_options,
     unsupported_media,
 )
+from tidegate.local.apiserver.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from tidegate.local.apiserver.kinds import Kind
