@@ -109,6 +109,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.scenario("BI-04")
 @pytest.mark.parametrize(("metric", "said"), WRONG)
 async def test_a_wrong_metric_is_refused_with_the_mend(
     kube: FakeKube, metric: dict[str, Any], said: str

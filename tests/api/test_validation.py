@@ -92,6 +92,7 @@ def a_test(*arms: Obj, **more: Any) -> Obj:
     return {"abTest": {"arms": list(arms), "goal": "errors", **more}}
 
 
+@pytest.mark.scenario("SW-10")
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
@@ -142,6 +143,7 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
     assert said in await refusal(kube, put_at(a_model(), path, value))
 
 
+@pytest.mark.scenario("SW-05", "BI-01", "BI-02", "BI-04", "BI-05", "BI-06")
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
@@ -371,6 +373,7 @@ async def test_a_rollout_cannot_be_pointed_at_another_model(kube: FakeKube) -> N
         await kube.put(put_at(a_rollout(), "spec.modelRef.name", "other"))
 
 
+@pytest.mark.scenario("BI-01")
 async def test_an_accepted_object_does_not_suffer_from_a_refused_sibling(kube: FakeKube) -> None:
     await refusal(kube, put_at(a_rollout(), "spec.deadline", "never"))
     stored = await kube.put(a_model())

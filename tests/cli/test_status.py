@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BETTER = "https://models/v2"
 
 
+@pytest.mark.scenario("ST-04")
 async def test_one_attempt_from_the_start_to_the_end(site: Site, tidegate: Tidegate) -> None:
     stable = await site.start()
     assert "waits for  nothing" in (await tidegate("status", NAME)).out

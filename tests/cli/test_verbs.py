@@ -81,6 +81,7 @@ async def test_promote_against_the_evidence_is_refused_with_the_reason_until_for
     await site.until("Healthy")
 
 
+@pytest.mark.scenario("AB-02")
 @pytest.mark.parametrize("verb", ["abort", "promote", "pause", "resume", "skip"])
 async def test_a_verb_with_nothing_under_way_is_refused_before_anything_is_written(
     site: Site, tidegate: Tidegate, verb: str

@@ -122,6 +122,7 @@ async def _run(error_rate: float, *, kill: tuple[int, bool] | None = None) -> tu
         return end, len(kube.transport.writes) - before
 
 
+@pytest.mark.scenario("RS-01")
 @pytest.mark.timeout(170)
 @pytest.mark.parametrize(("error_rate", "phase"), [(0.0, "Healthy"), (0.2, "Degraded")])
 async def test_a_kill_around_any_write_leads_to_the_same_end(error_rate: float, phase: str) -> None:

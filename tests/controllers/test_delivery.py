@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from tests.controllers.site import Site, condition, model, rollout
 
 from tidegate.kube.resources import MODELS, ROLLOUTS
 from tidegate.metrics.base import Error
 
 
+@pytest.mark.scenario("FD-01")
 async def test_the_first_revision_gets_everything_without_steps(site: Site) -> None:
     stable = await site.start()
     found = await site.rollout()
@@ -18,6 +20,7 @@ async def test_the_first_revision_gets_everything_without_steps(site: Site) -> N
     assert not found["status"].get("evidence")
 
 
+@pytest.mark.scenario("SW-01")
 async def test_a_good_version_walks_the_steps_and_is_promoted(site: Site) -> None:
     old = await site.start()
     new = await site.ask_for("https://models/v2")
@@ -56,6 +59,7 @@ async def test_a_slow_version_is_taken_back_for_its_latency(site: Site) -> None:
     assert "latency" in condition(found, "Ready")["message"]
 
 
+@pytest.mark.scenario("AB-05")
 async def test_a_rejected_digest_is_not_tried_again_by_itself(site: Site) -> None:
     stable = await site.start()
     new = await site.ask_for("https://models/v3")
@@ -85,6 +89,7 @@ async def test_the_verb_retry_tries_a_rejected_digest_again(site: Site) -> None:
     assert await site.weights() == {new: 100}
 
 
+@pytest.mark.scenario("ND-08")
 async def test_a_prometheus_that_dies_freezes_the_weight(site: Site) -> None:
     await site.start()
     new = await site.ask_for("https://models/v2")
@@ -115,6 +120,7 @@ async def test_a_hold_that_lasts_pauses_and_waits_for_a_person(site: Site) -> No
     await site.until("Healthy")
 
 
+@pytest.mark.scenario("ND-09")
 async def test_crashing_pods_take_back_even_when_prometheus_is_down(site: Site) -> None:
     stable = await site.start()
     new = await site.ask_for("https://models/v2")
@@ -138,6 +144,7 @@ async def test_no_traffic_is_a_hold_and_no_verdict(site: Site) -> None:
     await site.until("Healthy")
 
 
+@pytest.mark.scenario("AV-05")
 async def test_a_shared_incident_blames_nobody(site: Site) -> None:
     stable = await site.start()
     new = await site.ask_for("https://models/v2")
@@ -154,6 +161,7 @@ async def test_a_shared_incident_blames_nobody(site: Site) -> None:
     assert await site.weights() == {new: 100}
 
 
+@pytest.mark.scenario("SU-01")
 async def test_a_newer_version_supersedes_and_starts_from_weight_zero(site: Site) -> None:
     stable = await site.start()
     first = await site.ask_for("https://models/v2")
@@ -207,6 +215,7 @@ async def test_the_previous_stable_goes_when_its_window_is_over(site: Site) -> N
     assert "previous" not in (await site.model())["status"]["delivery"]
 
 
+@pytest.mark.scenario("DE-01")
 async def test_a_rollout_that_is_deleted_midway_leaves_stable_serving(site: Site) -> None:
     stable = await site.start()
     new = await site.ask_for("https://models/v2")
@@ -222,6 +231,7 @@ async def test_a_rollout_that_is_deleted_midway_leaves_stable_serving(site: Site
     assert new not in await site.deployments()
 
 
+@pytest.mark.scenario("FD-07")
 async def test_a_rollout_without_its_model_says_so(site: Site) -> None:
     await site.kube.put(rollout())
     await site.harness.settle()
@@ -243,6 +253,7 @@ async def test_a_model_without_its_rollout_waits_and_says_so(site: Site) -> None
     assert await site.weights() == {}
 
 
+@pytest.mark.scenario("TR-10")
 async def test_of_two_rollouts_for_one_model_only_the_older_acts(site: Site) -> None:
     await site.start()
     second = rollout()
@@ -275,6 +286,7 @@ async def test_of_two_models_for_one_hostname_only_the_older_gets_a_route(site: 
     assert condition(found, "Ready")["status"] == "True"
 
 
+@pytest.mark.scenario("SU-07")
 async def test_a_changed_step_list_starts_the_attempt_over(site: Site) -> None:
     await site.start()
     new = await site.ask_for("https://models/v2")
@@ -306,6 +318,7 @@ async def test_abort_takes_back_and_is_answered_once(site: Site) -> None:
     assert found["status"]["lastCommand"]["result"].startswith("Ignored: there is nothing to abort")
 
 
+@pytest.mark.scenario("PA-02")
 async def test_paused_keeps_the_weight_and_still_rolls_back(site: Site) -> None:
     stable = await site.start()
     new = await site.ask_for("https://models/v2")
@@ -320,6 +333,7 @@ async def test_paused_keeps_the_weight_and_still_rolls_back(site: Site) -> None:
     assert (await site.weights())[stable] == 100
 
 
+@pytest.mark.scenario("TR-02")
 async def test_at_rest_nothing_is_written(site: Site) -> None:
     await site.start()
     await site.pass_time(seconds=5)
@@ -330,6 +344,7 @@ async def test_at_rest_nothing_is_written(site: Site) -> None:
     assert [str(write) for write in site.kube.transport.writes[before:]] == []
 
 
+@pytest.mark.scenario("ST-04")
 async def test_a_step_that_has_lasted_says_which_evidence_is_short(site: Site) -> None:
     await site.start()
     await site.ask_for("https://models/v2")

@@ -34,6 +34,7 @@ async def stored(site: Site, res: Resource, name: str) -> dict[str, Any]:
     return await site.kube.user.get(res, name, namespace=NAMESPACE)
 
 
+@pytest.mark.scenario("DE-09")
 @pytest.mark.parametrize("delivery", ["Direct", "Rollout"])
 async def test_a_foreign_deployment_is_neither_adopted_nor_overwritten(
     site: Site, delivery: str
@@ -98,6 +99,7 @@ async def test_a_foreign_service_with_the_models_name_is_left_alone(site: Site) 
     assert len(site.kube.transport.writes) == writes
 
 
+@pytest.mark.scenario("DE-09")
 async def test_a_deployment_that_lost_its_owner_is_taken_back(site: Site) -> None:
     stable = await site.start()
     await site.kube.user.patch(
@@ -122,6 +124,7 @@ async def test_a_deployment_edited_by_hand_is_put_back(site: Site) -> None:
     assert (await stored(site, DEPLOYMENTS, stable))["spec"]["template"] == before
 
 
+@pytest.mark.scenario("TR-01")
 async def test_hand_edited_weights_are_put_back(site: Site) -> None:
     stable = await site.start()
     new = await site.ask_for(V2)
@@ -135,6 +138,7 @@ async def test_hand_edited_weights_are_put_back(site: Site) -> None:
     assert await traffic(site) == {stable: 95, new: 5}
 
 
+@pytest.mark.scenario("TR-04")
 async def test_a_deleted_route_comes_back_with_the_intended_weights(site: Site) -> None:
     stable = await site.start()
     new = await site.ask_for(V2)
@@ -159,6 +163,7 @@ async def test_a_mirror_that_somebody_adds_to_the_route_is_taken_out_again(site:
     assert condition(await site.model(), "Ready")["status"] == "True"
 
 
+@pytest.mark.scenario("DE-04")
 async def test_a_deleted_candidate_deployment_takes_its_weight_away_until_it_is_back(
     site: Site,
 ) -> None:

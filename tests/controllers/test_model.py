@@ -157,6 +157,7 @@ async def test_a_rollout_whose_next_artifact_does_not_serve_never_gets_weight(
     assert (await site.weights())[stable] == 100
 
 
+@pytest.mark.scenario("FD-03")
 @pytest.mark.parametrize("delivery", ["Direct", "Rollout"])
 async def test_a_crash_looping_first_revision_gives_way_to_a_good_one(
     site: Site, delivery: str
@@ -254,6 +255,7 @@ async def test_old_revisions_are_pruned_beyond_the_limit(site: Site) -> None:
     assert set(await numbers(site)) == {revision_of(V3), revision_of("https://models/v4")}
 
 
+@pytest.mark.scenario("DE-02")
 async def test_deleting_the_model_drops_the_route_and_everything_else(site: Site) -> None:
     await site.start()
     await site.ask_for(V2)
@@ -274,6 +276,7 @@ async def test_the_route_goes_before_the_pods_of_a_deleted_model(site: Site) -> 
         await site.kube.user.get(HTTPROUTES, NAME, namespace=NAMESPACE)
 
 
+@pytest.mark.scenario("RE-01")
 async def test_scaling_alone_makes_no_revision_and_no_attempt(site: Site) -> None:
     stable = await site.start()
     wide = {"minReplicas": 5, "maxReplicas": 5, "targetCPU": 50}

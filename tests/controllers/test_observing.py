@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from tests.controllers.site import NAMESPACE, Site, condition, rollout
 
 from tidegate.domain.record import in_order, replay
@@ -54,6 +55,7 @@ async def test_a_number_that_breaks_its_condition_takes_the_candidate_back(site:
     assert await site.weights() == {stable: 100}
 
 
+@pytest.mark.scenario("ND-06")
 async def test_no_number_holds_and_is_no_verdict(site: Site) -> None:
     await site.start(analysis=measured(BUDGET))
     new = await site.ask_for("https://models/v2")
@@ -66,6 +68,7 @@ async def test_no_number_holds_and_is_no_verdict(site: Site) -> None:
     assert await site.weights() == {new: 100}
 
 
+@pytest.mark.scenario("ND-06")
 async def test_several_series_are_an_error_that_a_person_mends(site: Site) -> None:
     await site.start(analysis=measured(BUDGET))
     new = await site.ask_for("https://models/v2")
@@ -77,6 +80,7 @@ async def test_several_series_are_an_error_that_a_person_mends(site: Site) -> No
     assert "2 series" in stalled["message"]
 
 
+@pytest.mark.scenario("BI-04")
 async def test_a_query_that_does_not_parse_is_shown_before_the_first_weight(site: Site) -> None:
     stable = await site.start(analysis=measured(BUDGET))
     site.metrics.numbers[spent(stable)] = Error("parse error at char 3", refused=True)
@@ -134,6 +138,7 @@ async def test_predictions_that_drift_take_the_candidate_back(site: Site) -> Non
     assert "drift: predictions of p differ" in condition(found, "Ready")["message"]
 
 
+@pytest.mark.scenario("BI-05")
 async def test_what_a_decision_takes_is_told_when_it_begins(site: Site) -> None:
     site.rate = 4.0
     await site.start(analysis={**ANALYSIS, "metrics": [ERRORS], "minRequests": 100_000})

@@ -261,6 +261,7 @@ class SwitchOnly(GatewayAPIProvider):
     features: ClassVar[frozenset[Feature]] = frozenset()
 
 
+@pytest.mark.scenario("XS-05")
 async def test_a_strategy_that_the_provider_cannot_carry_out_is_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ async def test_a_hostname_belongs_to_the_older_model(served: Served, stage: Stag
     assert served.load.untouched(served.revision), served.load.story()
 
 
+@pytest.mark.scenario("FD-07")
 async def test_a_rollout_without_its_model_says_what_is_missing(stage: Stage) -> None:
     await stage.apply(*namespace("alone"), rollout("alone", (50, "5s")))
     found = await stage.until(
@@ -144,6 +145,7 @@ def _pathless(good: str) -> Obj:
     return spec
 
 
+@pytest.mark.scenario("SW-05", "SW-10")
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

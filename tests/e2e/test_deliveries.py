@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from aiohttp import web
 from tests.e2e.objects import LATENCY, condition, model, namespace, rollout
 from tests.e2e.stage import E2E, Stage, Together, eventually, shown
@@ -64,6 +65,7 @@ async def test_a_crash_looping_candidate_is_taken_back_without_traffic(stage: St
     assert load.untouched(stable), load.story()
 
 
+@pytest.mark.scenario("SW-01", "RE-12", "ST-01")
 @together
 async def test_a_good_version_is_promoted_without_a_failed_request(stage: Stage) -> None:
     where = "promoted"
@@ -89,6 +91,7 @@ async def test_a_good_version_is_promoted_without_a_failed_request(stage: Stage)
     assert (delivery["stable"], delivery["previous"]) == (new, old)
 
 
+@pytest.mark.scenario("AV-01", "AB-05")
 @together
 async def test_a_version_that_fails_is_taken_back_and_told_by_describe(stage: Stage) -> None:
     where = "broken"
@@ -143,6 +146,7 @@ async def test_a_slow_version_is_taken_back(stage: Stage) -> None:
     assert load.untouched(stable, candidate), load.story()
 
 
+@pytest.mark.scenario("DE-01")
 @together
 async def test_a_rollout_deleted_mid_canary_gives_everything_back_to_stable(stage: Stage) -> None:
     where = "deleted"
@@ -164,6 +168,7 @@ async def test_a_rollout_deleted_mid_canary_gives_everything_back_to_stable(stag
     assert found["status"]["delivery"]["stable"] == stable
 
 
+@pytest.mark.scenario("SU-01")
 @together
 async def test_what_is_asked_for_mid_canary_replaces_the_candidate(stage: Stage) -> None:
     where = "superseded"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.e2e.objects import condition, model, rollout
 from tests.e2e.stage import E2E, Stage, eventually
 
@@ -45,6 +46,7 @@ async def without_prometheus(stage: Stage, where: str, phase: str) -> None:
     assert "Prometheus" in ready["message"]
 
 
+@pytest.mark.scenario("ND-08")
 async def test_a_canary_waits_for_prometheus_before_it_begins_and_on_its_way(stage: Stage) -> None:
     where = "unmeasured"
     old = await stage.serve(
@@ -80,6 +82,7 @@ async def test_a_canary_waits_for_prometheus_before_it_begins_and_on_its_way(sta
         await promoted(stage, where, load, old=old, new=new)
 
 
+@pytest.mark.scenario("RS-01")
 async def test_a_killed_operator_goes_on_with_the_same_attempt(stage: Stage) -> None:
     where = "orphaned"
     old = await stage.serve(

@@ -44,6 +44,7 @@ async def test_every_field_of_a_spec_is_explained(stage: Stage, resource: str) -
     assert "<no description>" not in await stage.kubectl("explain", resource)
 
 
+@pytest.mark.scenario("DE-02", "ST-04")
 async def test_a_model_is_listed_reached_and_leaves_nothing_behind(stage: Stage) -> None:
     where = "listed"
     other: Obj = model(where, stage.artifacts["good"].uri)

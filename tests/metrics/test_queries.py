@@ -106,6 +106,7 @@ async def test_a_number_is_one_series(
     assert "sum()" in found.reason
 
 
+@pytest.mark.scenario("ND-06")
 @pytest.mark.parametrize(
     ("value", "answer"),
     [

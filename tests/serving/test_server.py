@@ -289,6 +289,7 @@ def test_counters_of_success_and_failure_exist_before_the_first_request(
     assert found["tidegate_inference_requests_total", "500"] == 0
 
 
+@pytest.mark.scenario("FD-02")
 def test_it_lives_at_once_and_is_ready_only_after_loading_and_warm_up(
     start: Any, tmp_path: Path, artifact_of: Callable[..., Any]
 ) -> None:

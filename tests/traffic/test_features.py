@@ -62,6 +62,7 @@ def test_a_strategy_needs_what_its_parts_need(body: dict[str, Any], wanted: set[
     assert lacking(istio(), strategy(body)) is None
 
 
+@pytest.mark.scenario("XS-05")
 def test_what_a_provider_lacks_is_refused_with_its_name_and_what_can_do_it() -> None:
     said = lacking(WeightsOnly(), strategy(SHADOW_STEP))
     assert said is not None
@@ -71,6 +72,7 @@ def test_what_a_provider_lacks_is_refused_with_its_name_and_what_can_do_it() -> 
     assert lacking(WeightsOnly(), strategy(CANARY)) is None
 
 
+@pytest.mark.scenario("SW-10")
 def test_without_a_provider_nothing_is_approximated() -> None:
     said = lacking(None, strategy(CANARY))
     assert said is not None

@@ -52,6 +52,7 @@ def judged(of: Analysis, *batches: Batch, baseline: Baseline = CALM) -> evidence
     return evidence.judge(entries, of, candidate_requests=requests)
 
 
+@pytest.mark.scenario("AV-03")
 def test_two_errors_against_none_say_nothing_yet() -> None:
     said = judged(analysis(ERRORS, SLO), batch((1425, 0), (75, 2)))
     assert said.verdict == "Continue"

@@ -61,6 +61,7 @@ def test_no_requests_while_baking_take_nothing_back_and_keep_nothing_from_ending
     assert sim.delivery.stable == "r2"
 
 
+@pytest.mark.scenario("XS-08")
 def test_blue_green_is_judged_as_long_as_its_window_is_open() -> None:
     sim = Sim(
         spec(

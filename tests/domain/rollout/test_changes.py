@@ -29,6 +29,7 @@ def promoted(**more: Any) -> Sim:
 # -- superseding ---
 
 
+@pytest.mark.scenario("SU-01", "SU-02")
 @pytest.mark.parametrize("follows_at_once", [True, False])
 def test_a_newer_revision_never_gets_the_weight_of_the_older(follows_at_once: bool) -> None:
     step = at_step(50)
@@ -49,6 +50,7 @@ def test_a_newer_revision_never_gets_the_weight_of_the_older(follows_at_once: bo
     assert step.delivery.stable == "r3"
 
 
+@pytest.mark.scenario("SU-04")
 def test_of_three_revisions_in_ten_seconds_only_the_last_gets_traffic() -> None:
     hasty = Sim().stable()
     for name in ("r2", "r3", "r4"):
@@ -62,6 +64,7 @@ def test_of_three_revisions_in_ten_seconds_only_the_last_gets_traffic() -> None:
     assert hasty.status.attempts == 3
 
 
+@pytest.mark.scenario("SU-05")
 def test_back_to_stable_in_the_middle_ends_without_steps_and_rejects_nothing() -> None:
     step = at_step(25)
     step.ask("r1")
@@ -75,6 +78,7 @@ def test_back_to_stable_in_the_middle_ends_without_steps_and_rejects_nothing() -
     assert step.status.attempts == 2
 
 
+@pytest.mark.scenario("SU-08", "AV-12")
 def test_a_widened_margin_starts_the_evidence_anew() -> None:
     step = at_step(25)
     step.run(10)
@@ -108,6 +112,7 @@ def test_policies_apply_in_place(change: dict[str, Any]) -> None:
     assert (step.status.attempts, step.weight) == (1, 25)
 
 
+@pytest.mark.scenario("SU-07")
 def test_a_shorter_list_of_steps_starts_over_inside_the_new_list() -> None:
     step = at_step(50)
     step.spec = spec((1, 5))
@@ -119,6 +124,7 @@ def test_a_shorter_list_of_steps_starts_over_inside_the_new_list() -> None:
     step.until("Healthy")
 
 
+@pytest.mark.scenario("SU-13")
 def test_a_revision_that_comes_during_the_promotion_waits_for_its_end() -> None:
     last = at_step(50)
     last.follows = False
@@ -137,6 +143,7 @@ def test_a_revision_that_comes_during_the_promotion_waits_for_its_end() -> None:
 # -- the window ---
 
 
+@pytest.mark.scenario("AB-08")
 def test_back_inside_the_window_is_one_write_without_steps() -> None:
     found = promoted()
     found.run(20 * 60)
@@ -147,6 +154,7 @@ def test_back_inside_the_window_is_one_write_without_steps() -> None:
     assert found.status.evidence == []
 
 
+@pytest.mark.scenario("AB-09")
 def test_back_after_the_window_is_an_ordinary_attempt() -> None:
     found = promoted(rollbackWindow={"duration": "5m"})
     found.run(6 * 60)
@@ -158,6 +166,7 @@ def test_back_after_the_window_is_an_ordinary_attempt() -> None:
     assert "FastRollback" not in found.reasons
 
 
+@pytest.mark.scenario("AB-11")
 def test_back_with_too_few_ready_pods_goes_as_far_as_they_carry() -> None:
     found = promoted()
     found.ready["r1"] = 1
@@ -180,6 +189,7 @@ def test_without_a_window_the_old_stable_only_drains() -> None:
     assert set(found.sizes) == {"r2"}
 
 
+@pytest.mark.scenario("RE-10")
 def test_only_one_previous_is_kept_warm() -> None:
     found = promoted()
     found.run(30 * 60)
@@ -195,6 +205,7 @@ def test_only_one_previous_is_kept_warm() -> None:
 # -- sizes ---
 
 
+@pytest.mark.scenario("RE-12")
 def test_stable_is_never_made_smaller_for_the_candidate() -> None:
     walk = Sim().stable()
     walk.ask("r2")
@@ -203,6 +214,7 @@ def test_stable_is_never_made_smaller_for_the_candidate() -> None:
         assert walk.sizes["r1"] == 4
 
 
+@pytest.mark.scenario("RE-02")
 def test_scaling_while_paused_moves_no_weight_and_empties_no_arm() -> None:
     step = at_step(25)
     step.say("pause")
@@ -218,6 +230,7 @@ def test_scaling_while_paused_moves_no_weight_and_empties_no_arm() -> None:
     assert step.sizes["r2"] >= 1
 
 
+@pytest.mark.scenario("RE-09")
 def test_a_rejected_candidate_never_grows_again() -> None:
     step = at_step(25)
     step.say("abort")
@@ -248,6 +261,7 @@ def test_a_rollback_without_a_ready_stable_stays_with_what_serves() -> None:
 # -- status ---
 
 
+@pytest.mark.scenario("ST-01")
 def test_conditions_say_what_is_under_way_and_when_a_person_is_needed() -> None:
     step = at_step(25)
     said = {c.type: c for c in step.status.conditions}
@@ -261,6 +275,7 @@ def test_conditions_say_what_is_under_way_and_when_a_person_is_needed() -> None:
     assert "Reconciling" not in said
 
 
+@pytest.mark.scenario("ST-02")
 def test_what_people_are_told_comes_once_and_in_order() -> None:
     story = at_step(5)
     story.say("abort")
@@ -277,6 +292,7 @@ def test_what_people_are_told_comes_once_and_in_order() -> None:
     ]
 
 
+@pytest.mark.scenario("ST-07")
 def test_a_status_stays_small_over_many_attempts() -> None:
     busy = Sim().stable()
     for number in range(2, 60):

@@ -76,6 +76,7 @@ def test_a_command_without_an_id_gets_one_from_its_text() -> None:
 # -- abort ---
 
 
+@pytest.mark.scenario("AB-01")
 def test_abort_moves_the_weight_first_and_the_pods_only_when_it_is_confirmed() -> None:
     step = at_step(25)
     sizes = dict(step.sizes)
@@ -95,6 +96,7 @@ def test_abort_moves_the_weight_first_and_the_pods_only_when_it_is_confirmed() -
     assert [entry.revision for entry in step.delivery.draining] == ["r2"]
 
 
+@pytest.mark.scenario("AB-02")
 def test_abort_with_nothing_under_way_changes_nothing_now_or_later() -> None:
     calm = Sim().stable()
     before = (calm.delivery, calm.phase, calm.route)
@@ -107,6 +109,7 @@ def test_abort_with_nothing_under_way_changes_nothing_now_or_later() -> None:
     assert calm.delivery.stable == "r2"
 
 
+@pytest.mark.scenario("SU-09")
 def test_abort_outranks_a_promotion_that_waits_for_pods() -> None:
     step = at_step(25)
     step.ready["r2"] = 2
@@ -134,6 +137,7 @@ def test_a_command_for_another_attempt_or_revision_is_ignored() -> None:
 # -- promote and skip ---
 
 
+@pytest.mark.scenario("PA-10")
 def test_promote_goes_to_a_hundred_and_says_that_evidence_was_missing() -> None:
     step = at_step(5, steps=[{"weight": 5, "duration": "24h"}, {"weight": 50, "duration": "24h"}])
     assert step.say("promote", attempt=1, revision="r2") == "Done"
@@ -167,6 +171,7 @@ def test_promote_without_a_ready_pod_is_refused() -> None:
     assert early.phase == "Starting"
 
 
+@pytest.mark.scenario("SU-11")
 def test_a_rollback_verdict_outranks_a_promote_in_the_same_look() -> None:
     step = at_step(25, onFailure="Rollback")
     step.behave("r2", error_rate=0.5)
@@ -200,6 +205,7 @@ def test_skip_ends_one_step_and_no_more() -> None:
 # -- failure that pauses ---
 
 
+@pytest.mark.scenario("AB-13")
 def test_a_failure_that_pauses_keeps_the_weight_and_rejects_nothing_before_abort() -> None:
     step = at_step(25, onFailure="Pause")
     step.behave("r2", error_rate=0.3)
@@ -215,6 +221,7 @@ def test_a_failure_that_pauses_keeps_the_weight_and_rejects_nothing_before_abort
 # -- retry ---
 
 
+@pytest.mark.scenario("AB-03")
 def test_retry_starts_from_nothing() -> None:
     again = rejected()
     again.behave("r2", error_rate=0.0)
@@ -258,6 +265,7 @@ def test_retry_of_what_was_not_rejected_is_refused() -> None:
     assert "under way" in at_step(5).say("retry")
 
 
+@pytest.mark.scenario("AB-05")
 def test_a_rejected_digest_stays_rejected_without_a_flood_of_events() -> None:
     still = rejected()
     notes, history = len(still.notes), still.status.history
@@ -272,6 +280,7 @@ def test_a_rejected_digest_stays_rejected_without_a_flood_of_events() -> None:
     assert "retry" in ready.message
 
 
+@pytest.mark.scenario("AB-07")
 def test_a_new_digest_after_a_rejection_starts_at_once_and_the_old_one_stays_out() -> None:
     next_ = rejected()
     next_.ask("r3")

@@ -75,6 +75,7 @@ def test_only_the_strategy_shadow_is_without_an_end() -> None:
 # -- canary: weight 0, shadow, approval ---------------------------------------------------------
 
 
+@pytest.mark.scenario("SW-07")
 def test_at_weight_0_the_candidate_runs_without_a_request_and_lack_of_them_is_no_hold() -> None:
     sim = tried(steps=[{"weight": 0, "duration": "60s"}, {"weight": 10, "duration": "5s"}])
     sim.until("Progressing")
@@ -84,6 +85,7 @@ def test_at_weight_0_the_candidate_runs_without_a_request_and_lack_of_them_is_no
     assert candidate_weights(sim)[:2] == [0, 10]
 
 
+@pytest.mark.scenario("XS-01")
 def test_a_shadow_step_mirrors_at_weight_0_and_the_mirror_goes_with_the_first_weight() -> None:
     sim = tried(steps=[SHADOW, {"weight": 5, "duration": "5s"}])
     sim.until("Progressing")
@@ -96,6 +98,7 @@ def test_a_shadow_step_mirrors_at_weight_0_and_the_mirror_goes_with_the_first_we
     assert sim.route.detours == NO_DETOURS
 
 
+@pytest.mark.scenario("XS-03")
 def test_a_candidate_that_fails_on_copies_is_taken_back_before_anybody_met_it() -> None:
     sim = tried(steps=[SHADOW, {"weight": 5}])
     sim.behave("r2", error_rate=1.0)
@@ -105,6 +108,7 @@ def test_a_candidate_that_fails_on_copies_is_taken_back_before_anybody_met_it() 
     assert [entry.revision for entry in sim.delivery.rejected] == ["r2"]
 
 
+@pytest.mark.scenario("PA-04", "PA-05")
 def test_an_approval_waits_without_a_limit_and_costs_nothing_of_the_deadline() -> None:
     sim = tried(
         steps=[{"weight": 5, "duration": "5s"}, {"approval": {}}, {"weight": 50}], deadline="10m"
@@ -154,6 +158,7 @@ def test_an_approval_does_not_lift_a_pause_that_a_person_asked_for() -> None:
 ADAPTIVE = {"adaptive": {"errorBudget": 100, "minDuration": "2m", "soak": "30s"}}
 
 
+@pytest.mark.scenario("SW-11")
 def test_an_adaptive_weight_starts_low_rises_by_itself_and_stays_in_its_bounds() -> None:
     sim = tried(strategy=ADAPTIVE, metrics=[ERRORS, SLO])
     sim.traffic["r1"] = sim.traffic["r2"] = _calm()
@@ -167,6 +172,7 @@ def test_an_adaptive_weight_starts_low_rises_by_itself_and_stays_in_its_bounds()
     assert "not worse" in promoted.message
 
 
+@pytest.mark.scenario("SW-11")
 def test_an_adaptive_weight_spends_about_its_budget_on_a_bad_version() -> None:
     sim = tried(strategy=ADAPTIVE, metrics=[ERRORS])
     sim.traffic["r1"] = _calm()
@@ -201,6 +207,7 @@ def test_an_adaptive_weight_rises_only_as_ready_pods_carry_it() -> None:
 # -- blue-green ------------------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("XS-06")
 def test_blue_green_shows_the_candidate_by_header_and_then_switches_at_once() -> None:
     sim = tried(strategy={"blueGreen": {"preview": {}, "shadow": {}, "duration": "30s"}})
     sim.until("Progressing")
@@ -215,6 +222,7 @@ def test_blue_green_shows_the_candidate_by_header_and_then_switches_at_once() ->
     assert "ChecksPassed" in sim.reasons
 
 
+@pytest.mark.scenario("XS-06")
 def test_blue_green_switches_only_with_the_candidate_at_full_size() -> None:
     sim = tried(strategy={"blueGreen": {}})
     sim.ready["r2"] = 3
@@ -245,6 +253,7 @@ def test_blue_green_waits_for_an_approval_where_one_is_asked_for() -> None:
 # -- shadow ----------------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("XS-04")
 def test_a_shadow_that_agrees_for_a_day_is_never_promoted() -> None:
     sim = tried(strategy={"shadow": {"percent": 50}}, analysis={"interval": "5m"})
     sim.until("Progressing")

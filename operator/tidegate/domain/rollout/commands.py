@@ -74,6 +74,24 @@ def obey(draft: Draft) -> None:
     )
 
 
+def overrule(draft: Draft, before: CommandResult | None) -> None:
+    """Say of a verb that was answered in this look that the attempt was taken back all the same.
+
+    Skip and promote come last: a verdict, lost pods or a newer revision in the same look win.
+    """
+    last, attempt = draft.status.last_command, draft.status.attempt
+    if last is None or last == before or last.verb not in ("promote", "skip", "approve", "resume"):
+        return
+    if draft.phase != "RollingBack" or last.result != "Done":
+        return
+    assert attempt is not None, "an attempt is taken back"
+    assert attempt.ending is not None, "for a reason"
+    problem = f"overruled, the candidate is taken back: {attempt.ending.message}"
+    draft.tell("CommandIgnored", f"{last.verb}: {problem}", warning=True)
+    result = f"Ignored: {problem}"[:500]
+    draft.set(last_command=last.model_copy(update={"result": result}))
+
+
 def _mismatch(draft: Draft, command: Command) -> str:
     """Why the command is not about what happens now."""
     attempt = draft.status.attempt

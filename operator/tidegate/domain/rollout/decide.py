@@ -55,6 +55,7 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
                 start_over(draft, missing)
             else:
                 advance(draft)
+        commands.overrule(draft, declared.status.last_command)
         conclude(draft)
         conclude_trials(draft)
         if draft.phase == "RollingBack":
