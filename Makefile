@@ -39,6 +39,7 @@ check: setup ## what CI runs before the tests: format, lint, types, layers, gene
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/tidegate crds --check
 	@$(BIN)/python tools/states.py --check
+	@$(BIN)/python tools/scenarios.py --check
 
 format: setup ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
@@ -49,6 +50,7 @@ crds: setup ## write crds/ anew from operator/tidegate/api
 
 docs: setup ## draw the pages of docs/ that are generated
 	@$(BIN)/python tools/states.py
+	@$(BIN)/python tools/scenarios.py
 	@$(BIN)/python tests/conformance/page.py
 
 # dev holds everything that is tested together; the others then take the same versions from it.

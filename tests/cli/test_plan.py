@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.controllers.site import NAME, NAMESPACE, Site, model, rollout
 
+from tidegate.kube.resources import ROLLOUTS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -123,3 +125,43 @@ async def test_names_mean_rollouts_and_models(site: Site, tidegate: Tidegate) ->
     missing = await tidegate("plan", "nothing", operator=False)
     assert missing.code == 1
     assert "there is no Rollout and no Model nothing" in missing.err
+
+
+STATES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a pause": {"spec": {"paused": True}},
+    "other steps": {"spec": {"strategy": {"canary": {"steps": [{"weight": 1}]}}}},
+    "another margin": {"spec": {"analysis": {"falseRollbackRate": 0.02}}},
+    **{
+        verb: {
+            "metadata": {
+                "annotations": {"tidegate.dev/command": json.dumps({"id": "1", "verb": verb})}
+            }
+        }
+        for verb in ("abort", "promote", "pause", "skip", "retry")
+    },
+}
+
+
+@pytest.mark.scenario("ST-05")
+@pytest.mark.parametrize("change", STATES.values(), ids=STATES)
+async def test_the_controller_then_does_what_was_planned(
+    site: Site, tidegate: Tidegate, change: dict[str, Any]
+) -> None:
+    await site.start()
+    await site.ask_for(BETTER)
+    await site.until("Progressing")
+    if change:
+        await site.kube.user.patch(ROLLOUTS, "flights", change, namespace=NAMESPACE, manager="user")
+    before = len(site.kube.transport.writes)
+    (planned,) = (await tidegate("plan", NAME, "-o", "json", operator=False)).document
+    assert len(site.kube.transport.writes) == before
+    was = await site.rollout()
+    site.harness.wake_all()
+    await site.harness.settle()
+    found = await site.rollout()
+    fresh = found["status"]["history"][: -len(was["status"]["history"])]
+    done = [(entry["from"], entry["to"], entry["reason"]) for entry in reversed(fresh)]
+    foreseen = [(e["from"], e["to"], e["reason"]) for e in planned["transitions"]]
+    assert done[: len(foreseen)] == foreseen
+    assert bool(done) == bool(foreseen)

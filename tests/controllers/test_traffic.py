@@ -152,6 +152,7 @@ async def test_a_rollout_goes_on_where_it_was_when_its_provider_changes(site: Si
     assert (await site.rollout())["status"]["attempts"] == 1
 
 
+@pytest.mark.scenario("TR-08")
 async def test_what_istio_says_against_a_route_freezes_the_rollout_until_it_is_mended(
     site: Site,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from tests.e2e.objects import ERRORS, condition, model, rollout
 from tests.e2e.stage import E2E, Stage, Together
 
@@ -69,6 +70,7 @@ async def test_counters_of_the_users_own_take_a_version_back(stage: Stage) -> No
     assert "own: candidate" in condition(found, "Ready")["message"]
 
 
+@pytest.mark.scenario("BI-04")
 @together
 async def test_a_query_that_does_not_parse_is_told_before_the_first_request(stage: Stage) -> None:
     where = "misspelt"
@@ -87,6 +89,7 @@ async def test_a_query_that_does_not_parse_is_told_before_the_first_request(stag
     assert load.failed(stable) == 0
 
 
+@pytest.mark.scenario("XS-01", "XS-03")
 @together
 async def test_predictions_that_differ_take_a_version_back_before_anybody_meets_it(
     stage: Stage,

@@ -99,6 +99,7 @@ async def test_a_write_gets_no_more_time_than_the_lease_has(leading: Leading) ->
     assert leading.timing.timeouts == [pytest.approx(12), pytest.approx(3)]
 
 
+@pytest.mark.scenario("RS-05")
 async def test_a_write_after_the_lease_is_held_back(leading: Leading) -> None:
     leading.kube.clock.jump(12)
 

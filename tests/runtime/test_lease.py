@@ -204,6 +204,7 @@ async def test_anothers_lease_is_not_released(election: Election) -> None:
     assert (await election.stored())["holderIdentity"] == "thief"
 
 
+@pytest.mark.scenario("RS-05")
 async def test_a_suspended_machine_finds_its_lease_gone(election: Election) -> None:
     first = await election.join("first")
     election.clock.jump(3600)

@@ -49,7 +49,8 @@ class Revisions:
     def known(self, spec: ModelSpec, parent: Parent, *, sha256: str) -> Object | None:
         """The revision of a spec with an artifact, if it was made before."""
         of = digest(identity(spec, sha256=sha256, image=self._settings.runtime_v2_image))
-        return self._existing(parent, revision_name(parent.name, of), of)
+        exactly = self._existing(parent, revision_name(parent.name, of), of)
+        return exactly or self._by_another_image(spec, parent, sha256=sha256)
 
     async def make(self, spec: ModelSpec, parent: Parent, found: Found) -> Object:
         """The revision of a spec with what its artifact was resolved to; a digest that comes back
@@ -57,12 +58,12 @@ class Revisions:
 
         Raises Terminal (`RevisionCollision`) when the name stands for another digest.
         """
+        existing = self.known(spec, parent, sha256=found.sha256)
+        if existing is not None:
+            return existing
         made_of = identity(spec, sha256=found.sha256, image=self._settings.runtime_v2_image)
         of = digest(made_of)
         name = revision_name(parent.name, of)
-        existing = self._existing(parent, name, of)
-        if existing is not None:
-            return existing
         facts = PodFacts(
             model=parent.name,
             namespace=parent.namespace,
@@ -127,6 +128,18 @@ class Revisions:
         )
         obj["metadata"]["annotations"][TWIN_ANNOTATION] = name_of(stable)
         return await self._children.create(CONTROLLERREVISIONS, obj)
+
+    def _by_another_image(self, spec: ModelSpec, parent: Parent, *, sha256: str) -> Object | None:
+        """The newest revision that differs in the runtime's image alone, if there is one.
+
+        An operator that is upgraded brings a newer image. That alone is no reason to replace every
+        pod of the cluster, nor to start attempts: it is taken with the next change of a Model.
+        """
+        for revision in self.of(parent):
+            image = revision["data"]["identity"]["runtime"]["image"]
+            if digest_of(revision) == digest(identity(spec, sha256=sha256, image=image)):
+                return revision
+        return None
 
     def _existing(self, parent: Parent, name: str, of: str) -> Object | None:
         existing = self._cache.get(CONTROLLERREVISIONS, parent.namespace, name)

@@ -333,6 +333,7 @@ def test_an_arm_that_left_loses_its_callers_to_the_others() -> None:
     assert sim.route.detours.sticky == Sticky("header", "x-arm", (("a", "r1"), ("b", "r2")))
 
 
+@pytest.mark.scenario("XS-12")
 @pytest.mark.parametrize("policy", ["Rollback", "Promote", "Pause"])
 def test_callers_that_arrive_otherwise_than_shared_out_end_it_without_blame(policy: str) -> None:
     sim = side_by_side(stickyBy={"cookie": "tg-arm"}, onInconclusive=policy)
