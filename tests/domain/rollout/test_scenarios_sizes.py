@@ -115,7 +115,7 @@ def test_back_inside_the_window_never_makes_the_pods_anew() -> None:
 @pytest.mark.scenario("ST-07")
 def test_a_status_with_every_metric_stays_small_over_many_attempts() -> None:
     """The invariants of each look hold its size under 16 kB and its JSON free of NaN."""
-    metrics = [
+    metrics: list[Any] = [
         {"name": f"errors-{n}", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.01}}
         for n in range(5)
     ]
