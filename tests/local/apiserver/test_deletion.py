@@ -181,3 +181,10 @@ async def test_a_pod_is_told_to_be_let_go_before_it_goes(ask: Asker) -> None:
     events = ask.watch(PODS, resourceVersion=str(revision), timeoutSeconds="1")
     kinds = [event["type"] async for event in events]
     assert kinds == ["MODIFIED", "DELETED"]
+
+
+async def test_the_body_of_a_deletion_is_its_options(ask: Asker) -> None:
+    await ask.create(CONFIG_MAPS, config_map("a"))
+    answer = await ask("DELETE", f"{CONFIG_MAPS}/a", {"kind": "ConfigMap", "apiVersion": "v1"})
+    assert answer.status == 400
+    assert answer.body["message"] == 'no kind "ConfigMap" is registered for version "v1"'

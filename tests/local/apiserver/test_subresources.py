@@ -171,3 +171,16 @@ async def test_a_subresource_that_a_kind_lacks_is_a_404(ask: Asker, sub: str) ->
         CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
     )
     assert (await ask("GET", f"{CONFIG_MAPS}/a/{sub}")).status == 404
+
+
+async def test_a_scale_of_another_object_is_refused(widgets: Asker) -> None:
+    await widgets.create(WIDGETS, widget("w"))
+    body = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": "other", "namespace": "default"},
+        "spec": {"replicas": 2},
+    }
+    answer = await widgets("PUT", f"{WIDGETS}/w/scale", body)
+    assert answer.status == 400
+    assert "does not match the name on the URL" in answer.body["message"]

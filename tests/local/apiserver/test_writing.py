@@ -337,3 +337,35 @@ async def test_a_config_map_holds_a_megabyte_at_most(ask: Asker) -> None:
     answer = await ask("POST", CONFIG_MAPS, obj)
     assert answer.status == 422
     assert "may not be more than 1048576 bytes" in answer.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "involved", "taken"),
+    [
+        ("default", {"namespace": "default"}, True),
+        ("default", {}, True),
+        ("kube-public", {"namespace": "kube-public"}, True),
+        ("kube-public", {}, False),
+        ("default", {"namespace": "kube-public"}, False),
+    ],
+)
+async def test_an_event_is_where_what_it_tells_of_is(
+    ask: Asker, namespace: str, involved: dict[str, str], taken: bool
+) -> None:
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "involvedObject": involved,
+    }
+    answer = await ask("POST", f"/api/v1/namespaces/{namespace}/events", event)
+    assert (answer.status == 201) is taken
+    if not taken:
+        assert "does not match event.namespace" in answer.body["message"]
+
+
+async def test_a_field_manager_can_be_printed(widgets: Asker) -> None:
+    await widgets.create(WIDGETS, widget("w"))
+    answer = await widgets.patch(f"{WIDGETS}/w", {"spec": {"size": 3}}, fieldManager="a\x07b")
+    assert answer.status == 422
+    assert "should only contain printable characters" in answer.body["message"]

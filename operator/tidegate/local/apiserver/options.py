@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.local.apiserver import protobuf
 from tidegate.local.apiserver.decoding import json_type, load_json, media_type
-from tidegate.local.apiserver.errors import bad_request, invalid_options
+from tidegate.local.apiserver.errors import bad_request, invalid_options, invalid_value
 from tidegate.local.apiserver.yaml_text import load_yaml
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ def write_options(request: HttpRequest, verb: str) -> WriteOptions:
         raise invalid_options(
             kind, "fieldManager", "FieldValueTooLong",
             "Too long: may not be more than 128 bytes",
+        )  # fmt: skip
+    if not manager.isprintable():
+        raise invalid_options(
+            kind, "fieldManager", "FieldValueInvalid",
+            invalid_value(manager, "should only contain printable characters"),
         )  # fmt: skip
     return WriteOptions(
         dry_run=bool(dry_run),
@@ -178,4 +183,7 @@ def _delete_body(request: HttpRequest) -> Obj:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if not isinstance(given, dict):
         raise bad_request("the body of a DELETE must be DeleteOptions")
+    kind, version = given.get("kind"), given.get("apiVersion")
+    if kind not in (None, "", "DeleteOptions"):
+        raise bad_request(f'no kind "{kind}" is registered for version "{version}"')
     return dict(given)

@@ -216,6 +216,11 @@ def _lease(obj: Obj, old: Obj | None) -> list[Obj]:
 
 def _event(obj: Obj, old: Obj | None) -> list[Obj]:
     found: list[Obj] = []
+    involved = (obj.get("involvedObject") or {}).get("namespace") or ""
+    # What is in no namespace is told of in `default`.
+    if obj["metadata"].get("namespace") != (involved or "default"):
+        message = invalid_value(involved, "does not match event.namespace")
+        found.append(cause("involvedObject.namespace", "FieldValueInvalid", message))
     if obj.get("eventTime"):
         if len(obj.get("message") or "") > 1024:
             why = "can have at most 1024 characters"

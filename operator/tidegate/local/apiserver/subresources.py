@@ -137,6 +137,11 @@ async def _scale(
     options = write_options(request, verb)
     gate.note(options, request.query)
     wanted = _wanted_scale(kind, request, current, verb)
+    given = (wanted.get("metadata") or {}).get("name")
+    if given and given != path.name:
+        raise bad_request(
+            f"the name of the object ({given}) does not match the name on the URL ({path.name})"
+        )
     replicas = _replicas(kind, path.name, wanted)
     replicas = await _admitted_replicas(gate, current, replicas)
     if cluster.store.get(record.collection, record.namespace, record.name) is not record:
