@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from tests.conformance import commands, polls
 from tests.conformance.cases import at, filled
 from tests.conformance.compare import Rules, differences, header_differences
@@ -25,7 +26,6 @@ from tests.conformance.wire import Answer, Wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    import aiohttp
     from tests.conformance.cases import Case, Scenario
     from tests.conformance.targets import Target
     from tests.conformance.webhook import Receiver
@@ -39,6 +39,10 @@ _BEFORE_WRITES_OF_A_COMMAND_S = 1.0
 _GRACE_S = 10.0
 # The least that a watch lasts during which something is written, however fast the clocks run.
 _ROOM_FOR_WRITES_S = 1.5
+
+
+# What a case that is no case, or a server that hangs up, comes out as: a failure like any other.
+_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, aiohttp.ClientError)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Replay:
             await asyncio.sleep(float(case.raw.get("sleep_before", 0)) * self.target.pace)
             try:
                 found = await self._one(case, notes)
-            except (OSError, ValueError, LookupError, TypeError, TimeoutError) as error:
+            except _BROKEN as error:
                 found = [f"{type(error).__name__}: {error}"]
             yield Result(case, tuple(found))
 

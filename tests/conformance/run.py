@@ -26,7 +26,7 @@ if __name__ == "__main__":
 
 import aiohttp  # noqa: E402
 from tests.conformance import targets  # noqa: E402
-from tests.conformance.cases import Scenario, load, scenario_files  # noqa: E402
+from tests.conformance.cases import Case, Scenario, load, scenario_files  # noqa: E402
 from tests.conformance.listed import Listed, Outcome, outcome, relist  # noqa: E402
 from tests.conformance.replay import Replay, Result  # noqa: E402
 from tests.conformance.undo import Undo  # noqa: E402
@@ -91,6 +91,10 @@ def told(result: Result, listed: Listed) -> str:
     return "".join([f"{label}\n", *(f"    {line}\n" for line in lines)])
 
 
+async def _one(result: Result) -> AsyncIterator[Result]:
+    yield result
+
+
 async def _all(options: argparse.Namespace, files: Mapping[str, Path]) -> list[Result]:
     listed = Listed() if options.kubeconfig else Listed.load()
     gate = asyncio.Semaphore(1 if options.kubeconfig else _AT_ONCE)
@@ -100,12 +104,17 @@ async def _all(options: argparse.Namespace, files: Mapping[str, Path]) -> list[R
         async with gate:
             place = folder / name
             place.mkdir()
-            scenario = load(path, name)
-            results = (
-                replay_real(scenario, place, options.kubeconfig)
-                if options.kubeconfig
-                else replay_embedded(scenario, place, pace=options.pace)
-            )
+            try:
+                scenario = load(path, name)
+            except (OSError, ValueError) as error:
+                unread = Case(name, 0, "cannot be read", "", {})
+                results = _one(Result(unread, (str(error),)))
+            else:
+                results = (
+                    replay_real(scenario, place, options.kubeconfig)
+                    if options.kubeconfig
+                    else replay_embedded(scenario, place, pace=options.pace)
+                )
             async for result in results:
                 found.append(result)
                 sys.stdout.write(told(result, listed))

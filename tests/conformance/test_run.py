@@ -43,6 +43,7 @@ def test_any_folder_of_cases_is_replayed(
         ({"response": "no"}, ': expected "no", got "ok"'),
         ({"kind": "ftp"}, "unknown kind of case: 'ftp'"),
         ({"kind": ""}, "unknown kind of case: ''"),
+        ({"headers": "none"}, "Error: "),
         ({"poll": {"until": {"moon": "full"}}}, "ValueError: unknown poll condition"),
     ],
 )
@@ -57,12 +58,14 @@ def test_a_case_that_differs_fails_and_says_where(
 
 
 @pytest.mark.parametrize("text", ["not json\n", "[1]\n"])
-def test_a_file_that_holds_no_cases_is_named(
+def test_a_file_that_holds_no_cases_fails_beside_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     (tmp_path / "bad.jsonl").write_text(text)
-    assert main(["--cases", str(tmp_path)]) == 2
-    assert "bad.jsonl:1" in capsys.readouterr().err
+    assert main(["--cases", written(tmp_path, VERSION)]) == 1
+    out = capsys.readouterr().out
+    assert "bad.jsonl:1" in out
+    assert out.endswith("1 passed, 1 failed\n")
 
 
 def test_a_folder_without_cases_is_no_success(
