@@ -208,6 +208,8 @@ class Comparison:
         validity. A batch that must not speak for a promotion (copies of requests) has `promotes`
         False: it moves the rollback side alone.
         """
+        if candidate.n <= 0.0 and stable.n <= 0.0:
+            return self  # no request, no evidence
         half = margin.half
         arms = {"candidate": candidate, "stable": stable}
         q_s = stable_rate(self.stable, history)

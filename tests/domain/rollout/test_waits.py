@@ -10,7 +10,7 @@ from tests.domain.rollout.sim import ERRORS, LATENCY, Sim, spec
 
 from tidegate.api.model import Scaling
 from tidegate.domain.evidence import Unseen
-from tidegate.domain.times import moment
+from tidegate.domain.times import moment, stamp
 
 
 def at_step(weight: int, **more: Any) -> Sim:
@@ -116,3 +116,17 @@ def test_only_latency_waits_for_what_stable_did_before(metric: Any, phase: str) 
         assert sim.status.hold is not None
         assert sim.status.hold.reason == "NoBaseline"
         assert sim.weight == 0
+
+
+def test_a_batch_that_is_late_is_looked_for_once_a_second_and_not_without_a_break() -> None:
+    sim = Sim(spec((20, 60))).stable()
+    sim.ask("r2")
+    sim.until_weight(20)
+    sim.run(2)
+    assert sim.status.step is not None
+    # Counted up to now, and due long ago: as after a change of the scrape interval.
+    step = {"last_batch_end": stamp(sim.now), "next_evaluation_at": stamp(sim.now)}
+    sim.status = sim.status.model_copy(update={"step": sim.status.step.model_copy(update=step)})
+    sim.look()
+    decision = sim.look()
+    assert decision.after == timedelta(seconds=1)

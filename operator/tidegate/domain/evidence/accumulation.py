@@ -17,6 +17,7 @@ from tidegate.domain.evidence.batch import Arm, Batch, Rated, Unseen
 from tidegate.domain.evidence.comparing import Seen
 from tidegate.domain.evidence.display import display
 from tidegate.domain.evidence.judgement import state_of
+from tidegate.domain.evidence.memo import Memo, key_of_states
 from tidegate.domain.evidence.rates import errors_of
 from tidegate.domain.evidence.registry import kind_of, role_of
 from tidegate.domain.times import moment, stamp
@@ -96,14 +97,24 @@ def update(evidence: Sequence[Evidence], analysis: Analysis, batch: Batch) -> li
     """The evidence after one more batch."""
     batch = replace(batch, bounds_ms=bounds_ms(evidence))
     by_name = {entry.metric: entry for entry in evidence}
-    return [
+    after = [
         display(metric, _added(metric, state_of(by_name[metric.name]), batch), analysis)
         for metric in analysis.metrics
     ]
+    _READABLE.put(key_of_states(after, analysis.metrics), value=True)
+    return after
+
+
+_READABLE: Memo[bool] = Memo()
 
 
 def readable(evidence: Sequence[Evidence], analysis: Analysis) -> bool:
     """Whether evidence from a status can be gone on with: it is of these metrics, and whole."""
+    key = key_of_states(evidence, analysis.metrics)
+    return _READABLE.get(key, lambda: _whole(evidence, analysis))
+
+
+def _whole(evidence: Sequence[Evidence], analysis: Analysis) -> bool:
     states = {entry.metric: entry for entry in evidence}
     try:
         bounds = bounds_ms(evidence)

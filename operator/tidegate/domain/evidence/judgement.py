@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tidegate.domain.evidence.base import Role
+from tidegate.domain.evidence.base import LogE, Role
+from tidegate.domain.evidence.memo import LIMIT, Memo, key_of_metric
 from tidegate.domain.evidence.registry import kind_of, role_of
 from tidegate.stats import decision as rule
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from tidegate.api.analysis import Analysis
     from tidegate.api.metric import Metric
     from tidegate.api.rollout_status import Evidence
-    from tidegate.domain.evidence.base import LogE, State
+    from tidegate.domain.evidence.base import State
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,24 @@ class Judgement:
 
 
 def state_of(entry: Evidence) -> dict[str, Any]:
-    """The state that `status.evidence[].state` holds. It is text there, so that people can read the
-    rest."""
-    state: dict[str, Any] = json.loads(entry.state)
+    """The state that `status.evidence[].state` holds: shared, so never change it. It is text there,
+    so that people can read the rest."""
+    return _parsed(entry.state)
+
+
+@lru_cache(maxsize=LIMIT)
+def _parsed(text: str) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(text)
     return state
+
+
+_WEIGHED: Memo[LogE] = Memo()
+
+
+def weighed(metric: Metric, entry: Evidence) -> LogE:
+    """The evidence (nats) of one metric as its entry holds it."""
+    key = (key_of_metric(metric), entry.state)
+    return _WEIGHED.get(key, lambda: log_e(metric, state_of(entry)))
 
 
 def log_e(metric: Metric, state: State) -> LogE:
@@ -66,8 +82,7 @@ def judge(
     promotes: its frozen limits share a half of alpha_R of their own.
     """
     entries = {entry.metric: entry for entry in evidence}
-    states = {metric.name: state_of(entries[metric.name]) for metric in analysis.metrics}
-    values = {metric.name: log_e(metric, states[metric.name]) for metric in analysis.metrics}
+    values = {metric.name: weighed(metric, entries[metric.name]) for metric in analysis.metrics}
     failed = _failed_check(entries, analysis, values)
     if failed is not None:
         return failed

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tidegate.domain.rollout.draft import Draft
 
 
+LATE = timedelta(seconds=1)
+"""How soon a batch that is late is asked for again."""
 NO_TRAFFIC_EXPECTED = 10.0
 """Requests that the candidate should have had, by its weight, before having none counts as no
 data."""
@@ -113,6 +115,10 @@ def judge(draft: Draft) -> Judgement:
 
 
 def look_at_next_batch(draft: Draft) -> None:
+    """Look again when the next batch is complete. One that should be complete and was not asked
+    for (the scrape interval was made longer, say) is no reason to look without a break."""
     step = draft.status.step
-    if step is not None and step.next_evaluation_at is not None:
-        draft.at(step.next_evaluation_at, "the next batch will be complete")
+    if step is None or step.next_evaluation_at is None:
+        return
+    due = moment(step.next_evaluation_at)
+    draft.at(due if due > draft.now else draft.now + LATE, "the next batch will be complete")

@@ -174,6 +174,13 @@ def _degraded(draft: Draft) -> tuple[str, str]:
     )
 
 
+def _under_way(draft: Draft) -> str:
+    """Where the attempt is, without counts: the Model is not written at every look for them."""
+    step, stage = draft.status.step, draft.stage
+    where = "" if step is None or stage is None else f"step {step.index + 1}, {stage.words}; "
+    return f"{draft.delivery.candidate} is being tried: {where}see Rollout {draft.name}"
+
+
 # -- Model ---------------------------------------------------------------------------------------
 
 
@@ -200,6 +207,8 @@ def _model_ready(draft: Draft) -> Said:
     if latest is None or latest.name == draft.delivery.stable:
         return stable_serving(draft, draft.weights(), draft.detours)
     rollout = _rollout_ready(draft)
+    if rollout.reason == "Progressing":
+        return Said("Ready", "False", rollout.reason, _under_way(draft))
     why = draft.facts.arm(draft.delivery.candidate).failure
     detail = f" ({why.message})" if why is not None else ""
     return Said("Ready", "False", rollout.reason, rollout.message + detail)
