@@ -101,6 +101,28 @@ def deployment() -> Obj:
     }
 
 
+async def killed_while_writing(cluster: Killable, client: Client) -> set[str]:
+    """Kill the cluster under a writer; return the names that were acknowledged."""
+    acknowledged: set[str] = set()
+    enough = asyncio.Event()
+
+    async def write() -> None:
+        while True:
+            name = f"c{len(acknowledged)}"
+            obj = {"metadata": {"name": name, "namespace": "default"}, "data": {"k": name}}
+            await client.create(CONFIGMAPS, obj, manager="test")
+            acknowledged.add(name)
+            if len(acknowledged) == 50:
+                enough.set()
+
+    writing = asyncio.create_task(write())
+    await enough.wait()
+    cluster.kill()
+    with pytest.raises(ServerUnavailable):
+        await writing
+    return acknowledged
+
+
 async def test_a_killed_cluster_comes_back_as_it_was(cluster: Killable) -> None:
     client = await cluster.up()
     await client.create(DEPLOYMENTS, deployment(), manager="test")
@@ -113,23 +135,7 @@ async def test_a_killed_cluster_comes_back_as_it_was(cluster: Killable) -> None:
     before = await client.list(PODS, namespace="default")
     processes = cluster.descendants()
     assert len(processes) > 4
-    acknowledged: list[str] = []
-    enough = asyncio.Event()
-
-    async def write() -> None:
-        while True:
-            name = f"c{len(acknowledged)}"
-            obj = {"metadata": {"name": name, "namespace": "default"}, "data": {"k": name}}
-            await client.create(CONFIGMAPS, obj, manager="test")
-            acknowledged.append(name)
-            if len(acknowledged) == 50:
-                enough.set()
-
-    writing = asyncio.create_task(write())
-    await enough.wait()
-    cluster.kill()
-    with pytest.raises(ServerUnavailable):
-        await writing
+    acknowledged = await killed_while_writing(cluster, client)
     await client.close()
 
     async def gone() -> bool:
@@ -139,7 +145,7 @@ async def test_a_killed_cluster_comes_back_as_it_was(cluster: Killable) -> None:
     # The kernel ended the containers, and the new node what those had started.
     await eventually(gone)
     found = {c["metadata"]["name"] for c in (await client.list(CONFIGMAPS)).items}
-    assert set(acknowledged) <= found
+    assert acknowledged <= found
     await eventually(stands)
     after = await client.list(PODS, namespace="default")
     # The very pods, with their processes started again.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidegate.local.apply.fields import Fields, Path
-    from tidegate.local.apply.managed import Entry, Managed
+    from tidegate.local.apply.managed import Entry, Managed, Owner
     from tidegate.local.apply.typed import Schema
 
 _BEFORE_FIRST = "before-first-apply"
@@ -77,16 +77,29 @@ def apply(
     members = typed.field_set(whole, config)
     owners.entries[owner] = _entry(members, api_version, last, None)
     merged = _pruned(whole, merged, owners, last, typed.every_path(whole, config))
-    try:
-        ownership.take(whole, base, merged, owners, owner, force=force)
-    except ApplyConflict as conflict:
-        if not _was_its_own(conflict, base, manager=manager, schema=whole):
-            raise
-        ownership.take(whole, base, merged, owners, owner, force=True)
+    _take(whole, base, merged, owners, owner, force=force)
     stamped = live is None or merged != base
     owners.put(owner, _entry(members, api_version, last, now if stamped else None))
     result = live_if_same(live, managed.written(merged, owners))
     return ApplyResult(result, changed=result != live)
+
+
+def _take(
+    schema: Schema,
+    base: dict[str, Any],
+    merged: Any,
+    owners: Managed,
+    owner: Owner,
+    *,
+    force: bool,
+) -> None:
+    """Take from the others what changes. Raises ApplyConflict."""
+    try:
+        ownership.take(schema, base, merged, owners, owner, force=force)
+    except ApplyConflict as conflict:
+        if not _was_its_own(conflict, base, manager=owner.manager, schema=schema):
+            raise
+        ownership.take(schema, base, merged, owners, owner, force=True)
 
 
 def _was_its_own(

@@ -154,22 +154,15 @@ class AutoscalerController:
         allowed = _bounded(found, wanted, current=current) or limit(
             found["spec"], wanted, current=current, history=history, now=now
         )
-        able = Said(ABLE, True, *allowed.able)
         if allowed.replicas != current:
             await self._view.patch(res, target, {"spec": {"replicas": allowed.replicas}})
             note = f"New size: {allowed.replicas}; reason: {_reason(found, current, why)}"
             await self._view.tell(found, reason="SuccessfulRescale", note=note)
             history = history.change(allowed.replicas - current, now=now)
-            text = f"the HPA controller was able to update the target scale to {allowed.replicas}"
-            able = Said(ABLE, True, "SucceededRescale", text)
         memory.history = history
-        text = "the HPA was able to successfully calculate a replica count from the metrics"
-        active = Said(ACTIVE, True, "ValidMetricFound", text)
-        reason, message = allowed.limited or WITHIN_RANGE
-        said = [able, active, Said(LIMITED, allowed.limited is not None, reason, message)]
         wrote = status(
             found,
-            said,
+            _conditions(allowed, scaled=allowed.replicas != current),
             current=current,
             desired=allowed.replicas,
             metrics=metrics,
@@ -196,6 +189,17 @@ class AutoscalerController:
             now=self._view.clock.now(),
         )
         await self._view.report(HORIZONTALPODAUTOSCALERS, found, wrote)
+
+
+def _conditions(allowed: Limited, *, scaled: bool) -> list[Said]:
+    able = Said(ABLE, True, *allowed.able)
+    if scaled:
+        text = f"the HPA controller was able to update the target scale to {allowed.replicas}"
+        able = Said(ABLE, True, "SucceededRescale", text)
+    text = "the HPA was able to successfully calculate a replica count from the metrics"
+    active = Said(ACTIVE, True, "ValidMetricFound", text)
+    reason, message = allowed.limited or WITHIN_RANGE
+    return [able, active, Said(LIMITED, allowed.limited is not None, reason, message)]
 
 
 def _bounded(found: Object, wanted: int, *, current: int) -> Limited | None:

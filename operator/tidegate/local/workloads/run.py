@@ -6,7 +6,7 @@ Owns their mirror and their loops. A change only adds a key; the controller look
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tidegate.kube.events import Recorder
 from tidegate.kube.objects import controller_of, labels_of, name_of, namespace_of, uid_of
@@ -88,36 +88,21 @@ class _Workloads:
 
         told = Recorder(client, "default-scheduler", reporting="default-scheduler")
         scheduler = Scheduler(client, mirror, told, node=node)
-        self._deployments = KeyedLoop(
-            "deployment", DeploymentController(view("deployment-controller")).reconcile
-        )
-        self._replicasets = KeyedLoop(
-            "replicaset", ReplicaSetController(view("replicaset-controller")).reconcile
-        )
-        self._services = KeyedLoop(
-            "endpointslice", EndpointSliceController(view("endpointslice-controller")).reconcile
-        )
-        self._jobs = KeyedLoop("job", JobController(view("job-controller")).reconcile)
-        self._claims = KeyedLoop("claim", ClaimController(view("claim-controller")).reconcile)
-        self._scheduling = KeyedLoop("scheduler", scheduler.reconcile)
-        self._cronjobs = KeyedLoop(
-            "cronjob", CronJobController(view("cronjob-controller")).reconcile
-        )
-        self._budgets = KeyedLoop("budget", BudgetController(view("controllermanager")).reconcile)
         autoscaler = AutoscalerController(
             view("horizontal-pod-autoscaler"), meter, period_s=autoscale_every_s
         )
-        self._autoscalers = KeyedLoop("autoscaler", autoscaler.reconcile)
+        self._deployments = _loop(DeploymentController(view("deployment-controller")))
+        self._replicasets = _loop(ReplicaSetController(view("replicaset-controller")))
+        self._services = _loop(EndpointSliceController(view("endpointslice-controller")))
+        self._jobs = _loop(JobController(view("job-controller")))
+        self._claims = _loop(ClaimController(view("claim-controller")))
+        self._cronjobs = _loop(CronJobController(view("cronjob-controller")))
+        self._budgets = _loop(BudgetController(view("controllermanager")))
+        self._autoscalers = _loop(autoscaler)
+        self._scheduling = _loop(scheduler)
         self.loops = (
-            self._deployments,
-            self._replicasets,
-            self._services,
-            self._jobs,
-            self._claims,
-            self._scheduling,
-            self._cronjobs,
-            self._budgets,
-            self._autoscalers,
+            *(self._deployments, self._replicasets, self._services, self._jobs, self._claims),
+            *(self._cronjobs, self._budgets, self._autoscalers, self._scheduling),
         )
         self._pod_labels: dict[str, dict[str, str]] = {}
         self._follow()
@@ -184,6 +169,15 @@ class _Workloads:
     def _slice_changed(self, found: Object) -> None:
         if service := labels_of(found).get(endpointslice.SERVICE_LABEL):
             self._services.add((namespace_of(found) or "", service))
+
+
+class _Reconciler(Protocol):
+    async def reconcile(self, key: Key) -> float | None: ...
+
+
+def _loop(controller: _Reconciler) -> KeyedLoop:
+    name = type(controller).__name__.removesuffix("Controller").lower()
+    return KeyedLoop(name, controller.reconcile)
 
 
 def _key(obj: Object) -> Key:
