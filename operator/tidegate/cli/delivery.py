@@ -77,12 +77,14 @@ class Delivery:
             return found
         said = self.rollout.status.wire()
         shown = ("phase", "phaseSince", "attempt", "arms", "step", "hold", "pauses", "evidence",
-                 "lastCommand", "windowEndsAt", "history")  # fmt: skip
+                 "contest", "aa", "lastCommand", "windowEndsAt", "history")  # fmt: skip
         found |= {key: said[key] for key in shown if key in said}
         found["evidence"] = [
             {key: value for key, value in entry.items() if key != "state"}
             for entry in said.get("evidence", [])
         ]
+        if "contest" in found:
+            found["contest"] = {k: v for k, v in found["contest"].items() if k != "state"}
         return found
 
 
@@ -192,7 +194,11 @@ def _step(delivery: Delivery, rollout: Rollout) -> Iterable[str]:
     if adaptive is not None and step.soaked < adaptive.soak.total_seconds():
         soak = adaptive.soak.total_seconds() - step.soaked
         yield f"{span(soak)} more at weight {adaptive.max_weight}"
-    if now.endless:
+    if now.verb == "trial" and rollout.status.aa is not None:
+        yield f"the end of trial {rollout.status.aa.done + 1}"
+    elif now.verb == "contest":
+        yield "one arm is to be shown to fail less than each of the others"
+    elif now.endless:
         yield "nothing: copies go to it for as long as the Rollout declares it"
     elif step.index + 1 == len(plan) and now.verb in ("weight", "adaptive"):
         yield from _evidence(rollout)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.cli.comparisons import comparisons
 from tidegate.cli.delivery import HISTORY_SHOWN, Delivery, span, waits_for
 from tidegate.demo.view import COLOURS, evidence_cells
 from tidegate.domain.times import seconds_between
@@ -79,6 +80,7 @@ def _parts(delivery: Delivery) -> Iterator[RenderableType]:
     if rollout.status.evidence:
         yield Text()
         yield _evidence(rollout.status)
+    yield from comparisons(rollout.status)
     yield from _past(delivery, rollout.status)
 
 

@@ -363,14 +363,18 @@ def test_callers_that_arrive_otherwise_than_shared_out_end_it_without_blame(poli
 
 
 def test_callers_that_arrive_as_shared_out_raise_no_alarm_whatever_the_weights_do() -> None:
-    sim = side_by_side(A, B, stickyBy={"cookie": "c"}, allocation="TopTwo", minDuration="2h")
+    sim = side_by_side(
+        A, B, artifact("c"), stickyBy={"cookie": "c"}, allocation="TopTwo", minDuration="2h"
+    )
     sim.users = 50
-    sim.behave("r2", error_rate=0.09)
+    sim.behave("r2", error_rate=0.08)
+    sim.arms = (made("c", "r9"),)
     sim.ask("r2")
     sim.until("Progressing")
     sim.run(20 * 60)
     assert contest(sim).ended is None
     assert contest(sim).mismatch < 50
+    assert len(sim.weights_seen) > 3
 
 
 # -- allocation --------------------------------------------
@@ -390,9 +394,11 @@ def test_top_two_gives_more_to_the_better_arms_and_never_less_than_the_floor() -
 
 
 def test_top_two_draws_the_same_again_after_a_crash() -> None:
-    sims = [side_by_side(A, B, allocation="TopTwo", minDuration="1h") for _ in range(2)]
+    arms = (A, B, artifact("c"))
+    sims = [side_by_side(*arms, allocation="TopTwo", minDuration="1h") for _ in range(2)]
     for crashes, sim in enumerate(sims):
         sim.behave("r2", error_rate=0.08)
+        sim.arms = (made("c", "r9"),)
         sim.ask("r2")
         sim.until("Progressing")
         for second in range(120):
@@ -461,3 +467,14 @@ def test_verbs_say_what_a_test_does_with_them() -> None:
     assert sim.say("pause") == "Done"
     assert sim.phase == "Paused"
     assert sim.say("resume") == "Done"
+
+
+def test_while_the_gateway_has_not_confirmed_new_weights_nobody_looks_again_and_again() -> None:
+    sim = side_by_side(A, B, artifact("c"), allocation="TopTwo", minDuration="1h")
+    sim.behave("r2", error_rate=0.02)
+    sim.arms = (made("c", "r9"),)
+    sim.ask("r2")
+    sim.until("Progressing")
+    sim.follows = False
+    sim.run(30)  # it comes to rest after every second
+    assert not sim.route.programmed

@@ -12,14 +12,17 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.domain.rollout.sim import ERRORS, LATENCY, SLO, Sim, spec
+from tests.domain.rollout.sim import ERRORS, LATENCY, SLO, Sim, revision, spec
 
 from tidegate.api.model import Scaling
 from tidegate.domain.evidence import Unseen
 from tidegate.domain.pods import PodFailure
+from tidegate.domain.rollout import ArmFacts
 from tidegate.domain.rollout.commands import VERBS
+from tidegate.domain.rollout.transitions import ACTIVE
 
 REVISIONS = st.sampled_from(["r1", "r2", "r3"])
+ARTIFACT = {"uri": "https://models/c.onnx", "sha256": "c" * 64, "format": "onnx"}
 SPECS = (
     spec((5, 10), (50, 10)),
     spec((20, 0)),
@@ -44,7 +47,37 @@ SPECS = (
     spec(strategy={"blueGreen": {"approval": {}}}, holds={"deadline": "30s", "then": "Rollback"}),
     spec(strategy={"shadow": {"percent": 50}}),
     spec((10, 5), metrics=[ERRORS, SLO], baking={"duration": "2m"}),
+    spec(
+        strategy={
+            "abTest": {
+                "arms": [
+                    {"name": "a", "revision": "stable"},
+                    {"name": "b", "revision": "latest"},
+                    {"name": "c", "artifact": ARTIFACT},
+                ],
+                "stickyBy": {"cookie": "arm"},
+                "allocation": "TopTwo",
+                "goal": "errors",
+                "minDuration": "20s",
+            }
+        },
+        deadline="3m",
+    ),
+    spec(
+        strategy={
+            "abTest": {
+                "arms": [{"name": "a", "revision": "stable"}, {"name": "b", "revision": "latest"}],
+                "goal": "slo",
+                "minDuration": "20s",
+            }
+        },
+        deadline="90s",
+        onInconclusive="Promote",
+        onFailure="Pause",
+    ),
+    spec(strategy={"aa": {"trials": 3, "duration": "15s", "weight": 20}}),
 )
+TEST, TRIALS = len(SPECS) - 3, len(SPECS) - 1
 ACTIONS = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 40)),
     st.tuples(st.just("ask"), REVISIONS),
@@ -61,7 +94,18 @@ ACTIONS = st.one_of(
     st.tuples(st.just("clock"), st.sampled_from([-90, -5, 120, 3600])),
     st.tuples(st.just("crash"), st.integers(0, 2)),
     st.tuples(st.just("scale"), st.integers(1, 6)),
+    st.tuples(st.just("arm"), st.sampled_from(["r4", "r2", None])),
+    st.tuples(st.just("strays"), st.sampled_from([1.0, 3.0])),
 )
+
+
+def made(sim: Sim, name: str) -> tuple[ArmFacts, ...]:
+    """The revisions that a strategy may ask for: an arm's artifact, and the twin of stable."""
+    stable = sim.delivery.stable or "r1"
+    return (
+        ArmFacts("c", "c" * 64, revision(name)),
+        ArmFacts("twin", stable, revision(f"t-{stable}")),
+    )
 
 
 def happen(sim: Sim, action: tuple[Any, ...]) -> None:
@@ -102,6 +146,12 @@ def happen(sim: Sim, action: tuple[Any, ...]) -> None:
             sim.now += timedelta(seconds=seconds)
         case ("crash", written):
             sim.look(written=written)
+        case ("arm", None):
+            sim.arms = ()
+        case ("arm", name):
+            sim.arms = made(sim, name)
+        case ("strays", factor):
+            sim.strays["r2"] = factor
         case ("scale", size):
             sim.scaling = Scaling(min_replicas=size, max_replicas=size)
         case _:
@@ -129,7 +179,8 @@ MANY = settings(
 @MANY
 @given(st.sampled_from(range(len(SPECS))), st.lists(ACTIONS, min_size=3, max_size=25))
 def test_the_invariants_hold_whatever_happens(first: int, actions: list[tuple[Any, ...]]) -> None:
-    sim = Sim(SPECS[first])
+    sim = Sim(SPECS[first], users=20.0)
+    sim.arms = made(sim, "r4")
     sim.settle()
     for action in actions:
         happen(sim, action)
@@ -159,6 +210,31 @@ def test_from_wherever_it_is_a_healthy_world_leads_to_an_end(
         sim.run(1)
     assert (sim.delivery.stable, sim.phase) == ("r9", "Healthy")
     assert sim.weights_seen[-1] == {"r9": 100}
+
+
+@MANY
+@given(st.sampled_from([TEST, TRIALS]), st.lists(ACTIONS, min_size=2, max_size=15))
+def test_the_invariants_hold_in_tests_and_trials_whatever_happens(
+    index: int, actions: list[tuple[Any, ...]]
+) -> None:
+    sim = Sim(SPECS[index], users=20.0)
+    sim.arms = made(sim, "r4")
+    sim.settle()
+    sim.ask("r2" if index == TEST else "r1")
+    sim.run(25)
+    for action in actions:
+        happen(sim, action)
+        come_to_rest(sim)
+    stable = sim.delivery.stable
+    under_way = sim.phase in ACTIVE
+    sim.say("abort")
+    sim.ready, sim.failures, sim.follows = {}, {}, True
+    sim.latest = None
+    sim.run(90)
+    assert sim.delivery.stable == stable
+    if under_way:
+        assert sim.weights_seen[-1] == {stable: 100}
+        assert sim.delivery.contenders == []
 
 
 @MANY
