@@ -151,7 +151,7 @@ def _pathless(good: str) -> Obj:
     [
         (_misspelt, 'unknown field "spec.artifact.sha265"'),
         (_falling, "weights must rise from step to step"),
-        (_without_absolute, "margin.absolute is required for ErrorRate"),
+        (_without_absolute, "margin.absolute is required for this type"),
         (_pathless, "so it needs spec.traffic"),
     ],
 )
