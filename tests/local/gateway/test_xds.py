@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from tests.local.gateway.edge import eventually, to
 
 from tidegate.local.gateway.envoy_docs import LATENCY_BUCKETS_MS
 from tidegate.local.gateway.last_good import LastGood
+from tidegate.local.gateway.snapshot import Snapshot
+from tidegate.local.gateway.translate import translate
 from tidegate.testing.gateway import (
     backend_ref,
+    endpoint_slice,
     free_port,
     gateway,
     http_route,
@@ -228,3 +232,30 @@ async def test_a_service_address_reaches_its_endpoints(edge: Edge) -> None:
     await edge.serve(services=(found,))
     async with edge.session.get(f"http://{address}:{port}/") as answer:
         assert await answer.text() == "a"
+
+
+async def test_a_service_is_balanced_over_what_is_ready(edge: Edge) -> None:
+    address = "127.191.7.8"
+    port = free_port(address)
+    found = service("s", cluster_ip=address)
+    found["spec"]["ports"][0]["port"] = port
+    ready = {name: endpoint_slice("s", each.port) for name, each in edge.backends.items()}
+
+    async def answer() -> set[str]:
+        """Who answers 20 connections: that is what is balanced, not requests."""
+        seen = set()
+        for _ in range(20):
+            async with aiohttp.request("GET", f"http://{address}:{port}/") as got:
+                seen.add(await got.text())
+        return seen
+
+    for names in (("a", "b"), ("b",), ("a", "b")):
+        slices = tuple(ready[name] for name in names)
+        snapshot = Snapshot(services=(found,), slices=slices)
+        await edge.writer.push(translate(snapshot, root=edge.root).documents)
+
+        async def only_these(names: tuple[str, ...] = names) -> bool:
+            return await answer() == set(names)
+
+        # Envoy says nothing of endpoints that it has taken.
+        await eventually(only_these)
