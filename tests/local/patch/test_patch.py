@@ -226,3 +226,26 @@ def test_a_strategic_patch_keeps_every_container_and_is_idempotent(
     assert [one["name"] for one in once if one["name"] in patch] == patch
     again = patched(deployment(*once), change)["containers"]
     assert again == once
+
+
+def test_copies_that_double_the_document_are_stopped() -> None:
+    grow = [{"op": "copy", "from": "/a", "path": f"/a/c{n}"} for n in range(40)]
+    with pytest.raises(PatchProblem, match="accumulated size increase of copy") as refusal:
+        json_patch({"a": {"text": "x" * 1000}}, grow)
+    assert refusal.value.status == 413
+
+
+def test_an_item_that_is_deleted_and_named_again_is_made_anew() -> None:
+    schema = {
+        "properties": {
+            "l": {
+                "type": "array",
+                "x-kubernetes-patch-strategy": "merge",
+                "x-kubernetes-patch-merge-key": "name",
+            }
+        }
+    }
+    live = {"l": [{"name": "a", "v": 1}, {"name": "b"}, {"name": "a", "v": 2}]}
+    patch = {"l": [{"name": "a", "$patch": "delete"}, {"name": "a", "w": 3}]}
+    merged = strategic_merge(live, patch, schema)
+    assert sorted(merged["l"], key=str) == [{"name": "a", "w": 3}, {"name": "b"}]

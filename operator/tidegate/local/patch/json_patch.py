@@ -6,11 +6,13 @@ import copy
 from typing import Any
 
 import jsonpatch
+import orjson
 from jsonpointer import JsonPointer, JsonPointerException
 
 from tidegate.local.patch.errors import PatchProblem
 
 _MOST_OPERATIONS = 10_000
+_MOST_COPIED = 3 * 1024 * 1024
 _OPERATIONS = frozenset(("add", "remove", "replace", "move", "copy", "test"))
 
 
@@ -31,12 +33,28 @@ def json_patch(obj: dict[str, Any], ops: Any) -> Any:
         )
         raise PatchProblem(text, status=413, reason="RequestEntityTooLarge")
     document: Any = copy.deepcopy(obj)
+    copied = 0
     try:
         for operation in ops:
+            copied += _copied(document, operation)
+            if copied > _MOST_COPIED:
+                # Each copy may double the document: a few of them fill any memory.
+                text = (
+                    "Unable to complete the copy, the accumulated size increase of copy is "
+                    f"{copied}, exceeding the limit {_MOST_COPIED}"
+                )
+                raise PatchProblem(text, status=413, reason="RequestEntityTooLarge")
             document = _applied(document, operation)
     except (jsonpatch.JsonPatchException, JsonPointerException, KeyError, TypeError, ValueError):
         raise PatchProblem.rejected() from None
     return document
+
+
+def _copied(document: Any, operation: dict[str, Any]) -> int:
+    """How many bytes the operation adds to the document by copying a part of it."""
+    if operation.get("op") != "copy":
+        return 0
+    return len(orjson.dumps(JsonPointer(operation["from"]).resolve(document)))
 
 
 def _applied(document: Any, operation: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"
 _DELETE_FROM = "$deleteFromPrimitiveList/"
 _ORDER = "$setElementOrder/"
+_GONE = object()
 
 
 def strategic_merge(obj: dict[str, Any], patch: Any, schema: dict[str, Any]) -> dict[str, Any]:
@@ -110,26 +111,35 @@ def _list(
         return [_plain(one) for one in kept]
     merged = list(current)
     items = schema.get("items") or {}
+    places: dict[Any, list[int]] = {}
+    for index, item in enumerate(merged):
+        places.setdefault(_hashable(_key_of(item, key)), []).append(index)
     for one in patch:
         if not isinstance(one, dict) or key not in one:
             text = f"map: {one} does not contain declared merge key: {key}"
             raise PatchProblem(text, status=500, reason="")
-        _merge_item(merged, one, key, items)
+        _merge_item(merged, places, one, one[key], items)
+    merged = [item for item in merged if item is not _GONE]
     if order is None:
         # Without an explicit order, what the patch names stands in the patch's order.
         order = [{key: one[key]} for one in patch if one.get(_DIRECTIVE) != "delete"]
     return _ordered(merged, order, key, current)
 
 
-def _merge_item(merged: list[Any], one: dict[str, Any], key: str, items: dict[str, Any]) -> None:
-    at = next((index for index, item in enumerate(merged) if _key_of(item, key) == one[key]), None)
-    directive = one.get(_DIRECTIVE)
-    if directive == "delete":
-        merged[:] = [item for item in merged if _key_of(item, key) != one[key]]
-    elif at is None:
+def _merge_item(
+    merged: list[Any], places: dict[Any, list[int]], one: dict[str, Any], name: Any, items: Any
+) -> None:
+    """Merge one item of a patch. `places` says where the items of each name stand."""
+    name = _hashable(name)
+    found = places.get(name)
+    if one.get(_DIRECTIVE) == "delete":
+        for index in places.pop(name, ()):
+            merged[index] = _GONE
+    elif not found:
+        places[name] = [len(merged)]
         merged.append(_object({}, one, items))
     else:
-        merged[at] = _object(merged[at], one, items)
+        merged[found[0]] = _object(merged[found[0]], one, items)
 
 
 def _key_of(item: Any, key: str | None) -> Any:

@@ -19,7 +19,7 @@ from tidegate.local.schema.cel_functions import base_context
 from tidegate.local.schema.cel_tokens import desugared
 from tidegate.local.schema.cel_values import to_cel
 from tidegate.local.schema.engine import engine
-from tidegate.local.schema.listing import correlated
+from tidegate.local.schema.listing import correlations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,8 +118,11 @@ def _node(
     if isinstance(value, dict):
         yield from _members(schema, value, old, path, context)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
+        if not has_rules(schema["items"]):
+            return
+        find = correlations(schema, old)
         for index, one in enumerate(value):
-            match = correlated(schema, old, one, missing=_MISSING)
+            match = find(one, _MISSING)
             yield from _node(schema["items"], one, match, f"{path}[{index}]", context)
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def list_kind(schema: dict[str, Any]) -> str:
@@ -26,14 +31,26 @@ def item_key(schema: dict[str, Any], item: Any) -> dict[str, Any] | None:
     return key or None
 
 
-def correlated(schema: dict[str, Any], old: Any, item: Any, *, missing: Any) -> Any:
-    """The item of the old list that `item` is a new version of, or `missing`.
+def correlations(schema: dict[str, Any], old: Any) -> Callable[[Any, Any], Any]:
+    """Finds the item of the old list that an item is a new version of: `find(item, missing)`.
 
-    Only list maps have such a thing: items of other lists have no identity.
+    Only list maps have such a thing: items of other lists have no identity. The old list is walked
+    over once, not once for every new item.
     """
     if not isinstance(old, list) or list_kind(schema) != "map":
-        return missing
-    key = item_key(schema, item)
-    if key is None:
-        return missing
-    return next((one for one in old if item_key(schema, one) == key), missing)
+        return lambda item, missing: missing
+    known: dict[bytes, Any] = {}
+    for one in old:
+        key = item_key(schema, one)
+        if key is not None:
+            known.setdefault(_text(key), one)
+
+    def find(item: Any, missing: Any) -> Any:
+        key = item_key(schema, item)
+        return missing if key is None else known.get(_text(key), missing)
+
+    return find
+
+
+def _text(key: dict[str, Any]) -> bytes:
+    return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)

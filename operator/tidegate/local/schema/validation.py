@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.local.schema import causes, cel
 from tidegate.local.schema.formats import has_format
-from tidegate.local.schema.listing import correlated, item_key
+from tidegate.local.schema.listing import correlations, item_key
 from tidegate.local.schema.patterns import matches
 
 if TYPE_CHECKING:
@@ -158,8 +158,9 @@ def _array(schema: dict[str, Any], value: list[Any], old: Any, path: str) -> Ite
         yield causes.invalid(path, len(value), text)
     items = schema.get("items")
     if isinstance(items, dict):
+        find = correlations(schema, old)
         for index, one in enumerate(value):
-            before = correlated(schema, old, one, missing=_MISSING)
+            before = find(one, _MISSING)
             yield from _value(items, one, before, f"{path}[{index}]")
 
 
