@@ -130,6 +130,7 @@ async def _abort(site: Site) -> None:
 type Change = Callable[[Site], Awaitable[None]]
 
 
+@pytest.mark.scenario("ST-05")
 @pytest.mark.parametrize(
     ("changes", "reasons"),
     [
