@@ -131,12 +131,7 @@ def delete_options(request: HttpRequest) -> DeleteOptions:
     dry_run = given.get("dryRun") or ""
     dry = dry_run[0] if isinstance(dry_run, list) and dry_run else dry_run
     check_dry_run("DeleteOptions", str(dry or ""))
-    preconditions = given.get("preconditions") or {}
-    if not isinstance(preconditions, dict):
-        raise bad_request(
-            f"json: cannot unmarshal {json_type(preconditions)} into Go struct field "
-            "DeleteOptions.preconditions of type v1.Preconditions"
-        )
+    preconditions = _preconditions(given)
     return DeleteOptions(
         grace=_grace(given.get("gracePeriodSeconds")),
         policy=policy,
@@ -144,6 +139,16 @@ def delete_options(request: HttpRequest) -> DeleteOptions:
         resource_version=str(preconditions.get("resourceVersion") or ""),
         dry_run=bool(dry),
     )
+
+
+def _preconditions(given: Obj) -> Obj:
+    preconditions = given.get("preconditions") or {}
+    if not isinstance(preconditions, dict):
+        raise bad_request(
+            f"json: cannot unmarshal {json_type(preconditions)} into Go struct field "
+            "DeleteOptions.preconditions of type v1.Preconditions"
+        )
+    return preconditions
 
 
 def _grace(value: object) -> int | None:

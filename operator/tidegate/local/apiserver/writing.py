@@ -167,18 +167,17 @@ async def replace(
     elif not _differs(obj, old):
         obj["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])
     obj["metadata"]["resourceVersion"] = str(record.revision)
-    shown = kind
-    await intent.gate.check(shown_form(shown, obj), shown_form(shown, old))
+    await intent.gate.check(shown_form(kind, obj), shown_form(kind, old))
     if cluster.store.get(record.collection, record.namespace, record.name) is not record:
         raise Moved
     if is_finished(obj):
         if not dry_run:
             cluster.store.remove(record)
-        return Written(200, obj=shown_form(shown, obj), warnings=intent.warnings)
+        return Written(200, obj=shown_form(kind, obj), warnings=intent.warnings)
     if not _differs(obj, old):
         return Written(200, record=record, warnings=intent.warnings)
     if dry_run:
-        return Written(200, obj=shown_form(shown, obj), warnings=intent.warnings)
+        return Written(200, obj=shown_form(kind, obj), warnings=intent.warnings)
     stored = cluster.store.put(kind.collection, await _to_store(cluster, kind, obj, record))
     await cluster.conversions.ready(kind, [stored])
     return Written(200, record=stored, warnings=intent.warnings)
