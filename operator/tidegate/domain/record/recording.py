@@ -194,10 +194,7 @@ class _Look:
         self._tell_spec(book)
         self._tell_command(book)
         counted = self._tell_batch(book, transitions)
-        arms = taking_part(self.after.contest)
-        moved = bool(arms) and arms != taking_part(self.before.contest)
-        opened = under_way(self.after) is not None and under_way(self.before) is None
-        if self._evidence_jumped(transitions, counted=counted) or moved or opened:
+        if self._evidence_jumped(transitions, counted=counted) or self._arms_changed():
             self._tell_evidence(book, self.after, why=_why(transitions))
         self._tell_moves(book, transitions, self._evidence_then(counted=counted))
         if ends:
@@ -290,6 +287,14 @@ class _Look:
             return False
         return _states(self._counted_up()) != _states(self.after.evidence)
 
+    def _arms_changed(self) -> bool:
+        """Whether a test between arms began in this attempt, or somebody left it."""
+        before, after = self.before, self.after
+        if after.attempts > before.attempts or not after.evidence or under_way(after) is None:
+            return False
+        opened = under_way(before) is None
+        return opened or taking_part(after.contest) != taking_part(before.contest)
+
     def _counted_up(self) -> Sequence[Evidence]:
         """The evidence of before with the batch of this look."""
         seen = self.facts.observation
@@ -297,7 +302,10 @@ class _Look:
         return evidences.update(self.before.evidence, self.declared.spec.analysis, seen)
 
     def _tell_evidence(self, book: _Book, status: RolloutStatus, *, why: str) -> None:
-        body = {"why": why, **frozen_states(status.evidence, self.declared.spec.analysis)}
+        analysis = self.declared.spec.analysis
+        if not evidences.readable(status.evidence, analysis):
+            return  # of other metrics, before an edit: nothing is decided on it any more
+        body = {"why": why, **frozen_states(status.evidence, analysis)}
         contest = under_way(status)
         if contest is not None:
             body["contest"] = contest.wire()
