@@ -34,6 +34,7 @@ from tidegate.domain.rollout.ending import (
 )
 from tidegate.domain.rollout.entering import adoptable
 from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
+from tidegate.domain.rollout.lateness import not_before
 from tidegate.domain.rollout.mending import forget_strange, start_over, unreadable
 from tidegate.domain.rollout.trialing import begin_trials, conclude_trials
 from tidegate.domain.rollout.winning import conclude, release_contenders
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
     """One look at a Rollout: the statuses to write, the weights, the sizes, and when to look
     again."""
-    draft = Draft(declared, facts, timing)
+    draft = Draft(declared, facts, not_before(timing, declared.status))
     if facts.blocked is None:
         forget_strange(draft)
         missing = unreadable(draft)
