@@ -74,6 +74,12 @@ async def test_the_tail_counts_lines(pod: Pod, tail: int, expected: str) -> None
     assert await read(pod, tail=tail) == expected
 
 
+async def test_nothing_was_said_in_the_future_and_all_of_it_long_ago(pod: Pod) -> None:
+    say(pod, "a\nb\n")
+    assert await read(pod, since=-60.0) == ""
+    assert await read(pod, since=60.0) == "a\nb\n"
+
+
 async def test_the_tail_is_found_in_a_long_log(pod: Pod) -> None:
     lines = [f"line {i} {'x' * (i % 97)}\n" for i in range(20_000)]
     say(pod, "".join(lines))

@@ -143,7 +143,12 @@ def _start(path: Path, tail: int | None) -> int:
 def _begin(path: Path, tail: int | None, since: datetime | None) -> int:
     """Return where reading starts: whatever of both leaves less."""
     start = _start(path, tail)
-    return start if since is None else max(start, Timeline.read(path).length_at(since))
+    if since is None:
+        return start
+    if since > datetime.now(UTC):
+        # What was said within this second has no time yet; it was not said in the future.
+        return _start(path, 0)
+    return max(start, Timeline.read(path).length_at(since))
 
 
 async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
