@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.app import with_sources
 from tidegate.artifacts.base import Resolved
+from tidegate.domain.rollout.facts import RouteFacts
 from tidegate.errors import NotFound, Terminal
 from tidegate.kube.resources import DEPLOYMENTS, MODELS, ROLLOUTS, resource
 from tidegate.settings import Settings
@@ -141,12 +142,17 @@ class Site:
 
     async def route(self) -> dict[str, int]:
         """All that the live route names, with weights; empty without a route."""
+        return dict((await self.routed()).weights or {})
+
+    async def routed(self) -> RouteFacts:
+        """The live route, by whichever provider."""
         for provider in PROVIDERS.values():
             with suppress(NotFound):  # a kind that this cluster does not serve
                 kind = resource(*provider.kinds[0])
                 live = await self.kube.user.get(kind, NAME, namespace=NAMESPACE)
-                return dict(provider(None).observe(live).weights or {})
-        return {}
+                found: RouteFacts = provider(None).observe(live)
+                return found
+        return RouteFacts()
 
     async def deployments(self) -> dict[str, int]:
         found = (await self.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items
@@ -157,13 +163,18 @@ class Site:
 
     async def flow(self) -> None:
         """Let traffic follow the live route."""
-        weights = await self.route()
+        routed = await self.routed()
+        weights = dict(routed.weights or {})
         if weights and (not self.weights_seen or self.weights_seen[-1] != weights):
             assert sum(weights.values()) == 100
             self.weights_seen.append(weights)
         if weights:
             split = {self.cluster(name): float(w) for name, w in weights.items()}
             self.metrics.split(self.rate, split)
+        mirror = routed.detours.mirror
+        if mirror is not None:
+            copies = self.rate * mirror.percent / 100
+            self.metrics.route({f"{self.cluster(mirror.revision)}/shadow": copies})
 
     async def pass_time(self, **duration: float) -> None:
         """Let time pass in seconds, with traffic along the live route."""

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ import psutil
 import pytest
 from tests.e2e.load import Load
 from tests.e2e.objects import GATEWAY_NAMESPACE, condition, gateway, hostname, namespace
+from tests.e2e.prometheus import PrometheusProxy, serving
 
 from tidegate.errors import NotFound, TidegateError
 from tidegate.kube.client import Client
@@ -68,6 +69,7 @@ class Stage:
     http: aiohttp.ClientSession
     gateway_port: int
     artifacts: dict[str, Artifact]
+    prometheus: PrometheusProxy
     selected: frozenset[str] = frozenset()
     stories: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -194,15 +196,19 @@ class Stage:
 
     def process(self, *words: str) -> psutil.Process:
         """The one process of the cluster whose command line has these words."""
-        supervisor = psutil.Process(int(self.state.lock.read_text()))
-        commands = {child: child.cmdline() for child in supervisor.children(recursive=True)}
-        found = [
-            child
-            for child, command in commands.items()
-            if set(words) <= {Path(word).name for word in command}
-        ]
-        assert len(found) == 1, f"{words} in {list(commands.values())}"
+        found = self.processes(*words)
+        assert len(found) == 1, f"{words}: {[child.cmdline() for child in found]}"
         return found[0]
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """The processes of the cluster whose command line has these words."""
+        supervisor = psutil.Process(int(self.state.lock.read_text()))
+        found = []
+        for child in supervisor.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if set(words) <= {Path(word).name for word in child.cmdline()}:
+                    found.append(child)
+        return found
 
 
 def _weighted(document: Any) -> list[Obj]:
@@ -287,11 +293,14 @@ async def running(folder: Path, artifacts: dict[str, Artifact]) -> AsyncIterator
         await _started(state, process)
         client = Client(HttpTransport.from_kubeconfig(state.kubeconfig))
         timeout = aiohttp.ClientTimeout(total=10)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-            stage = Stage(state, plan, client, http, free_port(), artifacts)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            serving(plan.prometheus_url, http) as prometheus,
+        ):
+            stage = Stage(state, plan, client, http, free_port(), artifacts, prometheus)
             try:
                 root = next(iter(artifacts.values())).path.parent
-                settings = install.Settings(prometheus_url=plan.prometheus_url, file_root=root)
+                settings = install.Settings(prometheus_url=prometheus.url, file_root=root)
                 await install.install_operator(client, settings=settings)
                 await stage.apply(*namespace(GATEWAY_NAMESPACE), gateway(stage.gateway_port))
                 await stage.until(
