@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -304,3 +305,16 @@ def test_a_status_stays_small_over_many_attempts() -> None:
     assert len(busy.status.history) == 20
     assert len(busy.delivery.rejected) == 20
     assert busy.delivery.rejected[-1].revision == "r59"
+
+
+def test_a_window_that_ends_in_the_middle_of_an_attempt_lets_it_rest() -> None:
+    found = promoted(rollbackWindow={"duration": "5m"})
+    found.run(4 * 60)
+    found.spec = spec((5, 600), rollbackWindow={"duration": "5m"})
+    found.ask("r3")
+    found.run(3 * 60)
+    assert (found.phase, found.delivery.previous) == ("Progressing", "r1")
+    assert found.settle().after != timedelta(0)
+    found.until("Healthy")
+    found.run(60)
+    assert (found.delivery.stable, found.delivery.previous) == ("r3", "r2")

@@ -149,7 +149,8 @@ def close_window(draft: Draft) -> None:
         draft.set(window_since=None, window_ends_at=None)
     else:
         draft.set(window_ends_at=stamp(ends))
-        draft.at(ends, "the rollback window ends")
+        if draft.now < ends:  # one that is over waits for the end of the attempt under way
+            draft.at(ends, "the rollback window ends")
     drop_drained(draft)
 
 
