@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.domain.rollout.sizes import needed
@@ -37,6 +38,7 @@ def check(before: Declared, facts: Facts, decision: Decision) -> None:
     _deadlines(before, status)
     _promotion(before, decision, facts)
     _abort(before, facts, status)
+    _rest(before, facts, decision)
     text = json.dumps(status.wire(), allow_nan=False)
     assert len(text) <= STATUS_LIMIT_BYTES, f"status of {len(text)} bytes"
     json.dumps(decision.delivery.wire(), allow_nan=False)
@@ -154,7 +156,19 @@ def _abort(before: Declared, facts: Facts, after: RolloutStatus) -> None:
         return
     if last is not None and last.id == command.id:
         return
+    attempt = before.status.attempt
+    promoted = attempt is not None and facts.delivery.stable == attempt.revision
+    if promoted and before.status.phase == "Promoting":
+        return  # a crash left only the phase behind
     if before.status.phase in ACTIVE:
         assert after.attempt is not None
         assert after.attempt.ending is not None
         assert after.attempt.ending.reason == "Aborted"
+
+
+def _rest(before: Declared, facts: Facts, decision: Decision) -> None:
+    """A look that changes nothing does not ask for another at once: that would never end."""
+    if decision.after is None or decision.after > timedelta(0):
+        return
+    changed = decision.rollout != before.status or decision.delivery != facts.delivery
+    assert changed, f"looks for ever: {decision.why}"

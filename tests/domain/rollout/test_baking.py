@@ -165,3 +165,27 @@ def test_a_crash_between_the_writes_of_the_way_back_heals(written: int) -> None:
     assert sim.delivery.stable == "r1"
     assert [entry.revision for entry in sim.delivery.rejected] == ["r2"]
     assert sim.weights_seen[-1] == {"r1": 100}
+
+
+@pytest.mark.parametrize("verb", ["abort", "promote"])
+def test_a_verb_right_after_a_crash_knows_that_it_is_being_taken_back(verb: str) -> None:
+    sim = baking()
+    sim.command = Command(id="1", verb="abort", by="alice")
+    sim.look(written=1)
+    assert (sim.phase, sim.delivery.stable) == ("Baking", "r1")
+    said = sim.say(verb)
+    assert said == ("Done" if verb == "abort" else "Ignored: it is being taken back already")
+    sim.run(5)
+    assert (sim.phase, sim.delivery.stable) == ("Degraded", "r1")
+    assert sim.reasons[-2] == ("Aborted" if verb == "abort" else "EvidenceRollsBack")
+
+
+def test_baking_without_evidence_that_can_be_read_looks_at_its_end_only() -> None:
+    sim = baking()
+    entries = [entry.model_copy(update={"state": "{"}) for entry in sim.status.evidence]
+    sim.status = sim.status.model_copy(update={"evidence": entries})
+    sim.run(60)
+    decision = sim.settle()
+    assert decision.after is not None
+    assert decision.after.total_seconds() > 60
+    sim.until("Healthy", minutes=35)

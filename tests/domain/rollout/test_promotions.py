@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -218,3 +219,48 @@ def test_a_promotion_does_not_speak_of_steps() -> None:
     ready = find(sim.status.conditions, "Ready")
     assert ready is not None
     assert "step" not in ready.message
+
+
+# -- a crash between the two statuses: the Model's, which is written first, is ahead ---
+
+
+def half_promoted(**more: Any) -> Sim:
+    """The Model's status says that r2 is stable; the Rollout's still says Promoting."""
+    sim = Sim(spec((20, 10), metrics=[ERRORS], **more)).stable()
+    sim.ask("r2")
+    sim.until("Promoting")
+    for _ in range(60):
+        sim.now += timedelta(seconds=1)
+        sim.look(written=1)
+        if sim.delivery.stable == "r2":
+            return sim
+        sim.look()
+    raise AssertionError("never promoted")
+
+
+def test_an_abort_right_after_a_crash_takes_no_traffic_from_what_became_stable() -> None:
+    sim = half_promoted()
+    assert sim.say("abort").startswith("Ignored: there is nothing to abort")
+    sim.run(5)
+    assert (sim.phase, sim.delivery.stable) == ("Healthy", "r2")
+    assert sim.weights_seen[-1] == {"r2": 100}
+    assert sim.delivery.rejected == []
+
+
+def test_an_abort_right_after_a_crash_takes_back_what_bakes() -> None:
+    sim = half_promoted(baking={"duration": "30m"})
+    assert sim.say("abort") == "Done"
+    sim.run(5)
+    assert (sim.phase, sim.delivery.stable) == ("Degraded", "r1")
+    assert sim.weights_seen[-1] == {"r1": 100}
+
+
+def test_pods_that_fail_right_after_a_crash_leave_the_way_back_open() -> None:
+    sim = half_promoted()
+    sim.ready["r2"] = 0
+    sim.failures["r2"] = PodFailure("CrashLoopBackOff", "it crashes", final=True)
+    sim.run(10)
+    assert (sim.phase, sim.delivery.stable, sim.delivery.previous) == ("Healthy", "r2", "r1")
+    sim.ask("r1")
+    sim.until("Healthy", minutes=2)
+    assert sim.weights_seen[-1] == {"r1": 100}

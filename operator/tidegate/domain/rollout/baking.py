@@ -81,7 +81,8 @@ def bake(draft: Draft) -> None:
         )
         return
     draft.at(ends, "baking ends")
-    look_at_next_batch(draft)
+    if draft.status.evidence:
+        look_at_next_batch(draft)
 
 
 def end_for_newer(draft: Draft, what: str) -> None:

@@ -143,10 +143,14 @@ def _carry_out(draft: Draft, command: Command) -> str:
 
 def _end_baking(draft: Draft, command: Command) -> str:
     """Abort takes back what was promoted; promote is content with it."""
-    by = command.by or "a person"
+    by, attempt = command.by or "a person", draft.status.attempt
+    # A crash between the two statuses of a way back leaves the Model's ahead.
+    going_back = attempt is not None and draft.delivery.stable != attempt.revision
+    if command.verb == "promote" and going_back:
+        return "it is being taken back already"
     if command.verb == "promote":
         end_for_newer(draft, f"{by} is content with it")
-    elif draft.delivery.previous is None:
+    elif draft.delivery.previous is None and not going_back:
         return "there is no previous revision left to go back to"
     else:
         take_back_promoted(draft, "Aborted", f"aborted by {by} after the promotion", by=by)

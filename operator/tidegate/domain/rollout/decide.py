@@ -36,6 +36,7 @@ from tidegate.domain.rollout.entering import adoptable
 from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
 from tidegate.domain.rollout.lateness import not_before
 from tidegate.domain.rollout.mending import forget_strange, start_over, unreadable
+from tidegate.domain.rollout.promoting import catch_up
 from tidegate.domain.rollout.trialing import begin_trials, conclude_trials
 from tidegate.domain.rollout.winning import conclude, release_contenders
 
@@ -50,6 +51,7 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
     if facts.blocked is None:
         forget_strange(draft)
         missing = unreadable(draft)
+        catch_up(draft)
         commands.obey(draft)
         if draft.active and not _superseded(draft):
             if missing and draft.phase != "Promoting":
@@ -68,7 +70,7 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
         release_contenders(draft)
         close_window(draft)
     else:
-        _forget_clock(draft)
+        _blocked(draft)
     draft.refresh_arms()
     draft.set(
         observed_generation=draft.generation,
@@ -91,8 +93,21 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
     )
 
 
-def _forget_clock(draft: Draft) -> None:
-    """While nothing may move, nobody looks after the weight: that time is no time of the step."""
+def _blocked(draft: Draft) -> None:
+    """Nothing may move but back: abort is obeyed all the same, and what is being taken back goes
+    on. Nobody looks after the weight meanwhile, so that time is no time of the step."""
+    asked = draft.facts.command
+    aborted = asked is not None and asked.verb == "abort"
+    if draft.phase == "RollingBack" or aborted:
+        forget_strange(draft)
+        unreadable(draft)
+        catch_up(draft)
+        if aborted:
+            commands.obey(draft)
+        conclude(draft)
+        conclude_trials(draft)
+        if draft.phase == "RollingBack":
+            taking_back(draft)
     step = draft.status.step
     if step is not None and step.started_at is not None:
         draft.set_step(started_at=None, last_batch_end=None)

@@ -22,14 +22,19 @@ SETTLE_LIMIT = timedelta(seconds=30)
 """Longest wait for the old arm's counters to stand still after a promotion is programmed."""
 
 
+def catch_up(draft: Draft) -> None:
+    """Finish a promotion that the Model's status, which is written first, says is done: a crash
+    came before the Rollout's. It comes before commands and pods: whatever took the candidate back
+    now would take stable's traffic away."""
+    attempt = draft.status.attempt
+    done = attempt is not None and draft.delivery.stable == attempt.revision
+    if draft.phase == "Promoting" and done:
+        _finish(draft)
+
+
 def promote(draft: Draft) -> None:
     """Raise to 100 as ready pods carry it, wait for the gateway and for the old arm to fall
     silent."""
-    attempt = draft.status.attempt
-    assert attempt is not None
-    if draft.delivery.stable == attempt.revision:
-        _finish(draft)  # it was done before a crash, and only the phase is behind
-        return
     _confirm_evidence(draft)
     if draft.phase != "Promoting" or not _raised(draft):
         return
