@@ -6,10 +6,13 @@ import math
 
 import pytest
 from tests.domain.evidence.made import (
+    AGREE,
     CALM,
     ERRORS,
     LATENCY,
     SLO,
+    STEP,
+    T0,
     analysis,
     batch,
     begun,
@@ -19,7 +22,7 @@ from tests.domain.evidence.made import (
 )
 
 from tidegate.domain import evidence
-from tidegate.domain.evidence import Baseline
+from tidegate.domain.evidence import Baseline, Paired
 from tidegate.stats import Counts
 from tidegate.stats.intervals import rate_interval
 
@@ -132,3 +135,13 @@ def test_bursts_thin_the_evidence_and_not_what_people_see() -> None:
     assert thinned.candidate.bad == pytest.approx(plain.candidate.bad)
     assert thinned.rollback < plain.rollback / 3
     assert math.isfinite(thinned.rollback)
+
+
+def test_pairs_of_copies_count_for_no_minimum_of_requests() -> None:
+    of = analysis(ERRORS, AGREE, minRequests=500)
+    end = T0 + STEP
+    compared = Paired(end, Counts(bad=0, n=10_000))
+    entries = grown(of, batch((9000, 90), (0, 0), shadow=True, agree=compared))
+    assert evidence.promotion_requests(entries) == 0
+    entries = evidence.update(entries, of, batch((9000, 90), (40, 0), at=1))
+    assert evidence.promotion_requests(entries) == 40

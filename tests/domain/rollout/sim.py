@@ -17,7 +17,7 @@ from tidegate.api.model import DeliveryStatus, Scaling
 from tidegate.api.rollout import RolloutSpec
 from tidegate.api.rollout_status import RolloutStatus
 from tidegate.domain import evidence
-from tidegate.domain.evidence import Arm, Batch, Unseen
+from tidegate.domain.evidence import Arm, Batch, Reading, Unseen, ValueAsk
 from tidegate.domain.pods import ArmPods, PodFailure
 from tidegate.domain.rollout import (
     ArmFacts,
@@ -37,6 +37,7 @@ from tidegate.stats import Counts, Histogram
 from tidegate.testing.metrics import DEFAULT_BOUNDS_MS, Traffic
 
 if TYPE_CHECKING:
+    from tidegate.domain.conditions import Said
     from tidegate.domain.rollout.facts import Note
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -100,6 +101,9 @@ class Sim:
     generation: int = 1
     model_generation: int = 1
     current: bool = True
+    blocked: Said | None = None
+    value: bool | None = None
+    """Whether the condition of every metric of type Value holds; None: it has no answer."""
     quiet: bool | None = True
     notes: list[Note] = field(default_factory=list)
     weights_seen: list[dict[str, int]] = field(default_factory=list)
@@ -143,7 +147,10 @@ class Sim:
             digests={name: revision(name).digest for name in self.sizes},
             route=self.route,
             command=self.command,
+            blocked=self.blocked,
         )
+        if self.blocked is not None:
+            return facts
         asks = wanted(self.declared, self.delivery, self.timing)
         if asks.baseline is not None:
             facts = replace(facts, baseline=self.outage or self._baseline(asks.baseline))
@@ -304,6 +311,13 @@ class Sim:
             shadow=asked.shadow,
             others={name: self._arm(asked, name, share.get(name, 0)) for name in asked.others},
             users=self._users(asked, share),
+            answers={
+                ask.metric: Reading(asked.end, 0.0, self.value)
+                if self.value is not None
+                else Unseen("NoData", "no value")
+                for ask in asked.asks
+                if isinstance(ask, ValueAsk)
+            },
         )
 
     def _users(self, asked: WantedBatch, share: dict[str, float]) -> dict[str, Counts]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.domain.rollout.sim import ERRORS, SLO, Sim, spec
 
+from tidegate.api.rollout_status import Dispersion
 from tidegate.api.strategy import Strategy
+from tidegate.domain.conditions import Said
+from tidegate.domain.evidence import Arm, Batch
+from tidegate.domain.rollout import decide
+from tidegate.domain.rollout.adapting import excess_of
+from tidegate.domain.rollout.draft import Draft
 from tidegate.domain.rollout.plan import Stage, stages
 from tidegate.domain.route import NO_DETOURS, Detours, Mirror, Preview
+from tidegate.domain.times import moment
 from tidegate.testing.metrics import Traffic
 
 SHADOW = {"shadow": {"percent": 100}, "duration": "20s"}
@@ -323,3 +331,111 @@ def test_back_to_stable_ends_an_attempt_whatever_supersede_says() -> None:
     sim.ask("r1")
     sim.run(3)
     assert (sim.phase, sim.weights_seen[-1]) == ("Healthy", {"r1": 100})
+
+
+# -- what else keeps a strategy from its end ---
+
+LABELS = {
+    "name": "quality",
+    "type": "Labels",
+    "delay": "1h",
+    "margin": {"absolute": 0.02},
+    "prometheus": {"bad": "wrong", "total": "labelled"},
+}
+VALUE = {
+    "name": "budget",
+    "type": "Value",
+    "prometheus": {"query": "spent"},
+    "condition": "value < 0.2",
+}
+
+
+def test_labels_that_come_after_the_promotion_cost_nothing_of_the_error_budget() -> None:
+    adaptive = {"adaptive": {"errorBudget": 100, "minDuration": "1m", "soak": "10s"}}
+    sim = Sim(spec(strategy=adaptive, metrics=[ERRORS, LABELS], baking={"duration": "2h"})).stable()
+    sim.ask("r2")
+    sim.until("Baking", minutes=5)
+
+
+def test_an_adaptive_weight_that_pods_never_carry_ends_some_time_after_the_deadline() -> None:
+    adaptive = {"adaptive": {"errorBudget": 1000, "minDuration": "1m", "soak": "1m"}}
+    sim = Sim(spec(strategy=adaptive, metrics=[ERRORS], deadline="5m")).stable()
+    sim.ready["r2"] = 1
+    sim.ask("r2")
+    sim.run(6 * 60)
+    assert sim.phase == "Progressing"
+    sim.until("Degraded", minutes=3)
+    assert "Inconclusive" in sim.reasons
+
+
+def test_bursts_make_the_bound_of_adaptive_wider() -> None:
+    sim = Sim(spec(strategy={"adaptive": {"errorBudget": 100}}, metrics=[ERRORS])).stable()
+    sim.ask("r2")
+    sim.until("Progressing")
+    sim.run(60)
+    draft = Draft(sim.declared, sim.facts(), sim.timing)
+    calm = excess_of(draft)
+    bursty = [
+        entry.model_copy(update={"dispersion": Dispersion(phi=10, verified=True)})
+        for entry in sim.status.evidence
+    ]
+    draft.set(evidence=bursty)
+    assert excess_of(draft) > 1.5 * calm
+
+
+@pytest.mark.parametrize(("holds", "phase"), [(None, "Progressing"), (False, "Degraded"),
+                                              (True, "Healthy")])  # fmt: skip
+def test_blue_green_does_not_switch_while_a_condition_does_not_hold(
+    holds: bool | None, phase: str
+) -> None:
+    sim = Sim(
+        spec(strategy={"blueGreen": {}}, metrics=[ERRORS, VALUE], rollbackWindow={"duration": "0s"})
+    ).stable()
+    sim.value = holds
+    sim.ask("r2")
+    sim.run(60)
+    if phase == "Progressing":
+        assert sim.phase in ("Progressing", "Holding")
+        sim.value = True
+        phase = "Healthy"
+    sim.until(phase, minutes=5)
+
+
+def test_a_batch_from_before_the_weight_is_no_lack_of_requests() -> None:
+    steps = [{"shadow": {}, "duration": "20s"}, {"weight": 20, "duration": "60s"}]
+    sim = Sim(spec(steps=steps, metrics=[ERRORS])).stable()
+    sim.ask("r2")
+    sim.until_weight(20)
+    step = sim.status.step
+    assert step is not None
+    assert step.started_at is not None
+    assert step.last_batch_end is not None
+    began, end = moment(step.last_batch_end), moment(step.started_at)
+    assert began < end
+    calm, nothing = Arm(requests=3000, errors=0), Arm(requests=0, errors=0)
+    for after, reason in ((0, None), (10, "NoData")):
+        batch = Batch(began, end + timedelta(seconds=after), calm, nothing)
+        decision = decide(sim.declared, replace(sim.facts(), observation=batch), sim.timing)
+        assert decision.rollout is not None
+        hold = decision.rollout.hold
+        assert (hold.reason if hold else None) == reason
+
+
+# -- nothing may move, but back ---
+
+
+@pytest.mark.parametrize("phase", ["WarmingUp", "Progressing", "Paused", "Promoting", "Baking"])
+def test_abort_takes_back_what_may_not_move_otherwise(phase: str) -> None:
+    sim = Sim(spec((20, 60), metrics=[ERRORS], baking={"duration": "30m"})).stable()
+    sim.ask("r2")
+    if phase == "Paused":
+        sim.until_weight(20)
+        sim.say("pause")
+    sim.until(phase)
+    sim.blocked = Said("Ready", "False", "StrategyNotSupported", "the provider lacks that")
+    sim.run(5)
+    assert sim.phase == phase
+    assert sim.say("abort") == "Done"
+    sim.run(5)
+    assert (sim.phase, sim.delivery.stable) == ("Degraded", "r1")
+    assert sim.weights_seen[-1] == {"r1": 100}

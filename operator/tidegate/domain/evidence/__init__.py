@@ -40,6 +40,7 @@ from tidegate.domain.evidence.batch import (
 from tidegate.domain.evidence.feasibility import Expected, Leg, expected, requests_needed
 from tidegate.domain.evidence.judgement import (
     Judgement,
+    checks_hold,
     guard_level,
     is_baked,
     judge,
@@ -73,6 +74,7 @@ __all__ = [
     "asks",
     "bake",
     "bounds_ms",
+    "checks_hold",
     "common_cause",
     "expected",
     "guard_level",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Disagreement:
-    """State: `c`, disagreements of pairs."""
+    """State: `c`, disagreements of pairs; `m`, how many of these were copies: all of them."""
 
     def role(self, metric: Metric) -> Role:
         return Role.GUARD
@@ -36,7 +36,8 @@ class Disagreement:
         if not isinstance(answer, Paired):
             return state
         pairs = Counts(*state["c"]) + answer.pairs
-        return {**state, "c": [round(pairs.bad, 3), round(pairs.n, 3)]}
+        n = round(pairs.n, 3)
+        return {**state, "c": [round(pairs.bad, 3), n], "m": [n]}
 
     def log_e(self, metric: Metric, state: State) -> LogE:
         return guarding.log_e(metric, state)

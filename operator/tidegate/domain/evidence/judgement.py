@@ -124,6 +124,14 @@ def _failed_check(
     return None
 
 
+def checks_hold(evidence: Sequence[Evidence], analysis: Analysis) -> bool:
+    """Whether the condition of every Value held when it was last asked: while one does not, or was
+    never asked, nothing is promoted."""
+    entries = {entry.metric: entry for entry in evidence}
+    checks = [metric for metric in analysis.metrics if role_of(metric) is Role.CHECK]
+    return all((weighed(metric, entries[metric.name]).promote or 0.0) > 0.0 for metric in checks)
+
+
 def _judge_baked(
     entries: dict[str, Evidence], analysis: Analysis, values: dict[str, LogE]
 ) -> Judgement:

@@ -19,6 +19,7 @@ from tidegate.stats import Counts
 from tidegate.stats.weight import excess_upper, next_weight, requests_left
 
 if TYPE_CHECKING:
+    from tidegate.api.rollout_status import ArmEvidence, Evidence
     from tidegate.api.strategy import Adaptive
     from tidegate.domain.evidence import Judgement
     from tidegate.domain.rollout.draft import Draft
@@ -72,7 +73,7 @@ def _lasted(draft: Draft, adaptive: Adaptive) -> bool:
 def _follow_budget(draft: Draft, adaptive: Adaptive, seen: Batch, *, proven: bool) -> None:
     """Take the weight that the error budget bears now, as far as ready pods carry it."""
     requests = max((entry.candidate.n for entry in draft.status.evidence), default=0.0)
-    excess = _excess(draft)
+    excess = excess_of(draft)
     if requests_left(budget=adaptive.error_budget, excess=excess, requests=requests) > 0 or proven:
         draft.set_step(stalled_since=None)
     elif _stalled(draft):
@@ -105,24 +106,27 @@ def _follow_budget(draft: Draft, adaptive: Adaptive, seen: Batch, *, proven: boo
         )
 
 
-def _excess(draft: Draft) -> float:
+def excess_of(draft: Draft) -> float:
     """The most by which any count metric of the candidate may be worse than stable's (0..1)."""
     compared = {
         metric.name
         for metric in draft.spec.analysis.metrics
-        if metric.margin is not None and metric.type != "Latency"
+        if metric.margin is not None and metric.type in ("ErrorRate", "Counters")
     }
     return max(
         (
-            excess_upper(
-                Counts(bad=entry.candidate.bad, n=entry.candidate.n),
-                Counts(bad=entry.stable.bad, n=entry.stable.n),
-            )
+            excess_upper(_thinned(entry, entry.candidate), _thinned(entry, entry.stable))
             for entry in draft.status.evidence
             if entry.metric in compared
         ),
         default=1.0,
     )
+
+
+def _thinned(entry: Evidence, arm: ArmEvidence) -> Counts:
+    """An arm's counts as they are judged: bad ones that come in bursts tell less (2.4)."""
+    phi = entry.dispersion.phi if entry.dispersion is not None else 1.0
+    return Counts(bad=arm.bad / phi, n=arm.n / phi)
 
 
 def _stalled(draft: Draft) -> bool:

@@ -82,8 +82,18 @@ def is_empty(draft: Draft, batch: Batch) -> bool:
         return False
     if batch.candidate.requests + batch.stable.requests <= 0:
         return True
-    expected = batch.stable.requests * weight / max(1, 100 - weight)
+    expected = batch.stable.requests * weight / max(1, 100 - weight) * _at_weight(draft, batch)
     return batch.candidate.requests <= 0 and expected >= NO_TRAFFIC_EXPECTED
+
+
+def _at_weight(draft: Draft, batch: Batch) -> float:
+    """The share of a batch in which the present weight stood: what lies before it, of a step
+    without a weight say, had no requests for the candidate to answer."""
+    step = draft.status.step
+    if step is None or step.started_at is None or batch.seconds <= 0:
+        return 0.0
+    began = max(batch.start, moment(step.started_at))
+    return max(0.0, (batch.end - began).total_seconds()) / batch.seconds
 
 
 def metric_hold(draft: Draft) -> tuple[str, str] | None:

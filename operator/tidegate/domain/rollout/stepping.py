@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.api.rollout_status import StepStatus
+from tidegate.domain.evidence import checks_hold
 from tidegate.domain.rollout import sizes
 from tidegate.domain.rollout.adapting import adapt
 from tidegate.domain.rollout.ending import take_back
@@ -168,6 +169,8 @@ def _go_on(draft: Draft, stage: Stage, judgement: Judgement, *, counted: bool) -
         return
     draft.clear_hold()
     if draft.spec.strategy.blue_green is not None:
+        if not checks_hold(draft.status.evidence, draft.spec.analysis):
+            return
         draft.move("ChecksPassed", f"nothing speaks against the switch: {judgement.message}")
     elif judgement.verdict == "Promote" and counted:
         draft.move("EvidencePromotes", judgement.message)

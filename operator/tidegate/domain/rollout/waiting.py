@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tidegate.domain.rollout.ending import take_back
@@ -86,10 +87,19 @@ def deadline_passed(draft: Draft) -> bool:
     limit = max(attempt.deadline_s or 0.0, draft.spec.deadline.total_seconds())
     if attempt.evaluating_s < limit:
         return False
-    if judge(draft).verdict == "Promote":
+    if judge(draft).verdict == "Promote" and attempt.evaluating_s < limit + _least_s(draft):
         return False
     inconclusive(draft, f"no verdict after {attempt.evaluating_s:.0f} s of evaluating")
     return True
+
+
+def _least_s(draft: Draft) -> float:
+    """How long a proven candidate may go on after the deadline: adaptive's least times, which
+    never pass where too few pods are ready for its largest weight; else as the steps last."""
+    adaptive = draft.spec.strategy.adaptive
+    if adaptive is None:
+        return math.inf
+    return (adaptive.min_duration + adaptive.soak).total_seconds()
 
 
 def inconclusive(draft: Draft, why: str) -> None:
