@@ -61,3 +61,16 @@ def test_what_is_no_state_is_refused(broken: dict[str, object]) -> None:
 def test_a_batch_needs_every_arm() -> None:
     with pytest.raises(ValueError, match="3 arms"):
         Contest.start(3).update(SAME[:2])
+
+
+def test_among_arms_that_stay_the_others_count_for_nothing_and_the_level_is_higher() -> None:
+    contest = Contest.start(3)
+    for _ in range(30):
+        contest = contest.update(
+            [Counts(bad=5.0, n=100.0), Counts(bad=20.0, n=100.0), Counts(bad=0.0, n=100.0)]
+        )
+    assert contest.winner(0.05) == 2
+    assert contest.winner(0.05, among=(0, 1)) == 0
+    assert contest.log_e(0, among=(0, 1)) > contest.log_e(0)
+    assert contest.level(0.05, among=(0, 1)) > contest.level(0.05)
+    assert contest.level(0.05, among=(0, 1, 2)) == contest.level(0.05)
