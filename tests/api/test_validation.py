@@ -161,6 +161,14 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
         ("spec.strategy", {"shadow": {"percent": 0}}, "percent"),
         ("spec.strategy", {"blueGreen": {"preview": {"header": "a b"}}}, "header"),
         ("spec.strategy", {"blueGreen": {"preview": {"value": "a;b"}}}, "value"),
+        ("spec.strategy", {"blueGreen": {"minRequests": 9}}, "without shadow and preview"),
+        (
+            "spec.strategy.canary.steps",
+            [{"weight": 0, "minRequests": 9}, {"weight": 5}],
+            "at weight 0 no request reaches",
+        ),
+        ("spec.deadline", "0s", "longer than 0"),
+        ("spec.holds", {"deadline": "0h0m"}, "longer than 0"),
         ("spec.strategy.canary.steps.0.shadow", {}, "exactly one of weight, shadow and approval"),
         ("spec.strategy.canary.steps.0.approval", {}, "exactly one of weight, shadow and approval"),
         (

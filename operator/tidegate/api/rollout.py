@@ -16,8 +16,18 @@ from tidegate.api.rollout_status import RolloutStatus
 from tidegate.api.strategy import Strategy
 
 
+def _positive(field: str) -> tuple[str, str]:
+    """The rule that a duration is not zero: some digit of it is not."""
+    return (
+        f"self.{field}.matches('[1-9]')",
+        f"{field} must be longer than 0: with none everything would end before it could be seen",
+    )
+
+
 class Holds(ApiModel):
     """What becomes of waits that clear themselves, such as missing data."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_positive("deadline")))
 
     deadline: Duration = Field(
         default=parse_duration("10m"), description="Longest time of one hold."
@@ -50,6 +60,7 @@ class RolloutSpec(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            _positive("deadline"),
             (
                 (
                     "!self.analysis.metrics.exists(m, m.type == 'Disagreement')"

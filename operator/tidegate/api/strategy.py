@@ -51,6 +51,16 @@ class Step(ApiModel):
                     " weight before it"
                 ),
             ),
+            (
+                (
+                    "!has(self.weight) || self.weight > 0 || !has(self.minRequests)"
+                    " || self.minRequests == 0"
+                ),
+                (
+                    "at weight 0 no request reaches the candidate: give the step a duration instead of"
+                    " minRequests"
+                ),
+            ),
         )
     )
 
@@ -164,6 +174,18 @@ class PreviewHeader(ApiModel):
 
 class BlueGreen(ApiModel):
     """Two whole versions side by side and one switch between them."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.minRequests == 0 || has(self.shadow) || has(self.preview)",
+                (
+                    "without shadow and preview no request reaches the candidate before the switch: add"
+                    " one of them, or leave minRequests out"
+                ),
+            )
+        )
+    )
 
     preview: PreviewHeader | None = Field(
         default=None,

@@ -322,6 +322,29 @@ def test_labels_never_vote_before_the_switch() -> None:
     assert said(of, grown(of, *good)).verdict == "Promote"
 
 
+def test_cohorts_begin_with_the_first_request_and_not_with_a_wait_for_an_approval() -> None:
+    of = analysis(ERRORS, QUALITY)
+    entries = grown(of, batch((100, 0), (0, 0)), batch((100, 0), (100, 0), at=400))
+    state = evidence.state_of(the(entries, "quality"))
+    assert moment(state["from"]) == T0 + 400 * STEP
+
+
+@pytest.mark.parametrize(
+    ("reason", "at", "skipped"),
+    [("NoData", 481, False), ("NoData", 530, True), ("MetricsUnavailable", 530, False)],
+)
+def test_an_hour_without_samples_is_skipped_after_a_while(
+    reason: str, at: int, skipped: bool
+) -> None:
+    of = analysis(ERRORS, QUALITY)
+    entries = evidence.bake(grown(of, batch((100, 0), (100, 0))), of)
+    entries = evidence.update(entries, of, batch(at=at, quality=Unseen(reason, "none")))
+    now = T0 + (at + 1) * STEP
+    (ask,) = evidence.asks(entries, of, Span(now - STEP, now, baking=True))
+    assert isinstance(ask, CountersAsk)
+    assert ask.start == T0 + timedelta(hours=2 if skipped else 1)
+
+
 # -- all of them ---------------------------------------------------------------------------------
 
 

@@ -13,18 +13,23 @@ from typing import TYPE_CHECKING
 from tidegate.domain.evidence import comparing
 from tidegate.domain.evidence.asks import Ask, CountersAsk, Span
 from tidegate.domain.evidence.base import LogE, Role, Shown, State
-from tidegate.domain.evidence.batch import Rated
+from tidegate.domain.evidence.batch import Rated, Unseen
 from tidegate.domain.evidence.comparing import Seen
 from tidegate.domain.evidence.rates import margin_of
 from tidegate.domain.times import moment, stamp
 from tidegate.stats import NO_COUNTS, Counts
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tidegate.api.metric import Metric
     from tidegate.domain.evidence.batch import Baseline, Batch
 
 LONGEST = timedelta(hours=1)
 """What is caught up on in one batch, when labels matured before anybody asked."""
+PATIENCE = timedelta(minutes=10)
+"""How long a whole `LONGEST` without samples (Prometheus was down, say) is asked for again before
+it is skipped: waiting for it for ever would keep all that comes after it from being judged."""
 
 
 def delay_of(metric: Metric) -> timedelta:
@@ -47,8 +52,7 @@ class Labels:
         if not span.baking or "from" not in state or metric.prometheus is None:
             return None
         delay = delay_of(metric)
-        matured = moment(state["from"]) + delay
-        start = max(matured, moment(state["at"])) if "at" in state else matured
+        start = _since(metric, state)
         end = min(span.end, start + LONGEST)
         if end <= start:
             return None
@@ -56,9 +60,12 @@ class Labels:
         return CountersAsk(metric.name, bad, total, start, end, cohort=delay)
 
     def add(self, metric: Metric, state: State, batch: Batch) -> State:
-        if "from" not in state and not batch.shadow:
+        if "from" not in state and not batch.shadow and batch.candidate.requests > 0:
             state = {**state, "from": stamp(batch.start)}
         answer = batch.answers.get(metric.name)
+        if isinstance(answer, Unseen) and answer.reason == "NoData" and "from" in state:
+            over = _since(metric, state) + LONGEST
+            return {**state, "at": stamp(over)} if batch.end >= over + PATIENCE else state
         if not isinstance(answer, Rated):
             return state
         requests = answer.requests or (answer.candidate.n, answer.stable.n)
@@ -76,6 +83,12 @@ class Labels:
         at = comparing.worst(state)
         what = ("bad labels", "missing labels")[at]
         return Shown(what, *comparing.counted(state, at))
+
+
+def _since(metric: Metric, state: State) -> datetime:
+    """Up to when labels have been counted, at first the moment at which there can be some."""
+    matured = moment(state["from"]) + delay_of(metric)
+    return max(matured, moment(state["at"])) if "at" in state else matured
 
 
 def _missing(labels: Counts, requests: float) -> Counts:
