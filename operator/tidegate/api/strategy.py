@@ -57,8 +57,8 @@ class Step(ApiModel):
                     " || self.minRequests == 0"
                 ),
                 (
-                    "at weight 0 no request reaches the candidate: give the step a duration instead of"
-                    " minRequests"
+                    "at weight 0 no request reaches the candidate: give the step a duration instead"
+                    " of minRequests"
                 ),
             ),
         )
@@ -180,8 +180,8 @@ class BlueGreen(ApiModel):
             (
                 "self.minRequests == 0 || has(self.shadow) || has(self.preview)",
                 (
-                    "without shadow and preview no request reaches the candidate before the switch: add"
-                    " one of them, or leave minRequests out"
+                    "without shadow and preview no request reaches the candidate before the switch:"
+                    " add one of them, or leave minRequests out"
                 ),
             )
         )
