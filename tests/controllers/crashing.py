@@ -16,7 +16,9 @@ from tidegate.testing.kube import FakeKube
 from tidegate.testing.transport import Killed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tidegate.testing.transport import FaultyTransport
 
 V2, V3 = "https://models/v2", "https://models/v3"
 DONE = ("Healthy", "Degraded")
@@ -76,6 +78,8 @@ class Run:
     story: Story
     kills: Iterator[tuple[int, bool]] = field(default_factory=lambda: iter(()))
     died: int = 0
+    disturb: Callable[[FaultyTransport], None] | None = None
+    """What befalls the API server, once a second."""
     revisions: list[str] = field(default_factory=list)
     _asked: int = 1
     _attempts: int = 0
@@ -89,6 +93,8 @@ class Run:
     async def deliver(self) -> End:
         """From the new artifact to the end, restarting the operator when it dies."""
         self._order()
+        if self.disturb is not None:
+            self.disturb(self.site.kube.transport)
         await self._ask(V2)
         for _ in range(600):
             try:
@@ -96,6 +102,8 @@ class Run:
                 await self._check()
                 if await self._ended():
                     return await self._end()
+                if self.disturb is not None:
+                    self.disturb(self.site.kube.transport)
                 await self.site.pass_time(seconds=1)
             except Killed:
                 self._restart()
@@ -181,10 +189,15 @@ class Run:
         assert (await self.site.rollout())["status"].get("records", []) == []
 
 
-async def play(story: Story, kills: Kills | None = None) -> tuple[End, int, int]:
+async def play(
+    story: Story,
+    kills: Kills | None = None,
+    *,
+    disturb: Callable[[FaultyTransport], None] | None = None,
+) -> tuple[End, int, int]:
     """One run; its end, how many writes the delivery took, how often the operator died."""
     async with FakeKube.start(namespace=NAMESPACE) as kube:
-        run = Run(Site(kube), story, kills.orders() if kills else iter(()))
+        run = Run(Site(kube), story, kills.orders() if kills else iter(()), disturb=disturb)
         await run.prepare()
         before = len(kube.transport.writes)
         end = await run.deliver()

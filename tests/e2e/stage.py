@@ -172,16 +172,28 @@ class Stage:
 
     async def envoy_weights(self, where: str, name: str = "weather") -> dict[str, int]:
         """The weight of each revision that gets any, as Envoy itself has it."""
-        url = f"http://127.0.0.1:{self.plan.envoy_port}/config_dump"
-        async with self.http.get(url, params={"resource": "dynamic_route_configs"}) as answer:
-            document = orjson.loads(await answer.read())
         found: dict[str, int] = {}
-        for each in _weighted(document):
+        for each in _entries(await self._envoy_routes(), "weighted_clusters", "clusters"):
             # A cluster is named NAMESPACE/MODEL/REVISION.
             *model, revision = each["name"].split("/")
             if model == [where, name] and each["weight"]:
                 found[revision] = int(each["weight"])
         return found
+
+    async def envoy_mirrors(self, where: str, name: str = "weather") -> set[str]:
+        """The revisions that get copies of requests, as Envoy itself has it."""
+        found = set()
+        for each in _entries(await self._envoy_routes(), "request_mirror_policies"):
+            # A cluster of copies is named NAMESPACE/MODEL/REVISION/shadow.
+            *model, revision, _ = each["cluster"].split("/")
+            if model == [where, name]:
+                found.add(revision)
+        return found
+
+    async def _envoy_routes(self) -> Any:
+        url = f"http://127.0.0.1:{self.plan.envoy_port}/config_dump"
+        async with self.http.get(url, params={"resource": "dynamic_route_configs"}) as answer:
+            return orjson.loads(await answer.read())
 
     async def until_envoy_gives_all_to(self, revision: str, where: str) -> None:
         """Wait until Envoy's own configuration sends everything to one revision."""
@@ -194,6 +206,10 @@ class Stage:
 
         await eventually(look, saw=lambda: f"Envoy's weights {seen}")
 
+    def supervisor(self) -> psutil.Process:
+        """The process that holds the cluster up."""
+        return psutil.Process(int(self.state.lock.read_text()))
+
     def process(self, *words: str) -> psutil.Process:
         """The one process of the cluster whose command line has these words."""
         found = self.processes(*words)
@@ -202,23 +218,24 @@ class Stage:
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """The processes of the cluster whose command line has these words."""
-        supervisor = psutil.Process(int(self.state.lock.read_text()))
         found = []
-        for child in supervisor.children(recursive=True):
+        for child in self.supervisor().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 if set(words) <= {Path(word).name for word in child.cmdline()}:
                     found.append(child)
         return found
 
 
-def _weighted(document: Any) -> list[Obj]:
-    """Every entry of a `weighted_clusters` anywhere in a document."""
+def _entries(document: Any, *path: str) -> list[Obj]:
+    """Every entry of the lists at a path, wherever it begins in a document."""
     if isinstance(document, list):
-        return [each for part in document for each in _weighted(part)]
+        return [each for part in document for each in _entries(part, *path)]
     if not isinstance(document, dict):
         return []
-    here = document.get("weighted_clusters", {}).get("clusters", [])
-    return [*here, *(each for part in document.values() for each in _weighted(part))]
+    here: Any = document
+    for key in path:
+        here = here.get(key, {})
+    return [*here, *(each for part in document.values() for each in _entries(part, *path))]
 
 
 def shown(document: Obj) -> str:

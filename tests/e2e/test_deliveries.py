@@ -5,6 +5,7 @@ Every test has a namespace, a Model and traffic of its own, so several are playe
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from tidegate.testing.gateway import free_port
 
 if TYPE_CHECKING:
     from tests.e2e.load import Load
+    from tests.e2e.objects import Obj
 
 pytestmark = E2E
 together = Together(at_once=3)
@@ -65,6 +67,15 @@ async def test_a_crash_looping_candidate_is_taken_back_without_traffic(stage: St
     assert load.untouched(stable), load.story()
 
 
+async def stable_when_ready(stage: Stage, where: str) -> str:
+    """What is stable when `kubectl wait` has seen the Model Ready."""
+    await stage.kubectl(
+        "wait", "models.tidegate.dev/weather", "-n", where,
+        "--for=condition=Ready", "--timeout=90s",
+    )  # fmt: skip
+    return str((await stage.model(where))["status"]["delivery"]["stable"])
+
+
 @pytest.mark.scenario("SW-01", "RE-12", "ST-01")
 @together
 async def test_a_good_version_is_promoted_without_a_failed_request(stage: Stage) -> None:
@@ -76,11 +87,13 @@ async def test_a_good_version_is_promoted_without_a_failed_request(stage: Stage)
     )
     async with stage.load(where, rate=150, missing=3).flowing() as load:
         await stage.apply(model(where, stage.artifacts["better"].uri))
+        waiting = asyncio.create_task(stable_when_ready(stage, where))
         new = await stage.until_tried(where, load, stable=old)
         on_the_way = ({old: 80, new: 20}, {old: 50, new: 50}, {new: 100})
         assert await stage.envoy_weights(where) in on_the_way
         found = await stage.until_phase("Healthy", where)
         await settled(stage, where, load, stable=new)
+        assert await waiting == new, "kubectl wait took an old Ready for the new one"
     assert new != old
     assert load.untouched(old, new), load.story()
     assert load.untouched(new, old), load.story()
@@ -126,6 +139,49 @@ async def not_tried_again(stage: Stage, where: str, *, stable: str, candidate: s
     await stage.apply(model(where, stage.artifacts["broken"].uri))
     await rolled_back(stage, where, stable=stable, candidate=candidate)
     assert (await stage.rollout(where))["status"]["attempts"] == 1
+
+
+@pytest.mark.scenario("XS-01")
+@together
+async def test_copies_come_before_callers_and_end_with_the_first_weight(stage: Stage) -> None:
+    where = "mirrored"
+    declared = rollout(where, (40, "4s"))
+    declared["spec"]["strategy"]["canary"]["steps"].insert(0, {"shadow": {}, "duration": "6s"})
+    old = await stage.serve(where, model(where, stage.artifacts["good"].uri), declared)
+    async with stage.load(where, rate=60).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["better"].uri))
+        found = await stage.until(copies_are_counted, ROLLOUTS, where)
+        assert set(load.ledger.revisions) == {old}
+        assert await stage.envoy_mirrors(where) == {found["status"]["attempt"]["revision"]}
+        new = await stage.until_tried(where, load, stable=old)
+        assert await stage.envoy_mirrors(where) == set()
+        await stage.until_phase("Healthy", where)
+    assert load.untouched(old, new), load.story()
+
+
+@pytest.mark.scenario("XS-03")
+@together
+async def test_a_version_that_fails_on_copies_is_taken_back_before_a_caller_meets_it(
+    stage: Stage,
+) -> None:
+    where = "shadow-broken"
+    declared = rollout(where, (40, "4s"))
+    declared["spec"]["strategy"]["canary"]["steps"].insert(0, {"shadow": {}, "duration": "1m"})
+    stable = await stage.serve(where, model(where, stage.artifacts["good"].uri), declared)
+    async with stage.load(where, rate=60, missing=2).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["broken"].uri))
+        await stage.until(lambda m: len(m["status"]["revisions"]) == 2, MODELS, where)
+        candidate = (await stage.model(where))["status"]["latestRevision"]
+        message = await rolled_back(stage, where, stable=stable, candidate=candidate)
+    assert "shadow" in message
+    assert load.untouched(stable), load.story()
+    assert await stage.envoy_mirrors(where) == set()
+
+
+def copies_are_counted(found: Obj) -> bool:
+    """Whether the first step has seen copies."""
+    step = found["status"].get("step") or {}
+    return bool(step.get("index") == 0 and step.get("requests", 0) > 0)
 
 
 @together

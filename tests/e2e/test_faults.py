@@ -145,3 +145,22 @@ async def _answers_again(load: Load, revision: str) -> int:
 
     await eventually(more, saw=load.story)
     return load.served(revision) - before
+
+
+async def test_an_api_server_that_hangs_in_the_middle_is_waited_for(stage: Stage) -> None:
+    where = "hanging"
+    declared = rollout(where, (20, "8s"), (50, "4s"))
+    old = await stage.serve(where, model(where, stage.artifacts["good"].uri), declared)
+    async with stage.load(where, rate=60).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["better"].uri))
+        new = await stage.until_tried(where, load, stable=old)
+        # The API server, the gateway's control and the node are one process; pods and Envoy go on.
+        supervisor = stage.supervisor()
+        supervisor.suspend()
+        try:
+            assert await _answers_again(load, new) > 0
+            await _answers_again(load, old)
+        finally:
+            supervisor.resume()
+        await ends_promoted(stage, where, new=new)
+    assert load.untouched(old, new), load.story()

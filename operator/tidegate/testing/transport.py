@@ -181,6 +181,11 @@ class FaultyTransport:
         """Let matching requests time out; with `stored` the server acts and its answer is lost."""
         self._faults.append(_Fault(method, path, times, after=stored, answer=None))
 
+    @property
+    def pending(self) -> int:
+        """How many requests are still to meet a fault."""
+        return sum(fault.times for fault in self._faults)
+
     def heal(self) -> None:
         """Forget all faults and kills that were ordered."""
         self._faults.clear()
