@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from tests.controllers.named import revision_of, traffic
+from tests.controllers.named import revision_of, stored, traffic, until_weight
 from tests.controllers.site import NAME, NAMESPACE, SETTINGS, Site, condition, model, rollout
 
 from tidegate.controllers import revisions
@@ -22,29 +22,13 @@ from tidegate.kube.resources import (
     ROLLOUTS,
     SERVICES,
 )
-from tidegate.metrics.base import Error
 from tidegate.specs.pod import pod_template
-
-if TYPE_CHECKING:
-    from tidegate.kube.resources import Resource
 
 V1, V2, V3 = "https://models/v1", "https://models/v2", "https://models/v3"
 CHILDREN = (
     DEPLOYMENTS, SERVICES, HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS, HTTPROUTES,
     CONTROLLERREVISIONS,
 )  # fmt: skip
-
-
-async def stored(site: Site, res: Resource, name: str = NAME) -> dict[str, Any]:
-    return await site.kube.user.get(res, name, namespace=NAMESPACE)
-
-
-async def until_weight(site: Site, revision: str, weight: int) -> None:
-    for _ in range(300):
-        if (await site.weights()).get(revision) == weight:
-            return
-        await site.pass_time(seconds=1)
-    raise AssertionError(await site.weights())
 
 
 async def told(site: Site, reason: str) -> list[dict[str, Any]]:
@@ -81,135 +65,6 @@ async def test_a_rollout_waits_for_its_model_without_a_hot_loop(site: Site) -> N
     found = await site.rollout()
     assert [entry["reason"] for entry in found["status"]["history"]] == ["InitialDeploy"]
     assert condition(found, "Stalled") == {}
-
-
-@pytest.mark.scenario("TR-06")
-async def test_conflicts_at_every_step_change_nothing_but_the_time_it_takes(site: Site) -> None:
-    await site.start()
-    new = await site.ask_for(V2)
-    status, route = "/rollouts/flights/status", "/httproutes/"
-    for weight, path in ((5, status), (25, route), (50, status), (100, route)):
-        site.kube.transport.fail(status=409, reason="Conflict", method="PATCH", path=path, times=5)
-        await until_weight(site, new, weight)
-    found = await site.until("Healthy")
-    assert list(dict.fromkeys(w.get(new, 0) for w in site.weights_seen)) == [0, 5, 25, 50, 100]
-    reasons = [entry["reason"] for entry in reversed(found["status"]["history"])]
-    assert reasons[-2:] == ["EvidencePromotes", "Promoted"]
-    assert found["status"]["attempts"] == 1
-
-
-@pytest.mark.scenario("TR-08")
-async def test_a_route_that_the_gateway_refuses_claims_nothing_and_freezes_a_rollout(
-    site: Site,
-) -> None:
-    site.harness.world.unprogrammed.add(NAME)
-    await site.kube.put(model())
-    await site.kube.put(rollout())
-    await site.harness.settle()
-    assert condition(await site.model(), "Ready")["reason"] == "RouteNotProgrammed"
-    site.harness.world.unprogrammed.clear()
-    await site.pass_time(seconds=20)
-    stable = (await site.model())["status"]["delivery"]["stable"]
-    assert condition(await site.model(), "Ready")["status"] == "True"
-    new = await site.ask_for(V2)
-    await until_weight(site, new, 5)
-    site.harness.world.unprogrammed.add(NAME)
-    route = await stored(site, HTTPROUTES)
-    await site.kube.set_status(route, {"parents": []}, manager="gateway")
-    await site.pass_time(minutes=3)
-    assert await traffic(site) in ({stable: 95, new: 5}, {stable: 75, new: 25})
-    frozen = await traffic(site)
-    await site.pass_time(minutes=3)
-    assert await traffic(site) == frozen
-    assert "gateway" in condition(await site.rollout(), "Ready")["message"]
-    site.harness.world.unprogrammed.clear()
-    await site.until("Healthy")
-    assert await traffic(site) == {new: 100}
-
-
-@pytest.mark.scenario("TR-10")
-async def test_the_second_rollout_takes_over_with_the_weights_as_they_are(site: Site) -> None:
-    stable = await site.start()
-    second = rollout()
-    second["metadata"]["name"] = "second"
-    await site.pass_time(seconds=2)
-    await site.kube.put(second)
-    await site.harness.settle()
-    before = len(site.kube.transport.writes)
-    await site.pass_time(minutes=1)
-    assert len(site.kube.transport.writes) == before
-    routes = await stored(site, HTTPROUTES)
-    await site.kube.user.delete(ROLLOUTS, "flights", namespace=NAMESPACE)
-    await site.harness.settle()
-    await site.pass_time(seconds=3)
-    found = await site.kube.user.get(ROLLOUTS, "second", namespace=NAMESPACE)
-    assert condition(found, "Stalled") == {}
-    assert condition(found, "Ready")["status"] == "True"
-    assert await site.weights() == {stable: 100}
-    assert (await stored(site, HTTPROUTES))["spec"] == routes["spec"]
-
-
-@pytest.mark.scenario("TR-01")
-async def test_what_others_do_to_the_route_is_put_back_once_and_their_own_fields_stay(
-    site: Site,
-) -> None:
-    stable = await site.start()
-    new = await site.ask_for(V2)
-    await until_weight(site, new, 25)
-    await site.pass_time(seconds=3)
-    route = await stored(site, HTTPROUTES)
-    route["metadata"].setdefault("labels", {})["team"] = "weather"
-    route["spec"]["rules"].append({"matches": [{"path": {"type": "Exact", "value": "/x"}}]})
-    for backend in route["spec"]["rules"][0]["backendRefs"]:
-        backend["weight"] = 100 if backend["name"] == new else 0
-    await site.kube.user.replace(HTTPROUTES, route, manager="hand")
-    before = len(site.kube.transport.writes)
-    await site.harness.settle()
-    written = [w for w in site.kube.transport.writes[before:] if "/httproutes/" in w.path]
-    assert len(written) == 1
-    assert await traffic(site) == {stable: 75, new: 25}
-    live = await stored(site, HTTPROUTES)
-    assert live["metadata"]["labels"]["team"] == "weather"
-    assert len(live["spec"]["rules"]) == 1
-    await site.until("Healthy")
-    assert await traffic(site) == {new: 100}
-
-
-@pytest.mark.scenario("TR-02")
-async def test_an_hour_in_a_pause_changes_nothing_but_the_evidence(site: Site) -> None:
-    await site.start()
-    new = await site.ask_for(V2)
-    await until_weight(site, new, 25)
-    await site.kube.edit(await site.rollout(), paused=True)
-    await site.pass_time(seconds=10)
-    site.metrics.outage = Error("connection refused")
-    await site.pass_time(seconds=10)
-    before = len(site.kube.transport.writes)
-    for _ in range(12):
-        await site.harness.advance(timedelta(minutes=5))
-        site.harness.wake_all()
-        await site.harness.settle()
-    written = site.kube.transport.writes[before:]
-    assert {w.path.rpartition("/namespaces/")[2] for w in written} <= {
-        f"{NAMESPACE}/rollouts/flights/status"
-    }
-    assert (await site.weights())[new] == 25
-
-
-@pytest.mark.scenario("TR-04")
-async def test_a_deleted_route_is_written_again_whole_in_one_write(site: Site) -> None:
-    stable = await site.start()
-    new = await site.ask_for(V2)
-    await until_weight(site, new, 25)
-    await site.pass_time(seconds=3)
-    spec = (await stored(site, HTTPROUTES))["spec"]
-    before = len(site.kube.transport.writes)
-    await site.kube.user.delete(HTTPROUTES, NAME, namespace=NAMESPACE)
-    await site.harness.settle()
-    written = [w for w in site.kube.transport.writes[before:] if "/httproutes/" in w.path]
-    assert len(written) == 1
-    assert (await stored(site, HTTPROUTES))["spec"] == spec
-    assert await traffic(site) == {stable: 75, new: 25}
 
 
 @pytest.mark.scenario("RE-03")
@@ -255,6 +110,41 @@ async def test_what_serves_is_never_scaled_down_before_the_promotion(site: Site)
     }:
         assert (await site.deployments())[stable] == 2
         await site.pass_time(seconds=1)
+
+
+@pytest.mark.scenario("RS-02")
+async def test_twenty_restarts_in_two_minutes_give_no_step_and_no_extra_look(site: Site) -> None:
+    steps = [{"weight": 25, "duration": "5m"}, {"weight": 50, "duration": "5m"}]
+    await site.start(strategy={"canary": {"steps": steps}})
+    new = await site.ask_for(V2)
+    await until_weight(site, new, 25)
+    await site.pass_time(seconds=60)
+    asked = len(set(site.metrics.asked))
+    for _ in range(20):
+        site.harness.restart()
+        site.harness.wake_all()
+        await site.harness.settle()
+        assert (await site.weights())[new] == 25
+        await site.pass_time(seconds=6)
+    assert len(set(site.metrics.asked)) - asked <= 120 / 5 + 1
+    assert (await site.weights())[new] == 25
+    assert (await site.rollout())["status"]["attempts"] == 1
+
+
+@pytest.mark.scenario("XS-04")
+async def test_a_shadow_beside_stable_changes_no_pod_of_stables(site: Site) -> None:
+    stable = await site.start(strategy={"shadow": {"percent": 50}})
+    before = (await stored(site, DEPLOYMENTS, stable))["metadata"]["generation"]
+    await site.ask_for(V2)
+    await site.until("Progressing")
+    await site.pass_time(minutes=10)
+    assert await traffic(site) == {stable: 100}
+    assert (await stored(site, DEPLOYMENTS, stable))["metadata"]["generation"] == before
+    status = (await site.rollout())["status"]
+    assert status["phase"] == "Progressing"
+    assert all(entry["candidate"]["n"] > 0 for entry in status["evidence"])
+    await site.command("promote")
+    assert "never promotes" in (await site.rollout())["status"]["lastCommand"]["result"]
 
 
 @pytest.mark.scenario("RS-08")

@@ -76,6 +76,8 @@ def test_blue_green_is_judged_as_long_as_its_window_is_open() -> None:
     sim.behave("r2", error_rate=0.5)
     sim.until("Degraded")
     assert [weights.get("r2", 0) for weights in sim.weights_seen] == [0, 100, 0]
+    assert sim.sizes["r1"] == 4
+    assert [entry.revision for entry in sim.delivery.rejected] == ["r2"]
     assert sim.route.detours == NO_DETOURS
 
 

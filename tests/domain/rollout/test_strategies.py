@@ -227,6 +227,7 @@ def test_blue_green_shows_the_candidate_by_header_and_then_switches_at_once() ->
     assert sim.delivery.stable == "r2"
     assert set(candidate_weights(sim)) == {0, 100}
     assert sim.route.detours == NO_DETOURS
+    assert (sim.delivery.previous, sim.sizes["r1"]) == ("r1", 4)
     assert "ChecksPassed" in sim.reasons
 
 
