@@ -138,3 +138,31 @@ def test_a_rejected_digest_is_not_tried_again_by_itself() -> None:
     decision = decide_direct(replace(FACTS, delivery=delivery), TIMING)
     assert decision.delivery == delivery
     assert ready_of(decision).reason == "RevisionFailed"
+
+
+LOST = replace(
+    FACTS,
+    delivery=DeliveryStatus(stable="r1", candidate="r2"),
+    pods={"r1": pods(0), "r2": pods(2)},
+    route=RouteFacts(weights={"r1": 0, "r2": 100}, programmed=True),
+)
+"""The candidate has all traffic already, and stable no pod that could take it back."""
+
+
+def test_a_stable_that_cannot_serve_gets_nothing_back_when_the_rollout_is_deleted() -> None:
+    decision = decide_without_rollout(LOST, TIMING)
+    assert decision.weights == {"r2": 100, "r1": 0}
+    assert decision.delivery == LOST.delivery
+    back = decide_without_rollout(replace(LOST, pods={"r1": pods(1), "r2": pods(2)}), TIMING)
+    assert back.weights == {"r1": 100, "r2": 0}
+    assert back.delivery.candidate is None
+
+
+def test_what_carries_all_traffic_takes_over_from_a_stable_that_cannot_serve() -> None:
+    decision = decide_direct(LOST, TIMING)
+    assert decision.delivery.stable == "r2"
+    assert decision.weights is not None
+    assert decision.weights["r2"] == 100
+    reverted = decide_direct(replace(LOST, latest=R1), TIMING)
+    assert reverted.delivery == LOST.delivery
+    assert reverted.weights == {"r2": 100, "r1": 0}

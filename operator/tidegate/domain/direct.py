@@ -31,8 +31,11 @@ KEEP_FAILED = timedelta(minutes=10)
 def decide_direct(facts: Facts, timing: Timing) -> Decision:
     """One look at a Model with `delivery: Direct`: the newest revision that is ready takes over."""
     draft = DeliveryDraft(facts, timing)
-    if facts.blocked is None:
+    instead = _instead_of_stable(draft)
+    latest = facts.latest.name if facts.latest else ""
+    if facts.blocked is None and (not instead or instead.get(latest, 0) > 0):
         _follow_latest(draft)
+    if facts.blocked is None and not instead:
         _drop_previous(draft)
         _drop_contenders(draft)
     drop_drained(draft)
@@ -43,21 +46,11 @@ def decide_without_rollout(facts: Facts, timing: Timing) -> Decision:
     """One look at a Model with `delivery: Rollout` that no Rollout names: stable stays stable.
 
     A candidate that was under way is aborted, as if somebody had sent the verb: its digest is
-    rejected.
+    rejected. It keeps what traffic it has as long as stable has no ready pod to take it.
     """
     draft = DeliveryDraft(facts, timing)
-    candidate = draft.delivery.candidate
-    if candidate is not None:
-        digest = facts.digests.get(candidate)
-        if draft.delivery.stable is not None and digest is not None:
-            message = "the Rollout was deleted while it was being tried"
-            ending = Ending(reason="Aborted", message=message, reject=True)
-            reject(draft, digest, candidate, ending)
-            draft.tell("Aborted", f"{candidate}: {message}", warning=True)
-        release(draft, candidate, DRAIN)
-        draft.set_delivery(candidate=None)
-    _drop_previous(draft)
-    _drop_contenders(draft)
+    if not _instead_of_stable(draft):
+        _abort_all(draft)
     drop_drained(draft)
     message = (
         "delivery is Rollout and no Rollout names this Model, so nothing moves; create a Rollout"
@@ -69,6 +62,33 @@ def decide_without_rollout(facts: Facts, timing: Timing) -> Decision:
         ready = stable_serving(draft, {stable: 100})
     ready = ready or Said("Ready", "False", "RolloutMissing", message)
     return _decision(draft, ready, extra=(Said("RolloutMissing", "True", "NoRollout", message),))
+
+
+def _instead_of_stable(draft: DeliveryDraft) -> dict[str, int]:
+    """The live weights where stable has no ready pod and others that have some carry its traffic:
+    they stand until it has. Empty otherwise."""
+    stable, live = draft.delivery.stable, draft.facts.route.weights or {}
+    if stable is None or draft.facts.arm(stable).ready > 0:
+        return {}
+    weights = {name: weight for name, weight in live.items() if weight > 0}
+    others = any(name != stable and draft.facts.arm(name).ready > 0 for name in weights)
+    return {stable: 0, **weights} if others else {}
+
+
+def _abort_all(draft: DeliveryDraft) -> None:
+    """Take back whatever was being tried: stable has all traffic again."""
+    facts, candidate = draft.facts, draft.delivery.candidate
+    if candidate is not None:
+        digest = facts.digests.get(candidate)
+        if draft.delivery.stable is not None and digest is not None:
+            message = "the Rollout was deleted while it was being tried"
+            ending = Ending(reason="Aborted", message=message, reject=True)
+            reject(draft, digest, candidate, ending)
+            draft.tell("Aborted", f"{candidate}: {message}", warning=True)
+        release(draft, candidate, DRAIN)
+        draft.set_delivery(candidate=None)
+    _drop_previous(draft)
+    _drop_contenders(draft)
 
 
 def _follow_latest(draft: DeliveryDraft) -> None:
@@ -150,11 +170,12 @@ def _decision(draft: DeliveryDraft, ready: Said, *, extra: tuple[Said, ...] = ()
     if ready.status != "True":
         kind = "Stalled" if _stalled(draft, ready) else "Reconciling"
         said.append(Said(kind, "True", ready.reason, ready.message))
+    weights = _instead_of_stable(draft) or ({stable: 100} if stable is not None else {})
     look = draft.next_look
     return Decision(
         delivery=draft.delivery,
         rollout=None,
-        routing=Routing(draft.route_with({stable: 100})) if stable is not None else None,
+        routing=Routing(draft.route_with(weights)) if weights else None,
         floors=floors,
         model_said=tuple(said),
         notes=tuple(draft.notes),
