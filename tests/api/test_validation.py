@@ -255,6 +255,11 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
         ("spec.analysis.metrics", [ERRORS, {**ERRORS}], "uplicate"),
         (
             "spec.analysis.metrics",
+            [ERRORS, *({**LATENCY, "name": f"l{i}"} for i in range(5))],
+            "too much evidence for one status",
+        ),
+        (
+            "spec.analysis.metrics",
             [{"name": "slo", "type": "ErrorRate", "max": 0.05}],
             "needs a margin",
         ),

@@ -21,7 +21,14 @@ _METRICS: dict[str, Any] = {
             "rule": "self.exists(m, has(m.margin) && m.type != 'Labels')",
             "message": "at least one metric other than Labels needs a margin: without a comparison"
             " there is no evidence to promote on",
-        }
+        },
+        {
+            "rule": "self.map(m, m.type != 'Latency' ? 1 : has(m.quantiles) ? m.quantiles.size()"
+            " : 3).sum() <= 15",
+            "message": "too much evidence for one status: the quantiles of all Latency metrics"
+            " (three where none are given) and the other metrics may be 15 together; leave"
+            " quantiles out that decide nothing",
+        },
     ],
 }
 

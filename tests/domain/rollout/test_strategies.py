@@ -425,6 +425,18 @@ def test_a_batch_from_before_the_weight_is_no_lack_of_requests() -> None:
 # -- nothing may move, but back ---
 
 
+def test_pods_lost_while_nothing_may_move_lower_the_weight_afterwards() -> None:
+    sim = tried(steps=[{"weight": 50, "duration": "10m"}], metrics=[ERRORS])
+    sim.until_weight(50)
+    sim.blocked = Said("Ready", "False", "Conflicted", "the hostname belongs to another Model")
+    sim.ready["r2"] = 1
+    sim.run(5)
+    assert sim.weight == 50
+    sim.blocked = None
+    sim.run(2)
+    assert sim.weight == 25
+
+
 @pytest.mark.parametrize("phase", ["WarmingUp", "Progressing", "Paused", "Promoting", "Baking"])
 def test_abort_takes_back_what_may_not_move_otherwise(phase: str) -> None:
     sim = Sim(spec((20, 60), metrics=[ERRORS], baking={"duration": "30m"})).stable()

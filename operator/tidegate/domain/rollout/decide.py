@@ -69,9 +69,9 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
             _idle(draft)
         release_contenders(draft)
         close_window(draft)
+        draft.refresh_arms()
     else:
-        _blocked(draft)
-    draft.refresh_arms()
+        _blocked(draft)  # and pods that are lost meanwhile lower the weight afterwards
     draft.set(
         observed_generation=draft.generation,
         observed_model_generation=facts.model_generation,
