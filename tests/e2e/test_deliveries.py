@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
-from tests.e2e.objects import LATENCY, condition, model, namespace, rollout
+from tests.e2e.objects import ERRORS, LATENCY, condition, model, namespace, rollout
 from tests.e2e.stage import E2E, Stage, Together, eventually, shown
 
 from tidegate.kube.resources import MODELS, ROLLOUTS
@@ -182,6 +182,33 @@ def copies_are_counted(found: Obj) -> bool:
     """Whether the first step has seen copies."""
     step = found["status"].get("step") or {}
     return bool(step.get("index") == 0 and step.get("requests", 0) > 0)
+
+
+@pytest.mark.scenario("AV-05")
+@together
+async def test_an_incident_of_both_arms_is_blamed_on_neither(stage: Stage) -> None:
+    where, broken = "incident", stage.artifacts["broken"].uri
+    guard = {"name": "slo", "type": "ErrorRate", "max": 0.05}
+    declared = rollout(where, (30, "6s"), metrics=(ERRORS, guard))
+    old = await stage.serve(where, model(where, broken), declared)
+    async with stage.load(where, rate=100).flowing() as load:
+        await stage.apply(model(where, broken, env={"COPY": "2"}))
+        new = await stage.until_tried(where, load, stable=old)
+        load.missing = 3  # what both versions fail for
+        found = await stage.until(shared_cause, ROLLOUTS, where)
+        assert "both arms" in condition(found, "Ready")["message"]
+        assert await stage.envoy_weights(where) == {old: 70, new: 30}
+        load.missing = None
+        await stage.until_phase("Healthy", where)
+        await settled(stage, where, load, stable=new)
+    assert not (await stage.model(where))["status"]["delivery"].get("rejected")
+    assert load.failed(old) > 0
+    assert load.failed(new) > 0
+
+
+def shared_cause(found: Obj) -> bool:
+    """Whether it holds because both arms are bad."""
+    return bool(found["status"].get("hold", {}).get("reason") == "CommonCause")
 
 
 @together
