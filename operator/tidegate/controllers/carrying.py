@@ -46,9 +46,7 @@ class Carrier:
         """
         parent = Parent(gathered.name, gathered.namespace, owner_reference(gathered.obj))
         again = await self._router.route(gathered, decision, parent)
-        await self._children.ensure(
-            SERVICES, model_service(parent, stable=decision.delivery.stable)
-        )
+        await self._children.ensure(SERVICES, model_service(parent, stable=decision.selected))
         for revision, floor in decision.floors.items():
             await self._size(gathered, parent, revision, floor)
         await self._compare(parent, decision.comparing)

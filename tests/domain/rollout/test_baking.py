@@ -191,3 +191,15 @@ def test_baking_without_evidence_that_can_be_read_looks_at_its_end_only() -> Non
     assert decision.after is not None
     assert decision.after.total_seconds() > 60
     sim.until("Healthy", minutes=35)
+
+
+def test_callers_inside_the_cluster_keep_what_serves_while_the_way_back_has_no_pod() -> None:
+    sim = baking()
+    sim.ready["r1"] = 0
+    assert sim.say("abort") == "Done"
+    decision = sim.look()
+    assert (sim.phase, sim.delivery.stable) == ("RollingBack", "r1")
+    assert (decision.selected, decision.weights) == ("r2", {"r1": 0, "r2": 100})
+    del sim.ready["r1"]
+    decision = sim.look()
+    assert (decision.selected, decision.weights) == ("r1", {"r1": 100, "r2": 0})

@@ -152,6 +152,15 @@ class Decision:
         """The weight of every revision in the route, in per cent; None to leave the route."""
         return self.routing.weights if self.routing else None
 
+    @property
+    def selected(self) -> str | None:
+        """What the Model's Service selects: stable, but what has all the traffic as long as stable
+        has no ready pod to take it back."""
+        stable, phase = self.delivery.stable, self.rollout.phase if self.rollout else None
+        if phase not in (None, "RollingBack"):
+            return stable
+        return next((name for name, w in (self.weights or {}).items() if w == 100), stable)
+
 
 @dataclass(frozen=True)
 class Timing:
