@@ -102,6 +102,7 @@ def counted(status: Obj) -> dict[str, float]:
     return {arm["revision"]: arm.get("users", 0) for arm in arms}
 
 
+@pytest.mark.scenario("XS-10")
 @pytest.mark.timeout(300)
 async def test_callers_keep_their_arm_are_counted_once_and_the_better_arm_wins(
     stage: Stage,
