@@ -12,13 +12,13 @@ from tests.domain.rollout.sim import ERRORS, SLO, Sim, spec
 from tidegate.api.rollout_status import Dispersion
 from tidegate.api.strategy import Strategy
 from tidegate.domain.conditions import Said
-from tidegate.domain.evidence import Arm, Batch
-from tidegate.domain.rollout import decide
+from tidegate.domain.evidence import Arm, Batch, CountersAsk
+from tidegate.domain.rollout import Timing, decide, wanted
 from tidegate.domain.rollout.adapting import excess_of
 from tidegate.domain.rollout.draft import Draft
 from tidegate.domain.rollout.plan import Stage, stages
 from tidegate.domain.route import NO_DETOURS, Detours, Mirror, Preview
-from tidegate.domain.times import moment
+from tidegate.domain.times import moment, stamp
 from tidegate.testing.metrics import Traffic
 
 SHADOW = {"shadow": {"percent": 100}, "duration": "20s"}
@@ -420,6 +420,38 @@ def test_a_batch_from_before_the_weight_is_no_lack_of_requests() -> None:
         assert decision.rollout is not None
         hold = decision.rollout.hold
         assert (hold.reason if hold else None) == reason
+
+
+def test_copies_before_the_first_weight_never_count_as_requests_of_callers() -> None:
+    counted = {
+        "name": "cancelled",
+        "type": "Counters",
+        "prometheus": {"bad": "cancelled", "total": "booked"},
+        "margin": {"ratio": 1.5, "absolute": 0.005},
+    }
+    steps = [{"shadow": {}, "duration": "20s"}, {"weight": 20, "duration": "5m"}]
+    sim = Sim(spec(steps=steps, metrics=[ERRORS, counted])).stable()
+    sim.ask("r2")
+    sim.until_weight(20, minutes=5)
+    step = sim.status.step
+    assert step is not None
+    assert step.started_at is not None
+    began, lag = moment(step.started_at), timedelta(seconds=30)
+    late = step.model_copy(update={"last_batch_end": stamp(began - lag)})
+    # What was asked in vain in the shadow step is not caught up on as the callers' either.
+    entries = [
+        entry.model_copy(update={"state": entry.state[:-1] + f',"due":"{stamp(began - lag)}"}}'})
+        for entry in sim.status.evidence
+    ]
+    sim.status = sim.status.model_copy(update={"step": late, "evidence": entries})
+    found = []
+    for seconds in (15, 33, 45):
+        now = Timing(now=began + timedelta(seconds=seconds), scrape=lag / 2)
+        batch = wanted(sim.declared, sim.delivery, now).batch
+        ask = batch.asks[0] if batch else None
+        since = ask.start if isinstance(ask, CountersAsk) else None
+        found.append((batch.shadow, batch.start, since) if batch else None)
+    assert found == [(True, began - lag, began - lag), None, (False, began, began)]
 
 
 # -- nothing may move, but back ---

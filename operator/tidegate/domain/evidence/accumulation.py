@@ -71,7 +71,10 @@ def asks(evidence: Sequence[Evidence], analysis: Analysis, span: Span) -> tuple[
     for metric in analysis.metrics:
         state = states[metric.name]
         due = state.get(_DUE)
-        since = replace(span, start=min(span.start, moment(due))) if due else span
+        since = span
+        if due:
+            reach = min(span.start, moment(due))
+            since = replace(span, start=max(reach, span.earliest) if span.earliest else reach)
         ask = kind_of(metric).ask(metric, state, since)
         if ask is not None:
             found.append(ask)

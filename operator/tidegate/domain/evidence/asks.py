@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Span:
-    """The interval (start, end] that a batch is to cover, and what kind of batch it is."""
+    """The interval (start, end] that a batch is to cover, and what kind of batch it is. Answers
+    that were missing are not asked for from before `earliest`."""
 
     start: datetime
     end: datetime
     shadow: bool = False
     baking: bool = False
+    earliest: datetime | None = None
 
 
 @dataclass(frozen=True)

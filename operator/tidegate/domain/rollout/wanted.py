@@ -93,10 +93,20 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     bounds = evidences.bounds_ms(status.evidence)
     plan = stages(declared.spec.strategy)
     trying = status.phase not in ("Promoting", "Baking")
-    shadow = trying and plan[min(step.index, len(plan) - 1)].mirror > 0
+    at = min(step.index, len(plan) - 1)
+    shadow = trying and plan[at].mirror > 0
+    earliest = None
+    if trying and not shadow and at > 0 and plan[at - 1].mirror > 0:
+        # Copies are behind the weight's first batch: they never count as requests of callers.
+        began = moment(step.started_at)
+        shadow = end <= began
+        if not shadow:
+            start, earliest = max(start, began), began
+        if start == began and end - start < max(declared.spec.analysis.interval, timing.scrape):
+            return Wanted()  # soon there is a whole interval of the weight
     if status.phase == "Baking" and stable == status.attempt.revision:
         stable = delivery.previous or stable  # what it took over from, without traffic now
-    span = Span(start, end, shadow=shadow, baking=status.phase == "Baking")
+    span = Span(start, end, shadow=shadow, baking=status.phase == "Baking", earliest=earliest)
     asks = evidences.asks(status.evidence, declared.spec.analysis, span)
     batch = WantedBatch(
         stable,
