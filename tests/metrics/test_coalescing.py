@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.metrics.conftest import Script, ScriptedPrometheus
 
 TIMES = [float(t) for t in range(940, 1001, 5)]
+INTERVAL_S = 15
+"""How long a batch is, and how long after it a rollout asks for the next one."""
 BEGIN, END = datetime.fromtimestamp(970, UTC), datetime.fromtimestamp(985, UTC)
 
 
@@ -77,7 +79,7 @@ async def test_one_query_a_tick_answers_all_rollouts(
     expected = [[15.0 * (n + 1), 15.0 * (n + 2)] for n in range(5)]
     first = await asyncio.gather(*(counted(traffic, n) for n in range(5)))
     assert first == expected
-    clock.now += 3
+    clock.now += INTERVAL_S
     scripted.script.queries.clear()
     assert [await counted(traffic, n, 5) for n in range(5)] == expected
     assert len(scripted.script.queries) == 1
@@ -96,11 +98,34 @@ async def test_queries_stay_bounded_in_size(
     for rollout in range(rollouts):
         add(scripted.script, rollout)
         await counted(traffic, rollout)
-    clock.now += 3
+    clock.now += INTERVAL_S
     scripted.script.queries.clear()
     await asyncio.gather(*(counted(traffic, n, 5) for n in range(rollouts)))
     assert len(scripted.script.queries) == 2
     assert all(len(asked["query"]) < 6000 for asked in scripted.script.queries)
+
+
+async def test_only_who_is_due_is_asked_about(
+    traffic: PrometheusTraffic, scripted: ScriptedPrometheus, clock: Clock
+) -> None:
+    for rollout in range(3):
+        add(scripted.script, rollout)
+        await counted(traffic, rollout)
+        clock.now += 5
+    scripted.script.queries.clear()
+    await counted(traffic, 0, 5)
+    (asked,) = scripted.script.queries
+    assert [f"n/m{n}/m{n}-a" in asked["query"] for n in range(3)] == [True, False, False]
+    clock.now += 5
+    await counted(traffic, 1, 5)
+    assert [f"n/m{n}/m{n}-a" in scripted.script.queries[1]["query"] for n in range(3)] == [
+        False,
+        True,
+        False,
+    ]
+    clock.now += 120
+    await counted(traffic, 2, 5)
+    assert "n/m0/" not in scripted.script.queries[2]["query"], "nobody asks for it any more"
 
 
 def test_a_query_names_no_more_arms_than_fit_a_line() -> None:
@@ -133,13 +158,41 @@ async def test_an_outage_is_one_question_a_tick(
     for rollout in range(5):
         add(scripted.script, rollout)
         await counted(traffic, rollout)
-    clock.now += 3
-    scripted.script.queries.clear()
+    scripted.script.status = 503
+    for _ in range(3):
+        clock.now += INTERVAL_S
+        scripted.script.queries.clear()
+        for rollout in range(5):
+            answer = await traffic.batch(arms(rollout), start=BEGIN, end=END, thresholds_ms=())
+            assert isinstance(answer, Error)
+        assert len(scripted.script.queries) == 1
+
+
+async def test_an_outage_that_meets_strangers_is_one_question_a_tick(
+    traffic: PrometheusTraffic, scripted: ScriptedPrometheus
+) -> None:
     scripted.script.status = 503
     for rollout in range(5):
         answer = await traffic.batch(arms(rollout), start=BEGIN, end=END, thresholds_ms=())
         assert isinstance(answer, Error)
     assert len(scripted.script.queries) == 1
+
+
+async def test_after_an_outage_the_longer_batches_share_a_query_too(
+    traffic: PrometheusTraffic, scripted: ScriptedPrometheus, clock: Clock
+) -> None:
+    for rollout in range(5):
+        add(scripted.script, rollout)
+        await counted(traffic, rollout)
+    for longer in (5, 10):
+        clock.now += INTERVAL_S
+        scripted.script.status = 503 if longer == 5 else 200
+        scripted.script.queries.clear()
+        for rollout in range(5):
+            await traffic.batch(
+                arms(rollout), start=BEGIN, end=END + timedelta(seconds=longer), thresholds_ms=()
+            )
+        assert len(scripted.script.queries) == 1
 
 
 async def test_the_clock_is_asked_every_ten_seconds(

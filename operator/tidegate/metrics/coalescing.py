@@ -1,10 +1,11 @@
 """One query for many: raw samples of all arms that anybody asks for, fetched once a tick.
 
 A thousand rollouts that look every fifteen seconds would send a thousand queries, each for two
-arms. Instead the first that asks in a tick has the samples of every arm fetched that was asked for
-lately, in chunks of bounded size, and the others are answered from the same answers. Nothing is
-counted here, so who is answered from what makes no difference to the counts: batches end two
-scrapes ago, and samples that old do not change any more.
+arms. Instead the first that asks in a tick has the samples of every arm fetched that will be asked
+for in it, in chunks of bounded size, and the others are answered from the same answers. Which those
+are is known from the last time: rollouts ask at a steady pace. Nothing is counted here, so who is
+answered from what makes no difference to the counts: batches end two scrapes ago, and samples that
+old do not change any more.
 """
 
 from __future__ import annotations
@@ -33,38 +34,77 @@ GET that proxies let pass (8 kB)."""
 LONGEST_SHARED = timedelta(minutes=2)
 """A batch that reaches further back asks for itself: one late rollout must not make all slow."""
 _KEPT_S = 600.0
-"""How long after it was last asked for an arm is fetched with the others."""
+"""How long an arm that nobody asks for is remembered."""
 
 type Found = Value[dict[str, list[Series]]] | Error
 """Series by arm."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Asked:
-    """How an arm was last asked for: when, with which thresholds, over how long."""
+    """How an arm was last asked for: when, how long after the time before, with which thresholds,
+    over how long. Seconds are monotonic."""
 
     at: float
+    every: float
     thresholds: frozenset[float]
     span: timedelta
+
+    def is_due(self, now: float, tick: float) -> bool:
+        """Whether it will be asked for in the tick that begins now: by its pace, with some play,
+        and for a while when it is late. One too many costs a line of the answer; one too few has a
+        query of its own."""
+        late = 2 * self.span.total_seconds() + 2 * tick
+        return self.at + self.every - 1.5 * tick <= now <= self.at + late
+
+    def reach(self, now: float) -> timedelta:
+        """How far back from its end its next batch may begin: as far as the last one, or to where
+        that one ended."""
+        return min(LONGEST_SHARED, max(self.span, timedelta(seconds=now - self.at)))
 
 
 @dataclass(frozen=True)
 class _Chunk:
     """Some arms, and their samples once they are there."""
 
-    arms: frozenset[str]
     thresholds: frozenset[float]
     found: asyncio.Task[Found]
 
 
 @dataclass(frozen=True)
 class _Round:
-    """What was fetched in one tick: samples from `oldest` to `at`."""
+    """What was fetched in one tick: samples from `oldest` to `at`, by arm."""
 
     began: float
     oldest: datetime
     at: datetime
-    chunks: tuple[_Chunk, ...]
+    chunks: dict[str, _Chunk]
+
+    def covering(
+        self,
+        arms: Sequence[str],
+        thresholds_ms: Sequence[float],
+        *,
+        oldest: datetime,
+        end: datetime,
+    ) -> list[_Chunk] | None:
+        """The chunks that answer a question; None where this round does not."""
+        if oldest < self.oldest or end > self.at:
+            return None
+        if any(arm not in self.chunks for arm in arms):
+            return None
+        chunks = list({id(self.chunks[arm]): self.chunks[arm] for arm in arms}.values())
+        if any(not chunk.thresholds.issuperset(thresholds_ms) for chunk in chunks):
+            return None
+        return chunks
+
+    @property
+    def failure(self) -> Error | None:
+        """Why Prometheus gave no answer in this tick, if that is known."""
+        for chunk in self.chunks.values():
+            if chunk.found.done() and isinstance(found := chunk.found.result(), Error):
+                return found
+        return None
 
 
 class Coalescer:
@@ -97,55 +137,44 @@ class Coalescer:
         oldest = start - self._look_back
         if self._tick <= timedelta(0) or end - start > LONGEST_SHARED:
             return _flat(await self._fetch(arms, thresholds_ms, oldest=oldest, at=end), arms)
-        self._remember(arms, thresholds_ms, span=end - start)
         now = self._monotonic()
+        self._remember(arms, thresholds_ms, now=now, span=end - start)
         current = self._round
         if current is None or now - current.began >= self._tick.total_seconds():
-            current = self._round = self._begin(now, at=end + self._tick)
-        chunks = self._covering(current, arms, thresholds_ms, oldest=oldest, end=end)
-        if chunks is None:
-            return _flat(await self._fetch(arms, thresholds_ms, oldest=oldest, at=end), arms)
-        found = [await asyncio.shield(chunk.found) for chunk in chunks]
-        return _joined(found, arms)
+            current = self._round = self._begin(now, arms, at=end + self._tick)
+        chunks = current.covering(arms, thresholds_ms, oldest=oldest, end=end)
+        if chunks is not None:
+            return _joined([await asyncio.shield(chunk.found) for chunk in chunks], arms)
+        if (failure := current.failure) is not None:
+            return failure  # an outage is not asked about again before the next tick
+        return _flat(await self._fetch(arms, thresholds_ms, oldest=oldest, at=end), arms)
 
     def _remember(
-        self, arms: Iterable[str], thresholds_ms: Sequence[float], *, span: timedelta
+        self, arms: Iterable[str], thresholds_ms: Sequence[float], *, now: float, span: timedelta
     ) -> None:
-        now = self._monotonic()
         for arm in arms:
-            self._asked[arm] = _Asked(now, frozenset(thresholds_ms), span)
+            before, every = self._asked.get(arm), span.total_seconds()
+            if before is not None:
+                every = min(every, now - before.at)
+            self._asked[arm] = _Asked(now, every, frozenset(thresholds_ms), span)
 
-    def _begin(self, now: float, *, at: datetime) -> _Round:
-        """Fetch all arms in chunks. Arms of one Model are neighbours, so they share a chunk."""
+    def _begin(self, now: float, first: Iterable[str], *, at: datetime) -> _Round:
+        """Fetch these arms and all that are due, in chunks. Arms of one Model are neighbours, so
+        they share a chunk."""
         self._asked = {arm: one for arm, one in self._asked.items() if now - one.at <= _KEPT_S}
-        span = max(one.span for one in self._asked.values())
-        oldest = at - self._tick - span - self._look_back
-        chunks = []
-        for arms in chunked(sorted(self._asked)):
+        tick = self._tick.total_seconds()
+        due = {arm for arm, one in self._asked.items() if one.is_due(now, tick)}
+        fetched = sorted(due.union(first))
+        reach = max(self._asked[arm].reach(now) for arm in fetched)
+        # Whoever asks later in this tick has waited that much longer.
+        oldest = at - 2 * self._tick - reach - self._look_back
+        chunks: dict[str, _Chunk] = {}
+        for arms in chunked(fetched):
             thresholds = frozenset[float]().union(*(self._asked[arm].thresholds for arm in arms))
             fetch = self._fetch(arms, sorted(thresholds), oldest=oldest, at=at)
-            chunks.append(_Chunk(frozenset(arms), thresholds, asyncio.ensure_future(fetch)))
-        return _Round(now, oldest, at, tuple(chunks))
-
-    def _covering(
-        self,
-        current: _Round,
-        arms: Sequence[str],
-        thresholds_ms: Sequence[float],
-        *,
-        oldest: datetime,
-        end: datetime,
-    ) -> list[_Chunk] | None:
-        """The chunks that answer a question; None where this round does not."""
-        if oldest < current.oldest or end > current.at:
-            return None
-        wanted, thresholds = set(arms), set(thresholds_ms)
-        chunks = [chunk for chunk in current.chunks if chunk.arms & wanted]
-        if wanted - {arm for chunk in chunks for arm in chunk.arms}:
-            return None
-        if any(thresholds - chunk.thresholds for chunk in chunks):
-            return None
-        return chunks
+            chunk = _Chunk(thresholds, asyncio.ensure_future(fetch))
+            chunks |= dict.fromkeys(arms, chunk)
+        return _Round(now, oldest, at, chunks)
 
     async def _fetch(
         self, arms: Sequence[str], thresholds_ms: Sequence[float], *, oldest: datetime, at: datetime

@@ -1,8 +1,8 @@
 """One adapter around `prometheus-api-client`: every query ends in time, in a value or an error.
 
 Owns what that client leaves open: it retries time-outs three times, has no time-out of its own,
-drops Prometheus's warnings, blocks, and lets three families of exceptions out. Nothing else in
-Tidegate imports it. It knows no metric and judges no sample.
+drops Prometheus's warnings, reads JSON slowly, blocks, and lets three families of exceptions out.
+Nothing else in Tidegate imports it. It knows no metric and judges no sample.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from tidegate.metrics.base import Error, Value
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from requests import Response
 
 _LONGEST_REASON = 300
+_OK = 200
 _REFUSALS = frozenset({400, 422})
 """What Prometheus answers to a query that does not parse, or that cannot be evaluated."""
 
@@ -125,7 +128,7 @@ class Prometheus:
             if self._connection is None:
                 session = requests.Session()
                 session.trust_env = False
-                session.hooks["response"].append(self._keep_warnings)
+                session.hooks["response"].append(self._read)
                 self._connection = PrometheusConnect(
                     url=self._url,
                     headers=self._headers,
@@ -135,11 +138,15 @@ class Prometheus:
                 )
             return self._connection
 
-    def _keep_warnings(self, response: Response, **_: object) -> None:
-        """A response hook, run in the thread that asked: the client throws warnings away."""
+    def _read(self, response: Response, **_: object) -> None:
+        """A response hook, run in the thread that asked: reads the answer, several times quicker
+        than the client would, and keeps the warnings, which the client throws away."""
         self._per_thread.status = response.status_code
-        if b'"warnings"' in response.content:
-            self._per_thread.warnings = tuple(map(str, response.json().get("warnings") or ()))
+        if response.status_code != _OK:
+            return
+        document = orjson.loads(response.content)
+        self._per_thread.warnings = tuple(map(str, document.get("warnings") or ()))
+        vars(response)["json"] = lambda: document
 
 
 def _cause(error: BaseException) -> str:
@@ -157,16 +164,16 @@ def _short(reason: str) -> str:
 def _series(result: Any) -> tuple[Series, ...]:
     """A result of any type: matrix, vector, or a scalar as one series without labels."""
     if result and not isinstance(result[0], dict):
-        return (Series({}, (_sample(result),)),)
+        return (Series({}, _samples([result])),)
     found = []
     for item in result:
         raw = item["values"] if "values" in item else [item["value"]] if "value" in item else []
-        found.append(Series(item["metric"], tuple(_sample(pair) for pair in raw)))
+        found.append(Series(item["metric"], _samples(raw)))
     return tuple(found)
 
 
-def _sample(pair: Any) -> tuple[float, float]:
-    moment, value = pair
-    if not math.isfinite(moment):
-        raise ValueError(f"a sample at {moment}")
-    return float(moment), float(value)
+def _samples(pairs: Any) -> tuple[tuple[float, float], ...]:
+    found = tuple([(float(moment), float(value)) for moment, value in pairs])
+    if not all([math.isfinite(moment) for moment, _ in found]):
+        raise ValueError("a sample at no moment")
+    return found
