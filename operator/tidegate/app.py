@@ -10,6 +10,7 @@ from tidegate.artifacts.base import Limits
 from tidegate.artifacts.registry import default_sources
 from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.model import ModelReconciler
+from tidegate.controllers.waking import declared, moved
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 CHILDREN = (
     DEPLOYMENTS, SERVICES, CONTROLLERREVISIONS, HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS,
 )  # fmt: skip
+
+
+DELIVERIES_A_WORKER = 8
+"""A delivery spends its time waiting for Prometheus, and those that wait at once share queries."""
 
 
 def build(context: Context) -> list[Controller]:
@@ -81,6 +86,7 @@ def controllers(
     model = ModelReconciler(client, cache, clock, settings, resolver)
     delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
     children = [Watched(res, owner("Model"), managed_only=True) for res in CHILDREN]
+    acting = named_by("Model", "spec", "modelRef", "name")
     pods = Watched(PODS, _labelled_model, managed_only=True)
     # A cluster serves the kinds of one traffic provider or of several.
     routes = [
@@ -93,7 +99,7 @@ def controllers(
             model,
             watched=[
                 Watched(MODELS, itself("Model")),
-                Watched(ROLLOUTS, named_by("Model", "spec", "modelRef", "name")),
+                Watched(ROLLOUTS, acting, matters=declared),
                 *children,
                 pods,
             ],
@@ -105,13 +111,13 @@ def controllers(
             delivery,
             watched=[
                 Watched(MODELS, _claimants),
-                Watched(ROLLOUTS, named_by("Model", "spec", "modelRef", "name")),
+                Watched(ROLLOUTS, acting, matters=moved),
                 *routes,
                 *children,
                 pods,
             ],
             clock=clock,
-            workers=settings.workers,
+            workers=settings.workers * DELIVERIES_A_WORKER,
         ),
     ]
 

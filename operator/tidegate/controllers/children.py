@@ -7,8 +7,9 @@ sent.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from tidegate.errors import AlreadyExists, NotFound, Terminal
 from tidegate.kube.objects import name_of, namespace_of, owners_of, uid_of
@@ -99,8 +100,8 @@ class Children:
 def _marked(wanted: Object) -> Object:
     """The object with a hash of itself: a field that is not wanted any more leaves no other trace
     in what is wanted, and would stay in the live object for ever."""
-    text = json.dumps(wanted, sort_keys=True, separators=(",", ":"))
-    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS)
+    mark = hashlib.sha256(text).hexdigest()[:16]
     metadata = wanted["metadata"]
     annotations = {**metadata.get("annotations", {}), APPLIED_ANNOTATION: mark}
     return {**wanted, "metadata": {**metadata, "annotations": annotations}}

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 type _Name = tuple[str, str]
 type _Key = tuple[Resource, str, str]
 type Subscriber = Callable[[Object], None]
+type Matters = Callable[[Object], object]
+"""What of an object matters to somebody."""
 type Keys = Callable[[Object], Iterable[Hashable]]
 """The keys that an object is found by."""
 
@@ -55,7 +57,7 @@ class Cache:
         self._indexed: dict[tuple[Resource, str, Hashable], set[_Name]] = defaultdict(set)
         self._objects: dict[Resource, dict[_Name, Object]] = defaultdict(dict)
         self._owned: dict[tuple[Resource, str], set[_Name]] = defaultdict(set)
-        self._subscribers: dict[Resource, list[Subscriber]] = defaultdict(list)
+        self._subscribers: dict[Resource, list[tuple[Subscriber, Matters | None]]] = defaultdict(list)
         self._buried: dict[_Key, tuple[int, float]] = {}
         self._unconfirmed: dict[_Key, float] = {}
         self._last_event: float | None = None
@@ -100,9 +102,12 @@ class Cache:
         names = self._owned.get((res, uid_of(owner)), ())
         return [self._objects[res][name] for name in sorted(names)]
 
-    def subscribe(self, res: Resource, subscriber: Subscriber) -> None:
-        """Call `subscriber` on each change with the object before it and the one after it."""
-        self._subscribers[res].append(subscriber)
+    def subscribe(
+        self, res: Resource, subscriber: Subscriber, *, matters: Matters | None = None
+    ) -> None:
+        """Call `subscriber` on each change with the object before it and the one after it; where
+        `matters` is given, not on changes that leave it equal."""
+        self._subscribers[res].append((subscriber, matters))
 
     def note(self, res: Resource, obj: Object, *, deleted: bool = False) -> None:
         """Take what a watch, or an answer to a write of ours, said about one object."""
@@ -209,7 +214,10 @@ class Cache:
         instruments.CACHE_OBJECTS.labels(res.kind).set(len(self._objects[res]))
 
     def _tell(self, res: Resource, before: Object | None, after: Object | None) -> None:
-        for subscriber in self._subscribers[res]:
+        for subscriber, matters in self._subscribers[res]:
+            if before is not None and after is not None and matters is not None:
+                if matters(before) == matters(after):
+                    continue
             for obj in (before, after):
                 if obj is not None:
                     subscriber(obj)

@@ -7,7 +7,7 @@ exception: a reconciler's bug must cost its own request a back-off, not the proc
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ class Controller:
         fields = {"kind": request.kind, "ns": request.namespace, "name": request.name}
         instruments.WORKERS_BUSY.labels(self.name).inc()
         try:
-            with bound(controller=self.name, **fields, reconcile_id=secrets.token_hex(4)):
+            with bound(controller=self.name, **fields, reconcile_id=f"{random.getrandbits(32):08x}"):
                 outcome = await self._outcome(request)
                 settled = self._settle(request, outcome)
         finally:

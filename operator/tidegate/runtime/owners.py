@@ -19,7 +19,7 @@ from tidegate.runtime.request import Request
 if TYPE_CHECKING:
     from tidegate.kube.objects import Object
     from tidegate.kube.resources import Resource
-    from tidegate.runtime.cache import Cache
+    from tidegate.runtime.cache import Cache, Matters
 
 type ToRequests = Callable[[Object, Cache], Iterable[Request]]
 
@@ -33,13 +33,15 @@ class Watched:
     `optional`: a cluster may not serve it; it is then as if there were no objects of it, and it is
     watched from the moment its CustomResourceDefinition is there. `to_requests` gets the object
     (also the one before a change, and the last one before a deletion) and must be quick and without
-    I/O.
+    I/O. `matters`: what of the object the controller must look at again when it changes; without
+    it, everything.
     """
 
     res: Resource
     to_requests: ToRequests
     managed_only: bool = False
     optional: bool = False
+    matters: Matters | None = None
 
     @property
     def label_selector(self) -> str | None:

@@ -150,7 +150,9 @@ def connect(controllers: Iterable[Controller], cache: Cache) -> list[Watched]:
             other = distinct.setdefault(watched.res, watched)
             if other.managed_only != watched.managed_only:
                 raise ValueError(f"{watched.res} is watched both whole and by label")
-            cache.subscribe(watched.res, partial(_wake, controller, watched, cache))
+            cache.subscribe(
+                watched.res, partial(_wake, controller, watched, cache), matters=watched.matters
+            )
     return list(distinct.values())
 
 

@@ -26,6 +26,15 @@ PROMOTE_FRACTIONS = (-0.5, 0.0, 0.25, 0.5, 0.75)
 # History guides the alternatives only; more of it than this would outvote what stable does now.
 HISTORY_CAP = 2000.0
 _LEAST_RATE = 1e-9
+_SIZES = {
+    "rr": len(ROLLBACK_MULTIPLES),
+    "rd": len(ROLLBACK_MULTIPLES),
+    "pr": len(PROMOTE_MULTIPLES),
+    "pd": len(PROMOTE_FRACTIONS),
+    "c": 2,
+    "s": 2,
+}
+"""Numbers under each key of a stored comparison."""
 _DECIMALS = 6
 
 
@@ -37,9 +46,14 @@ def log_mean_exp(values: Sequence[float], weights: Sequence[float] | None = None
 
     :raises ValueError: no values, lengths that differ, or weights that are negative or all zero.
     """
-    shares = [1.0] * len(values) if weights is None else list(weights)
-    if not values or len(values) != len(shares):
+    if not values or len(values) != len(values if weights is None else weights):
         raise ValueError("log_mean_exp needs as many weights as values, and at least one")
+    if weights is None:
+        top = max(values)
+        if math.isinf(top):
+            return top
+        return top + math.log(math.fsum([math.exp(v - top) for v in values]) / len(values))
+    shares = list(weights)
     total = math.fsum(shares)
     if min(shares) < 0.0 or not total > 0.0:
         raise ValueError("weights must not be negative, nor all zero")
@@ -273,12 +287,8 @@ class Comparison:
 
         :raises ValueError: the state is not one: a key is missing, or a grid has the wrong length.
         """
-        start = cls.start()
-        sizes = {"rr": len(start.rollback_ratio), "rd": len(start.rollback_difference)}
-        sizes |= {"pr": len(start.promote_ratio), "pd": len(start.promote_difference)}
-        sizes |= {"c": 2, "s": 2}
-        parts = {key: tuple(float(v) for v in state.get(key, ())) for key in sizes}
-        wrong = [key for key, size in sizes.items() if len(parts[key]) != size]
+        parts = {key: tuple(map(float, state.get(key, ()))) for key in _SIZES}
+        wrong = [key for key, size in _SIZES.items() if len(parts[key]) != size]
         if wrong:
             raise ValueError(f"not the state of a comparison: {', '.join(wrong)}")
         return cls(

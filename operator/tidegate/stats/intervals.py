@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tidegate.stats.counts import Counts
 
 _STEPS = 200
+_CLOSE = 1e-14
+"""A step so small, relative to the rate, is the last."""
 
 
 class Interval(NamedTuple):
@@ -42,18 +44,30 @@ def rate_interval(counts: Counts, alpha: float, *, a: float = 0.5, b: float = 0.
 
 
 def _root(bad: float, good: float, level: float, *, inside: float, outside: float) -> float:
-    """The p between `inside` and `outside` where k ln p + (n-k) ln(1-p) falls to `level`."""
+    """The p between `inside` and `outside` where k ln p + (n-k) ln(1-p) falls to `level`.
+
+    Newton steps kept inside a shrinking bracket, bisection whenever a step leaves it.
+    """
+    p = 0.5 * (inside + outside)
     for _ in range(_STEPS):
-        middle = 0.5 * (inside + outside)
-        if middle in (inside, outside):
+        if p in (inside, outside):
             break
-        value = bad * math.log(middle) if bad > 0.0 else 0.0
-        if good > 0.0:
-            value += good * math.log1p(-middle) if middle < 1.0 else -math.inf
+        value = slope = 0.0
+        if bad > 0.0:
+            value, slope = bad * math.log(p), bad / p
+        if good > 0.0 and p < 1.0:
+            value, slope = value + good * math.log1p(-p), slope - good / (1.0 - p)
+        elif good > 0.0:
+            value = -math.inf
         if value > level:
-            inside = middle
+            inside = p
         else:
-            outside = middle
+            outside = p
+        step = p + (level - value) / slope if slope != 0.0 else math.inf
+        if abs(step - p) <= _CLOSE * p:
+            return step
+        between = min(inside, outside) < step < max(inside, outside)
+        p = step if between else 0.5 * (inside + outside)
     return 0.5 * (inside + outside)
 
 

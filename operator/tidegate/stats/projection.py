@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 
 _MAX_STEPS = 80
+_CLOSE = 1e-12
+"""A step so small, relative to s, is the last: the divergence is flat at its least, so what is left
+of it is of the order of n _CLOSE^2."""
 
 
 def project_difference(
@@ -41,21 +44,18 @@ def project_difference(
             high = s
         else:
             break
-        slope = n_c * _steepness(q_c, c) + n_s * _steepness(q_s, s)
+        # How fast each (q - p) / (p (1 - p)) falls in p.
+        slope_c = (v_c + (q_c - c) * (1.0 - 2.0 * c)) / (v_c * v_c)
+        slope_s = (v_s + (q_s - s) * (1.0 - 2.0 * s)) / (v_s * v_s)
+        slope = n_c * slope_c + n_s * slope_s
         step = s + g / slope if slope > 0.0 else math.inf
         if not low < step < high:
             step = 0.5 * (low + high)
-        if abs(step - s) <= 1e-15 * s or high - low <= 1e-16:
+        if abs(step - s) <= _CLOSE * s or high - low <= 1e-16:
             s = step
             break
         s = step
     return s + margin, s
-
-
-def _steepness(q: float, p: float) -> float:
-    """How fast (q - p) / (p (1 - p)) falls in p."""
-    variance = p * (1.0 - p)
-    return (variance + (q - p) * (1.0 - 2.0 * p)) / (variance * variance)
 
 
 def project_ratio(
