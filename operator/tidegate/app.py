@@ -10,7 +10,7 @@ from tidegate.artifacts.base import Limits
 from tidegate.artifacts.registry import default_sources
 from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.model import ModelReconciler
-from tidegate.controllers.waking import declared, moved
+from tidegate.controllers.waking import moved, redeclared
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
@@ -99,7 +99,7 @@ def controllers(
             model,
             watched=[
                 Watched(MODELS, itself("Model")),
-                Watched(ROLLOUTS, acting, matters=declared),
+                Watched(ROLLOUTS, acting, matters=redeclared),
                 *children,
                 pods,
             ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.kube.client import Listing
-from tidegate.kube.objects import Object, name_of
+from tidegate.kube.objects import Object, labels_of, name_of
 from tidegate.kube.resources import CONFIGMAPS, DEPLOYMENTS
 from tidegate.runtime.cache import Cache
 from tidegate.testing.clock import FakeClock
@@ -170,6 +170,19 @@ def test_subscribers_are_told_what_was_before_and_what_is_now() -> None:
     cache.note(RES, obj("a", 3), deleted=True)
 
     assert told.versions == ["1", "1", "2", "2"]
+
+
+def test_subscribers_are_told_only_of_what_matters_to_them() -> None:
+    cache, told = Cache(FakeClock()), Told()
+    cache.subscribe(RES, told, matters=lambda a, b: labels_of(a) != labels_of(b))
+    labelled = obj("a", 3)
+    labelled["metadata"]["labels"] = {"a": "b"}
+    cache.note(RES, obj("a", 1))
+    cache.note(RES, obj("a", 2))
+    cache.note(RES, labelled)
+    cache.note(RES, labelled, deleted=True)
+
+    assert told.versions == ["1", "2", "3", "3"]
 
 
 def test_a_change_that_no_watch_tells_is_noticed_until_it_does() -> None:

@@ -173,7 +173,7 @@ def _series(result: Any) -> tuple[Series, ...]:
 
 
 def _samples(pairs: Any) -> tuple[tuple[float, float], ...]:
-    found = tuple([(float(moment), float(value)) for moment, value in pairs])
-    if not all([math.isfinite(moment) for moment, _ in found]):
+    found = tuple((float(moment), float(value)) for moment, value in pairs)
+    if not all(math.isfinite(moment) for moment, _ in found):
         raise ValueError("a sample at no moment")
     return found

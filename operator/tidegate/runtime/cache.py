@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 type _Name = tuple[str, str]
 type _Key = tuple[Resource, str, str]
 type Subscriber = Callable[[Object], None]
-type Matters = Callable[[Object], object]
-"""What of an object matters to somebody."""
+type Matters = Callable[[Object, Object], bool]
+"""Whether a change matters to somebody, by the object before it and after it."""
 type Keys = Callable[[Object], Iterable[Hashable]]
 """The keys that an object is found by."""
 
@@ -57,7 +57,9 @@ class Cache:
         self._indexed: dict[tuple[Resource, str, Hashable], set[_Name]] = defaultdict(set)
         self._objects: dict[Resource, dict[_Name, Object]] = defaultdict(dict)
         self._owned: dict[tuple[Resource, str], set[_Name]] = defaultdict(set)
-        self._subscribers: dict[Resource, list[tuple[Subscriber, Matters | None]]] = defaultdict(list)
+        self._subscribers: dict[Resource, list[tuple[Subscriber, Matters | None]]] = defaultdict(
+            list
+        )
         self._buried: dict[_Key, tuple[int, float]] = {}
         self._unconfirmed: dict[_Key, float] = {}
         self._last_event: float | None = None
@@ -106,7 +108,7 @@ class Cache:
         self, res: Resource, subscriber: Subscriber, *, matters: Matters | None = None
     ) -> None:
         """Call `subscriber` on each change with the object before it and the one after it; where
-        `matters` is given, not on changes that leave it equal."""
+        `matters` is given, not on changes of which it says no."""
         self._subscribers[res].append((subscriber, matters))
 
     def note(self, res: Resource, obj: Object, *, deleted: bool = False) -> None:
@@ -215,9 +217,8 @@ class Cache:
 
     def _tell(self, res: Resource, before: Object | None, after: Object | None) -> None:
         for subscriber, matters in self._subscribers[res]:
-            if before is not None and after is not None and matters is not None:
-                if matters(before) == matters(after):
-                    continue
+            if before and after and matters is not None and not matters(before, after):
+                continue
             for obj in (before, after):
                 if obj is not None:
                     subscriber(obj)

@@ -72,7 +72,9 @@ class Controller:
         fields = {"kind": request.kind, "ns": request.namespace, "name": request.name}
         instruments.WORKERS_BUSY.labels(self.name).inc()
         try:
-            with bound(controller=self.name, **fields, reconcile_id=f"{random.getrandbits(32):08x}"):
+            with bound(
+                controller=self.name, **fields, reconcile_id=f"{random.getrandbits(32):08x}"
+            ):
                 outcome = await self._outcome(request)
                 settled = self._settle(request, outcome)
         finally:

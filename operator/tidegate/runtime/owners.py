@@ -33,8 +33,8 @@ class Watched:
     `optional`: a cluster may not serve it; it is then as if there were no objects of it, and it is
     watched from the moment its CustomResourceDefinition is there. `to_requests` gets the object
     (also the one before a change, and the last one before a deletion) and must be quick and without
-    I/O. `matters`: what of the object the controller must look at again when it changes; without
-    it, everything.
+    I/O. `matters`: whether a change is one that the controller must look at; without it, each
+    is.
     """
 
     res: Resource
