@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tidegate.kube.client import Listing
 from tidegate.kube.objects import Object, labels_of, name_of
-from tidegate.kube.resources import CONFIGMAPS, DEPLOYMENTS
+from tidegate.kube.resources import CONFIGMAPS, DEPLOYMENTS, PODS
 from tidegate.runtime.cache import Cache
 from tidegate.testing.clock import FakeClock
 
@@ -159,6 +159,21 @@ class Told:
 
     def __call__(self, one: Object) -> None:
         self.versions.append(one["metadata"]["resourceVersion"])
+
+
+def test_the_spec_of_pods_is_not_kept() -> None:
+    cache = Cache(FakeClock())
+    pod = {**obj("a", 1), "spec": {"containers": []}, "status": {"phase": "Running"}}
+    cache.note(PODS, pod)
+    cache.note(RES, {**pod, "kind": "ConfigMap"})
+
+    kept, other = cache.get(PODS, "demo", "a"), cache.get(RES, "demo", "a")
+    assert kept is not None
+    assert other is not None
+    assert "spec" not in kept
+    assert kept["status"] == {"phase": "Running"}
+    assert "spec" in other
+    assert "spec" in pod
 
 
 def test_subscribers_are_told_what_was_before_and_what_is_now() -> None:

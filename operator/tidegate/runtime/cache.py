@@ -3,7 +3,8 @@
 Fed by watch events (`note`), healed by lists (`replace`): a list drops what is gone and mends what
 a watch missed. Both may arrive late and crosswise, so versions decide: resourceVersions are
 compared as numbers, as Kubernetes promises from 1.35 on and etcd-backed servers always did; where
-one is not a number, the later arrival counts. `metadata.managedFields` is not kept.
+one is not a number, the later arrival counts. `metadata.managedFields` is not kept, and nor is the
+`spec` of pods: nobody reads them, and they are most of what a cluster's objects weigh.
 
 Whoever subscribed is told of every change, with the object before and after it.
 """
@@ -22,6 +23,7 @@ from tidegate.kube.objects import (
     resource_version_of,
     uid_of,
 )
+from tidegate.kube.resources import PODS
 from tidegate.runtime import instruments
 
 if TYPE_CHECKING:
@@ -168,7 +170,7 @@ class Cache:
             resource_version_of(before) == resource_version_of(obj) or _newer(before, version)
         ):
             return False
-        kept = _without_managed_fields(obj)
+        kept = _lean(res, obj)
         self._objects[res][name] = kept
         self._index(res, before, kept, name)
         self._tell(res, before, kept)
@@ -245,8 +247,12 @@ def _newer(obj: Object, than: int | None) -> bool:
     return version is not None and than is not None and version > than
 
 
-def _without_managed_fields(obj: Object) -> Object:
+def _lean(res: Resource, obj: Object) -> Object:
+    """The object without what nobody reads."""
     metadata = obj.get("metadata", {})
-    if "managedFields" not in metadata:
-        return obj
-    return {**obj, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
+    if "managedFields" in metadata:
+        metadata = {k: v for k, v in metadata.items() if k != "managedFields"}
+        obj = {**obj, "metadata": metadata}
+    if res == PODS and "spec" in obj:
+        obj = {k: v for k, v in obj.items() if k != "spec"}
+    return obj

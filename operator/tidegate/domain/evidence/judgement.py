@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.evidence.base import LogE, Role
-from tidegate.domain.evidence.memo import LIMIT, Memo, key_of_metric
+from tidegate.domain.evidence.memo import LARGE_LIMIT, Memo, key_of_metric
 from tidegate.domain.evidence.registry import kind_of, role_of
 from tidegate.stats import decision as rule
 
@@ -41,13 +41,13 @@ def state_of(entry: Evidence) -> dict[str, Any]:
     return _parsed(entry.state)
 
 
-@lru_cache(maxsize=LIMIT)
+@lru_cache(maxsize=LARGE_LIMIT)
 def _parsed(text: str) -> dict[str, Any]:
     state: dict[str, Any] = json.loads(text)
     return state
 
 
-_WEIGHED: Memo[LogE] = Memo()
+_WEIGHED: Memo[LogE] = Memo(LARGE_LIMIT)
 
 
 def weighed(metric: Metric, entry: Evidence) -> LogE:

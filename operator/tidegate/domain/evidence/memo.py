@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tidegate.api.rollout_status import Evidence
 
 LIMIT = 8192
-"""Entries of one memory: those of a thousand rollouts with five metrics, and some."""
+"""Entries of one memory where they are small: those of a thousand rollouts, and some."""
+LARGE_LIMIT = 512
+"""The same where entries are kilobytes: as many as one look asks for, and those beside it."""
 
 
 class Memo[V]:
