@@ -88,3 +88,20 @@ async def test_failures_are_asked_again_later_and_later() -> None:
     assert await queue.ask("b", fine) == "up"
     assert await queue.ask("a", fine) == "up"
     assert await queue.ask("a", fine) == "up"
+
+
+async def test_what_was_refused_stays_refused_while_it_pauses_and_a_mended_question_is_asked() -> (
+    None
+):
+    queue, asked = FairQueue(monotonic=lambda: 0.0), []
+
+    async def ask(text: str) -> str | Error:
+        asked.append(text)
+        return Error("it does not parse", refused=True) if text == "wrong(" else text
+
+    for _ in range(3):
+        found = await queue.ask("m", partial(ask, "wrong("), text="wrong(")
+        assert found == Error("it does not parse", refused=True)
+    assert asked == ["wrong("]
+    assert await queue.ask("m", partial(ask, "right"), text="right") == "right"
+    assert await queue.ask("m", partial(ask, "right"), text="right") == "right"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 60.0
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """How often in a row an owner's questions failed, and the last of them."""
+
+    times: int
+    since: float
+    error: Error
+    text: object
 
 
 class FairQueue:
@@ -41,15 +52,20 @@ class FairQueue:
         self._patience_s = patience.total_seconds()
         self._monotonic = monotonic
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._failures: dict[str, tuple[int, float]] = {}
+        self._failures: dict[str, _Failed] = {}
 
-    async def ask[T](self, owner: str, question: Callable[[], Awaitable[T | Error]]) -> T | Error:
-        """The question's answer, or why it was not asked."""
-        failures, since = self._failures.get(owner, (0, 0.0))
-        if failures:
-            pause = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** (failures - 1))
-            left = since + pause - self._monotonic()
-            if left > 0:
+    async def ask[T](
+        self, owner: str, question: Callable[[], Awaitable[T | Error]], *, text: object = None
+    ) -> T | Error:
+        """The question's answer, or why it was not asked. What was refused is refused again while
+        its owner's questions pause, if it has the same `text`; another one is asked at once."""
+        failed = self._failures.get(owner)
+        if failed is not None:
+            pause = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** (failed.times - 1))
+            left = failed.since + pause - self._monotonic()
+            if left > 0 and failed.error.refused and failed.text == text:
+                return failed.error
+            if left > 0 and not failed.error.refused:
                 return Error(f"the last query failed; Prometheus is asked again in {left:.0f} s")
         refused = await self._enter(owner)
         if refused is not None:
@@ -59,7 +75,8 @@ class FairQueue:
         finally:
             self._leave()
         if isinstance(answer, Error):
-            self._failures[owner] = (failures + 1, self._monotonic())
+            times = failed.times + 1 if failed is not None else 1
+            self._failures[owner] = _Failed(times, self._monotonic(), answer, text)
         else:
             self._failures.pop(owner, None)
         return answer

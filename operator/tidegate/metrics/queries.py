@@ -52,13 +52,14 @@ class PrometheusQueries:
         self, counters: Mapping[str, Counters], *, start: datetime, end: datetime, owner: str
     ) -> Value[Ratios] | NoData | Error:
         """What each pair of counters rose by in (start, end]; see the protocol."""
-        return await self._queue.ask(owner, lambda: self._ratios(counters, start, end))
+        ask = self._queue.ask
+        return await ask(owner, lambda: self._ratios(counters, start, end), text=dict(counters))
 
     async def number(
         self, query: str, *, at: datetime, owner: str
     ) -> Value[float] | NoData | Error:
         """The one number of a query; see the protocol."""
-        return await self._queue.ask(owner, lambda: self._number(query, at))
+        return await self._queue.ask(owner, lambda: self._number(query, at), text=query)
 
     async def predictions(
         self, revisions: Mapping[str, str], *, start: datetime, end: datetime, owner: str
