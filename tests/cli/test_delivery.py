@@ -55,6 +55,7 @@ def test_a_hold_says_what_becomes_of_it() -> None:
         "deadline": "2026-01-05T12:09:00Z",
     }
     assert waits(phase="Holding", hold=hold) == ["no requests came", "in 9 min at last: Pause"]
+    assert waits(phase="WarmingUp", hold=hold) == ["no requests came"]
 
 
 @pytest.mark.parametrize("phase", ["Promoting", "RollingBack"])

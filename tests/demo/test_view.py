@@ -8,7 +8,16 @@ from rich.console import Console
 from tidegate.demo.answers import Answer
 from tidegate.demo.scene import Scene
 from tidegate.demo.story import Row
-from tidegate.demo.view import LiveView, PlainView, bound, far, picture, story_table, view_for
+from tidegate.demo.view import (
+    LiveView,
+    PlainView,
+    bound,
+    evidence_cells,
+    far,
+    picture,
+    story_table,
+    view_for,
+)
 
 
 @pytest.fixture
@@ -111,3 +120,9 @@ def test_the_table_at_the_end_has_a_line_for_each_version() -> None:
     assert "ErrorRate: [6] of 50" in text
     assert "3.0 s" in text
     assert "undecided" in text
+
+
+def test_a_metric_without_an_interval_says_what_it_read() -> None:
+    entry = {"metric": "budget", "interval": {}, "message": "budget: value 0.1, value < 0.2 holds"}
+    assert evidence_cells(entry)[3] == "value 0.1, value < 0.2 holds"
+    assert evidence_cells({"metric": "slo"})[3] == "–"

@@ -142,6 +142,8 @@ def _of_phase(delivery: Delivery, rollout: Rollout) -> Iterable[str]:
             return ["the operator has said nothing about it yet: does it run?"]
         case "Starting":
             return ["all pods of both arms are to be Ready"]
+        case "WarmingUp" if status.hold is not None:
+            return [status.hold.message or status.hold.reason]
         case "WarmingUp":
             return [_warm(delivery, rollout)]
         case "Progressing":

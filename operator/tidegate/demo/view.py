@@ -164,7 +164,9 @@ def evidence_cells(entry: Object) -> list[str]:
         str(entry.get("metric")),
         arm_cell(entry.get("stable") or {}),
         arm_cell(entry.get("candidate") or {}),
-        f"[{bound(interval.get('lower'))}, {bound(interval.get('upper'))}]",
+        f"[{bound(interval.get('lower'))}, {bound(interval.get('upper'))}]"
+        if interval
+        else str(entry.get("message") or "–").removeprefix(f"{entry.get('metric')}: "),
         far(entry.get("rollback")),
         far(entry.get("promote")),
         str(entry.get("verdict")),
