@@ -64,6 +64,7 @@ def test_a_path_stays_below_its_root_whatever_the_links(tmp_path: Path) -> None:
         with pytest.raises(Terminal) as caught:
             path_below(root, outside)
         assert caught.value.reason == "FileOutsideRoot"
+        assert f"below {root}," in str(caught.value)
 
 
 def test_a_root_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def path_below(root: Path | None, path: Path) -> Path:
     if not real.is_relative_to(root.resolve()):
         raise Terminal(
             FILE_OUTSIDE_ROOT,
-            f"{path} is not below the folder that may be read (TIDEGATE_FILE_ROOT); links that "
-            "lead out of it count as outside: move the file below it",
+            f"{path} is not below {root}, the folder that may be read (TIDEGATE_FILE_ROOT); links "
+            "that lead out of it count as outside: move the file below it",
         )
     return real
