@@ -28,6 +28,7 @@ from urllib.parse import unquote
 
 import orjson
 import psutil
+from tests.benchmarks.evaluation import evaluation_ms, evidence_of_all_types, status_bytes
 from tests.benchmarks.formula import FormulaPrometheus
 from tests.controllers.site import NAME, NAMESPACE, SETTINGS, Shelf, Site
 
@@ -237,7 +238,9 @@ def _status(before: Object, sent: Object) -> Object:
     return {**was, **now, "conditions": [*kept, *told.values()]}
 
 
-async def run(stock: Stock, *, count: int, seconds: float, stack: AsyncExitStack) -> dict[str, Any]:
+async def run(
+    stock: Stock, *, count: int, seconds: float, warm_up: int, stack: AsyncExitStack
+) -> dict[str, Any]:
     """Deliver so many copies for a while; what it cost per second and in all."""
     clock, cache = SystemClock(), Cache(SystemClock(), indexed_labels=INDEXED_LABELS)
     server = TakesAll(cache)
@@ -259,7 +262,7 @@ async def run(stock: Stock, *, count: int, seconds: float, stack: AsyncExitStack
     connect(both, cache)
     wake(both, cache)
     work = [asyncio.create_task(controller.run()) for controller in both]
-    await _settled(server, count)
+    await _settled(server, count, within_s=warm_up)
     found = await _measured(server, source, seconds)
     for controller in both:
         controller.close()
@@ -267,9 +270,9 @@ async def run(stock: Stock, *, count: int, seconds: float, stack: AsyncExitStack
     return {"rollouts": count, **found}
 
 
-async def _settled(server: TakesAll, count: int) -> None:
+async def _settled(server: TakesAll, count: int, *, within_s: int) -> None:
     """Wait until everybody has been evaluated twice: by then queries are shared."""
-    for _ in range(WARM_UP_S):
+    for _ in range(within_s):
         if server.asked["PATCH rollouts/status"] >= 2 * count:
             return
         await asyncio.sleep(1)
@@ -294,29 +297,37 @@ async def _measured(server: TakesAll, source: FormulaPrometheus, seconds: float)
     }
 
 
-async def status_bytes(stock: Stock) -> int:
-    """Size of a Rollout as it stands in the API server, with managedFields, as JSON."""
-    obj = stock[ROLLOUTS][0]
-    return len(orjson.dumps({"status": obj["status"], "f": obj["metadata"].get("managedFields")}))
-
-
 async def main(arguments: argparse.Namespace) -> int:
     """Measure and print; the exit code is 1 when an aim is missed."""
     from contextlib import AsyncExitStack
 
     stock = await prototype()
-    size = await status_bytes(stock)
-    sys.stdout.write(f"status with managedFields: {size / 1024:.1f} kB (aim: under 16)\n")
-    missed = size >= 16 * 1024
+    rollout = stock[ROLLOUTS][0]
+    size = await status_bytes(rollout, rollout["status"]["evidence"])
+    largest = await status_bytes(rollout, evidence_of_all_types())
+    alone = evaluation_ms(rollout)
+    sys.stdout.write(
+        f"status of five metrics with managedFields: {size / 1000:.1f} kB (aim: under 16);"
+        f" of ten of all types with 15 comparisons: {largest / 1000:.1f} kB\n"
+        f"one evaluation of five metrics: {alone:.2f} ms CPU (aim: under 3)\n"
+    )
+    missed = size >= 16_000 or alone >= 3
     for count in arguments.counts:
         async with AsyncExitStack() as stack:
-            found = await run(stock, count=count, seconds=arguments.seconds, stack=stack)
+            found = await run(
+                stock,
+                count=count,
+                seconds=arguments.seconds,
+                warm_up=arguments.warm_up,
+                stack=stack,
+            )
         sys.stdout.write(
             f"{count:5d} rollouts: {found['cpu']:6.1%} of a core, {found['memory_mb']:.0f} MB,"
-            f" {found['looks']:.1f} evaluations/s, {found['ms']:.2f} ms CPU each,"
+            f" {found['looks']:.1f} evaluations/s,"
+            f" {found['ms']:.2f} ms CPU each with queries, writes and all,"
             f" {found['queries']:.2f} queries/s; writes/s {found['writes']}\n"
         )
-        missed |= found["cpu"] >= 0.6 or found["memory_mb"] >= 300 or found["ms"] >= 3
+        missed |= found["cpu"] >= 0.6 or found["memory_mb"] >= 300
     sys.stdout.write("an aim is missed\n" if missed else "all aims are met\n")
     return int(missed)
 
@@ -324,12 +335,13 @@ async def main(arguments: argparse.Namespace) -> int:
 def arguments_of(words: list[str] | None = None) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--small", action="store_true", help="20 rollouts for 20 s")
+    parser.add_argument("--small", action="store_true", help="5 rollouts for 2 s, to see it run")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--warm-up", type=int, default=WARM_UP_S, help="seconds at most")
     parser.add_argument("--counts", type=int, nargs="+", default=[100, 1000])
     found = parser.parse_args(words)
     if found.small:
-        found.counts, found.seconds = [20], 20.0
+        found.counts, found.seconds, found.warm_up = [5], 2.0, 2
     return found
 
 
