@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from tidegate.cli.delivery import span
+from tidegate.domain.route import NO_DETOURS
 from tidegate.kube.objects import name_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _one(planned: Planned) -> Iterator[Text]:
     for name, change in plan.weights.items():
         yield _line("weight", f"{name}: {_weight(change[0])} → {_weight(change[1])}")
     if plan.detours is not None:
-        yield _line("route", f"{_value(plan.detours[0])} → {_value(plan.detours[1])}")
+        now, then = (one.words if one else NO_DETOURS.words for one in plan.detours)
+        yield _line("route", f"{now} → {then}")
     for name, change in plan.pods.items():
         yield _line("pods", f"{name}: {change[0]} → {change[1]}")
     for name, change in plan.delivery.items():

@@ -63,6 +63,20 @@ class Detours:
     preview: Preview | None = None
     sticky: Sticky | None = None
 
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        said = []
+        if self.mirror is not None:
+            said.append(f"copies of {self.mirror.percent} % to {self.mirror.revision}")
+        if self.preview is not None:
+            header = f"{self.preview.header}: {self.preview.value}"
+            said.append(f"requests with {header} to {self.preview.revision}")
+        if self.sticky is not None:
+            arms = ", ".join(f"{name} {revision}" for name, revision in self.sticky.arms)
+            said.append(f"callers keep their arm by {self.sticky.by} {self.sticky.name} ({arms})")
+        return "; ".join(said) or "weights alone"
+
 
 NO_DETOURS = Detours()
 

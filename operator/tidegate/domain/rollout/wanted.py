@@ -98,7 +98,8 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
     earliest = None
     if trying and not shadow and at > 0 and plan[at - 1].mirror > 0:
         # Copies are behind the weight's first batch: they never count as requests of callers.
-        began = moment(step.started_at)
+        # A scrape later, because a counter's last sample before may be that much older.
+        began = moment(step.started_at) + timing.scrape
         shadow = end <= began
         if not shadow:
             start, earliest = max(start, began), began
