@@ -93,3 +93,11 @@ def test_without_a_rate_only_requests_are_told(
     assert found.seconds is None
     assert found.enough is enough
     assert said in found.message
+
+
+@pytest.mark.parametrize("least", [50_000, 99_999, 123_457])
+@pytest.mark.parametrize("rate", [7.3, 98.7, 100.0])
+def test_where_min_requests_decide_exactly_so_many_are_expected(least: int, rate: float) -> None:
+    of = analysis(ERRORS, minRequests=least)
+    found = expected(of, replace(CALM, rate=rate), way=[Leg(30, 3)], deadline_s=7200)
+    assert found.requests == least

@@ -104,7 +104,8 @@ def expected(
     )
     steps = math.fsum(leg.seconds for leg in way)
     seconds = max(decided, steps)
-    requests = math.ceil(min(MOST_REQUESTS, _requests_by(decided, rate, way)))
+    # What the search leaves over is no request: 100 that are asked for are told as 100, not 101.
+    requests = math.ceil(round(min(MOST_REQUESTS, _requests_by(decided, rate, way)), 4))
     text = (
         f"a decision about a version like stable needs about {requests} requests of the candidate;"
         f" at {rate:.3g} requests a second and these weights that takes {_spoken(decided)}"
@@ -217,7 +218,7 @@ def _requests_by(seconds: float, rate: float, way: Sequence[Leg]) -> float:
 
 
 def _first(reached: Callable[[float], bool], most: float) -> float:
-    """The smallest value for which `reached` holds, to a thousandth; inf where none does."""
+    """The smallest value for which `reached` holds, to a billionth; inf where none does."""
     if reached(0.0):
         return 0.0
     high = 1.0
@@ -226,7 +227,7 @@ def _first(reached: Callable[[float], bool], most: float) -> float:
         if high > most:
             return math.inf
     low = high / 2.0 if high > 1.0 else 0.0
-    while high - low > 1e-3 * high:
+    while high - low > 1e-9 * high:
         middle = 0.5 * (low + high)
         low, high = (low, middle) if reached(middle) else (middle, high)
     return high
