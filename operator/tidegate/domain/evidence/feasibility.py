@@ -218,7 +218,7 @@ def _requests_by(seconds: float, rate: float, way: Sequence[Leg]) -> float:
 
 
 def _first(reached: Callable[[float], bool], most: float) -> float:
-    """The smallest value for which `reached` holds, to a billionth; inf where none does."""
+    """The smallest value for which `reached` holds, to a 10^-12th of it; inf where none does."""
     if reached(0.0):
         return 0.0
     high = 1.0
@@ -227,7 +227,7 @@ def _first(reached: Callable[[float], bool], most: float) -> float:
         if high > most:
             return math.inf
     low = high / 2.0 if high > 1.0 else 0.0
-    while high - low > 1e-9 * high:
+    while high - low > 1e-12 * high:
         middle = 0.5 * (low + high)
         low, high = (low, middle) if reached(middle) else (middle, high)
     return high
