@@ -170,7 +170,7 @@ def test_mirrored_requests_are_paired_compared_and_counted(
                 ask(server, f"r{number}", temp)
         for server in arms:
             ask(server, "fails", None)
-        found = comparer.wait_until(pairs_total=10, disagree_total=3)
+        found = comparer.wait_until(pairs_total=10, disagree_total=3, error_pairs_total=1)
         assert found["error_pairs_total", "both"] == 1
         assert found["difference_count_total", "probability"] == 10
         assert found["difference_negative_total", "probability"] > 2
