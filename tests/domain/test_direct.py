@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidegate.api.model import DeliveryStatus, Rejection, Scaling
+from tidegate.api.model import Scaling
+from tidegate.api.model_status import DeliveryStatus, Rejection
 from tidegate.domain.conditions import Said
 from tidegate.domain.direct import decide_direct, decide_without_rollout
 from tidegate.domain.pods import ArmPods, PodFailure

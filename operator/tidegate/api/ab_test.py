@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from tidegate.api.artifact import Format
 from tidegate.api.base import ApiModel, Duration, Sha256, parse_duration, rules
-from tidegate.api.model import Format
 
 MAX_ARMS = 5
 MAX_TRIALS = 50

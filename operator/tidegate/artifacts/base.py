@@ -15,6 +15,8 @@ from tidegate.errors import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tidegate.api.origin import Origin
+
     type Clock = Callable[[], datetime]
 
 ARTIFACT_CHANGING = "ArtifactChanging"
@@ -34,7 +36,7 @@ class Resolved:
 
     `version` is what the source calls this state of the artifact (opaque; equal means unchanged),
     `location` the URI to fetch it from, `sha256` 64 hex digits, `size` in bytes, `at` when it was
-    read (aware, UTC).
+    read (aware, UTC). `origin` is what a registry knows about this version, None where none does.
     """
 
     version: str
@@ -42,6 +44,7 @@ class Resolved:
     sha256: str
     size: int
     at: datetime
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

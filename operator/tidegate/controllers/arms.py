@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidegate.api.model import ArmRevision
+from tidegate.api.model_status import ArmRevision
 from tidegate.api.rollout import RolloutSpec
 from tidegate.controllers.acting import Acting
 from tidegate.controllers.revisions import digest_of

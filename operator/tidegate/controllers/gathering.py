@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from tidegate.api.model import DeliveryStatus, Model
+from tidegate.api.model import Model
+from tidegate.api.model_status import DeliveryStatus
 from tidegate.api.rollout import Rollout
 from tidegate.controllers.acting import Acting
 from tidegate.domain.claims import Claimant, conflict, places
@@ -41,7 +42,7 @@ from tidegate.traffic.registry import provider_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tidegate.api.model import ArmRevision
+    from tidegate.api.model_status import ArmRevision
     from tidegate.api.rollout import RolloutSpec
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tidegate.api.model import ArmRevision, Model, Resolved, RevisionStatus
+from tidegate.api.model import Model
+from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children, same_status
 from tidegate.controllers.revisions import Revisions, digest_of, is_twin

@@ -84,6 +84,7 @@ class Revisions:
                 identity=made_of,
                 artifact={"version": found.version, "location": found.location,
                           "sha256": found.sha256, "size": found.size},
+                origin=found.origin.wire() if found.origin else None,
                 pod_template=pod_template(spec, facts),
             ),
         )  # fmt: skip
@@ -125,6 +126,7 @@ class Revisions:
             pod_template=twin_template(
                 data["podTemplate"], model=parent.name, of=name_of(stable), name=name
             ),
+            origin=data.get("origin"),
         )
         obj["metadata"]["annotations"][TWIN_ANNOTATION] = name_of(stable)
         return await self._children.create(CONTROLLERREVISIONS, obj)

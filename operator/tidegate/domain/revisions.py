@@ -13,7 +13,7 @@ from tidegate.domain.conditions import Said
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidegate.api.model import DeliveryStatus, RevisionPhase, RevisionStatus
+    from tidegate.api.model_status import DeliveryStatus, RevisionPhase, RevisionStatus
     from tidegate.domain.pods import ArmPods
 
 UNVERIFIED = frozenset(

@@ -23,12 +23,19 @@ def controller_revision(
     identity: dict[str, Any],
     artifact: dict[str, Any],
     pod_template: Object,
+    origin: dict[str, Any] | None = None,
 ) -> Object:
-    """An immutable revision: its identity, the resolved artifact, the rendered pod template."""
+    """An immutable revision: its identity, the resolved artifact, the rendered pod template, and
+    what the registry knew about the version when it was resolved (`Origin`)."""
     obj = child(parent, api_version="apps/v1", kind="ControllerRevision", name=name, revision=name)
     obj["metadata"]["annotations"] = {DIGEST_ANNOTATION: digest}
     return {
         **obj,
         "revision": number,
-        "data": {"identity": identity, "artifact": artifact, "podTemplate": pod_template},
+        "data": {
+            "identity": identity,
+            "artifact": artifact,
+            "podTemplate": pod_template,
+            **({"origin": origin} if origin else {}),
+        },
     }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.domain.rollout.invariants import check, positive
 
-from tidegate.api.model import DeliveryStatus, Scaling
+from tidegate.api.model import Scaling
+from tidegate.api.model_status import DeliveryStatus
 from tidegate.api.rollout import RolloutSpec
 from tidegate.api.rollout_status import RolloutStatus
 from tidegate.domain import evidence

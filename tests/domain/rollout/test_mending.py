@@ -8,7 +8,7 @@ import pytest
 from tests.domain.rollout.invariants import positive
 from tests.domain.rollout.sim import Sim, revision, spec
 
-from tidegate.api.model import DeliveryStatus
+from tidegate.api.model_status import DeliveryStatus
 from tidegate.api.rollout_status import RolloutStatus
 from tidegate.domain.rollout import RouteFacts
 

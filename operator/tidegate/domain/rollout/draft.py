@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from tidegate.api.model import DeliveryStatus
+    from tidegate.api.model_status import DeliveryStatus
     from tidegate.api.rollout import RolloutSpec
     from tidegate.domain.conditions import Said
     from tidegate.domain.rollout.facts import Declared, Facts, Timing

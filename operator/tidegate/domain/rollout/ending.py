@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.api.model import Draining, Rejection
+from tidegate.api.model_status import Draining, Rejection
 from tidegate.api.rollout_status import Ending
 from tidegate.domain.times import moment, stamp
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from tidegate.api.model import DeliveryStatus, Scaling
+    from tidegate.api.model import Scaling
+    from tidegate.api.model_status import DeliveryStatus
     from tidegate.api.rollout import RolloutSpec
     from tidegate.api.rollout_status import RolloutStatus
     from tidegate.domain.conditions import Said

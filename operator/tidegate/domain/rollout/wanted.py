@@ -18,7 +18,7 @@ from tidegate.domain.times import moment
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tidegate.api.model import DeliveryStatus
+    from tidegate.api.model_status import DeliveryStatus
     from tidegate.domain.evidence import Ask
     from tidegate.domain.rollout.facts import Declared, Timing
 

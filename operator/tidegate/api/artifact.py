@@ -1,0 +1,49 @@
+"""The part of a Model that says where its artifact is, and what it must be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from tidegate.api.base import ApiModel, Duration, Sha256, parse_duration, rules
+
+Format = Literal["sklearn-skops", "sklearn-joblib", "onnx"]
+
+
+class Artifact(ApiModel):
+    """Where the model's file is, and what it must be."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                (
+                    "self.uri.startsWith('file://') || self.uri.startsWith('http://')"
+                    " || self.uri.startsWith('https://')"
+                ),
+                "uri must begin with file://, http:// or https://",
+            ),
+        )
+    )
+
+    uri: Annotated[str, StringConstraints(min_length=8, max_length=2048)] = Field(
+        description="Where the artifact is: file:///path (only below the folder that the operator's"
+        " TIDEGATE_FILE_ROOT names), http://… or https://…. What stands behind it is hashed; a"
+        " change"
+        " of content makes a new revision."
+    )
+    sha256: Sha256 | None = Field(
+        default=None,
+        description="SHA-256 of the artifact, 64 lower-case hex digits. When given, anything else"
+        " that is found behind the URI is refused (condition Verified, reason DigestMismatch).",
+    )
+    format: Format = Field(
+        description="How the artifact is stored. sklearn-skops loads without running code of the"
+        " artifact; sklearn-joblib can run any code when it is loaded, so it is never guessed, only"
+        " used when named here; onnx is run by ONNX Runtime."
+    )
+    poll_interval: Duration = Field(
+        default=parse_duration("1m"),
+        description="How often the URI is asked whether its content changed. An unchanged one costs"
+        " a conditional request. Not asked at all when sha256 is given.",
+    )

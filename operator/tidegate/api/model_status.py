@@ -1,0 +1,126 @@
+"""The status of a Model: what was found, which revisions there are, which serves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tidegate.api.artifact import Format
+from tidegate.api.base import ApiModel, Conditions, Sha256, Timestamp
+
+
+class Resolved(ApiModel):
+    """What the artifact's URI stood for when it was last asked."""
+
+    version: str = Field(description="Version in the words of the source (an ETag, a time).")
+    location: str = Field(description="Where that version can be fetched.")
+    sha256: Sha256 = Field(description="SHA-256 of the artifact.")
+    format: Format = Field(description="How it is stored.")
+    size: int = Field(ge=0, description="Size in bytes.")
+    at: Timestamp = Field(description="When this was first seen.")
+
+
+RevisionPhase = Literal["Pending", "Starting", "Ready", "Failed", "Retired"]
+
+
+class RevisionStatus(ApiModel):
+    """One revision, for people and for the delivery."""
+
+    name: str = Field(
+        description="Name of the ControllerRevision and of its Deployment and Service."
+    )
+    number: int = Field(ge=1, description="Counts up; a digest that comes back gets the next one.")
+    digest: str = Field(description="Identity of the revision (SHA-256).")
+    phase: RevisionPhase = Field(
+        description="Pending, Starting, Ready, Failed (will not be tried again) or Retired."
+    )
+    reason: str | None = Field(default=None, description="Why it is in that phase, one word.")
+    message: str | None = Field(default=None, description="Why, for people, and what to do next.")
+    at: Timestamp | None = Field(default=None, description="When the phase last changed.")
+
+
+class Rejection(ApiModel):
+    """A digest that was taken back and is not tried again by itself."""
+
+    digest: str = Field(description="Identity of the revision.")
+    revision: str = Field(description="Its name.")
+    reason: str = Field(description="Why it was rejected, one word.")
+    message: str = Field(default="", description="Why, for people.")
+    at: Timestamp = Field(description="When.")
+
+
+class Draining(ApiModel):
+    """A revision without traffic whose pods stay a while."""
+
+    revision: str = Field(description="Its name.")
+    until: Timestamp = Field(description="When its pods go.")
+
+
+class ArmRevision(ApiModel):
+    """A revision that is made because a Rollout's strategy asks for it: an arm of an abTest with
+    an artifact of its own, or stable's twin. It is never `latestRevision`."""
+
+    name: str = Field(description="The arm's name in the strategy; `twin` for aa.")
+    source: str = Field(
+        description="What it was made of: the artifact's SHA-256, or the revision it is a twin of."
+    )
+    revision: str | None = Field(default=None, description="Its name; absent while there is none.")
+    digest: str | None = Field(default=None, description="Identity of the revision (SHA-256).")
+    reason: str | None = Field(default=None, description="Why there is none, one word.")
+    message: str | None = Field(default=None, description="Why, for people, and what to do next.")
+
+
+class DeliveryStatus(ApiModel):
+    """Which revision serves. Written by the delivery alone."""
+
+    stable: str | None = Field(default=None, description="The revision that serves.")
+    previous: str | None = Field(
+        default=None, description="The stable before this one, kept warm in the rollback window."
+    )
+    candidate: str | None = Field(default=None, description="The revision that is being tried.")
+    contenders: list[str] = Field(
+        default_factory=list, max_length=4,
+        description="Further revisions that have pods for an abTest, besides the candidate.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )  # fmt: skip
+    draining: list[Draining] = Field(
+        default_factory=list, max_length=20,
+        description="Revisions without traffic whose pods stay a while: to finish what they were"
+        " asked, or for a look at them.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
+    rejected: list[Rejection] = Field(
+        default_factory=list, max_length=20,
+        description="Digests that were taken back; the last 20.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
+
+
+class ModelStatus(ApiModel):
+    """What was found and what serves. Tools read conditions; `phase` is for people."""
+
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The generation that Ready was said about."
+    )
+    resolved_generation: int | None = Field(
+        default=None, ge=0, description="The generation that latestRevision was made from."
+    )
+    phase: str | None = Field(default=None, description="One word for people.")
+    resolved: Resolved | None = Field(default=None, description="The artifact as last resolved.")
+    latest_revision: str | None = Field(
+        default=None, description="The revision of the current spec and the last poll."
+    )
+    revisions: list[RevisionStatus] = Field(
+        default_factory=list, max_length=120,
+        description="The revisions that are kept, newest first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
+    arms: list[ArmRevision] = Field(
+        default_factory=list, max_length=5,
+        description="Revisions that the Rollout's strategy asks for besides the latest.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
+    delivery: DeliveryStatus | None = Field(default=None, description="Which revision serves.")
+    endpoint: str | None = Field(default=None, description="Where requests from outside go.")
+    conditions: Conditions
