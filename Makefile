@@ -5,6 +5,8 @@ BIN := .tidegate/env/dev/bin
 UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
 # What a test run is given, e.g. `make test ARGS="tests/domain -k weights"`.
 ARGS ?=
+# All tests share the cores: one process more than there are, because the one with the clusters waits most of the time.
+PARALLEL = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test vectors conformance fuzz check format crds docs lock clean
@@ -18,8 +20,8 @@ setup: ## make the environments and fetch Prometheus and kubectl (a no-op the se
 demo: setup ## the whole story on real data in a few minutes; KEEP=1 leaves the cluster up
 	@.tidegate/env/operator/bin/tidegate demo $(if $(KEEP),--keep)
 
-test: setup ## run the tests; ARGS="…" goes to pytest
-	@$(BIN)/pytest $(ARGS)
+test: setup ## run the tests, in several processes; ARGS="…" goes to pytest instead
+	@$(BIN)/pytest $(or $(ARGS),$(PARALLEL))
 
 vectors: setup ## compare the statistics with reference values; FILE=path/to/vectors.json for others
 	@$(BIN)/python tests/stats/vectors.py "$(or $(FILE),tests/stats/reference.json)"
