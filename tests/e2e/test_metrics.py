@@ -73,19 +73,24 @@ async def test_counters_of_the_users_own_take_a_version_back(stage: Stage) -> No
 
 @pytest.mark.scenario("BI-04")
 @together
-async def test_a_query_that_does_not_parse_is_told_before_the_first_request(stage: Stage) -> None:
+async def test_a_query_that_does_not_parse_is_told_before_anything_waits(stage: Stage) -> None:
     where = "misspelt"
     wrong = {**PODS, "prometheus": {"query": "sum(tidegate_model_ready"}}
     declared = rollout(where, (30, "1m"), metrics=(ERRORS, wrong))
     stable = await stage.serve(where, model(where, stage.artifacts["good"].uri), declared)
-    async with stage.load(where, rate=20).flowing() as load:
-        await stage.apply(model(where, stage.artifacts["better"].uri))
-        found = await stage.until(
-            lambda rollout: condition(rollout, "Stalled").get("reason") == "BadMetric",
-            *(ROLLOUTS, where),
-        )
+    found = await stage.until(
+        lambda rollout: condition(rollout, "Stalled").get("reason") == "BadMetric",
+        *(ROLLOUTS, where),
+    )
+    assert found["status"]["phase"] in ("Pending", "Healthy"), "nothing is under way"
     assert "metric pods: " in condition(found, "Stalled")["message"]
     assert "parse error" in condition(found, "Stalled")["message"]
+    async with stage.load(where, rate=20).flowing() as load:
+        await stage.apply(model(where, stage.artifacts["better"].uri))
+        await stage.until(
+            lambda rollout: rollout["status"].get("hold", {}).get("reason") == "BadMetric",
+            *(ROLLOUTS, where),
+        )
     assert await stage.envoy_weights(where) == {stable: 100}
     assert load.failed(stable) == 0
 

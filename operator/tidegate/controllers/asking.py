@@ -6,9 +6,11 @@ Fills placeholders in, names the series of the shadow comparer, and turns what c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidegate.domain.evidence import (
+    BAD_METRIC,
     CountersAsk,
     Paired,
     PairsAsk,
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 PAIRS = "tidegate_shadow_pairs_total"
 DISAGREE = "tidegate_shadow_disagree_total"
-BAD_METRIC = "BadMetric"
 _CANDIDATE, _STABLE = "candidate", "stable"
 
 
@@ -59,14 +60,14 @@ class Asker:
                 return await self._predictions(ask, stable, candidate)
 
     async def wrong(self, ask: Ask, *, stable: str) -> Unseen | None:
-        """What is wrong with a metric's own queries, by asking them for stable; None when nothing
-        is, or when that cannot be told now."""
+        """What is wrong with a metric's own queries, by asking them for stable, or why that cannot
+        be told now (MetricsUnavailable); None when nothing is."""
         try:
             found = await self._tried(ask, stable)
         except ValueError as error:
             return Unseen(BAD_METRIC, f"metric {ask.metric}: {error}")
-        if isinstance(found, Error) and found.refused:
-            return Unseen(BAD_METRIC, f"metric {ask.metric}: {found.reason}")
+        if isinstance(found, Error):
+            return replace(_unseen(found), message=f"metric {ask.metric}: {found.reason}")
         return None
 
     async def _tried(self, ask: Ask, revision: str) -> object:

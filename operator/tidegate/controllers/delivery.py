@@ -64,6 +64,7 @@ class DeliveryReconciler:
         if obj is None or is_being_deleted(obj):
             await self._carrier.drop_route(request.namespace, request.name)
             self._archive.forget(request.namespace, request.name)
+            self._observer.forget(request.namespace, request.name)
             rollouts = self._gatherer.rollouts(request.namespace, request.name)
             await self._reporter.model_missing(rollouts, self._clock.now())
             return Result.done()

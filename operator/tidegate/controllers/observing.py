@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.controllers.asking import Asker
 from tidegate.controllers.counting import batch_of, clusters_of
+from tidegate.controllers.trying import Trier
 from tidegate.domain import evidence
 from tidegate.domain.evidence import Unseen
 from tidegate.domain.rollout import WantedBatch, wanted
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tidegate.controllers.gathering import Gathered
     from tidegate.domain.evidence import Ask
     from tidegate.domain.rollout import Timing
+    from tidegate.domain.rollout.wanted import Wanted
     from tidegate.kube.clock import Clock
     from tidegate.metrics.base import Metrics, TrafficMetrics
 
@@ -38,6 +40,11 @@ class Observer:
     def __init__(self, clock: Clock, metrics: Metrics | None) -> None:
         self._clock = clock
         self._metrics = metrics
+        self._trier = Trier()
+
+    def forget(self, namespace: str, model: str) -> None:
+        """The Model is gone."""
+        self._trier.forget(namespace, model)
 
     async def observe(self, gathered: Gathered, timing: Timing) -> Gathered:
         """The same with what the metrics say, as far as this look needs to know it."""
@@ -49,11 +56,20 @@ class Observer:
             end = timing.now - timing.lag
             found = await self._baseline(gathered, asks.baseline, end, asks.trials)
             facts = replace(facts, baseline=found)
+        elif asks.trials and self._metrics is not None:
+            facts = replace(facts, tried=await self._tried(gathered, self._metrics, asks))
         if asks.batch is not None:
             facts = replace(facts, observation=await self._batch(gathered, asks.batch))
         if asks.quiet is not None:
             facts = replace(facts, quiet=await self._quiet(gathered, *asks.quiet))
         return replace(gathered, facts=facts)
+
+    async def _tried(self, gathered: Gathered, metrics: Metrics, asks: Wanted) -> evidence.Tried:
+        """What is wrong with the user's own queries, while nothing is judged by them."""
+        asker = Asker(metrics, gathered.namespace, gathered.name)
+        return await self._trier.at_rest(
+            gathered, asker, asks.trials, revision=asks.tried_for, now=self._clock.now()
+        )
 
     async def _baseline(
         self, gathered: Gathered, revision: str, end: datetime, trials: Sequence[Ask]
@@ -64,10 +80,10 @@ class Observer:
         if problem is not None or self._metrics is None:
             return problem or _no_metrics()
         asker = Asker(self._metrics, gathered.namespace, gathered.name)
-        for trial in trials:
-            wrong = await asker.wrong(trial, stable=revision)
-            if wrong is not None:
-                return wrong
+        now = self._clock.now()
+        wrong = await self._trier.now(gathered, asker, trials, revision=revision, now=now)
+        if wrong is not None:
+            return wrong
         answer = await _traffic(gathered, self._metrics).baseline(
             _cluster(gathered, revision), end=end, window=BASELINE_WINDOW
         )

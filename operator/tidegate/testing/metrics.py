@@ -64,7 +64,8 @@ class FakeMetrics:
     intervals of every batch that was asked for.
 
     A pair of counters is a cluster too, named like its total: `route` and `behave` say how it
-    rises. `numbers` has the answer to each query, by its text as it is sent.
+    rises. `numbers` has the answer to each query, by its text as it is sent; `queried` lists those
+    that were.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class FakeMetrics:
         self.skew = timedelta()
         self.asked: list[tuple[datetime, datetime]] = []
         self.numbers: dict[str, float | NoData | Error] = {}
+        self.queried: list[str] = []
         self._shares: dict[str, dict[str, dict[str, float]]] = {}
 
     @property
@@ -201,6 +203,7 @@ class FakeMetrics:
         self, query: str, *, at: datetime, owner: str
     ) -> Value[float] | NoData | Error:
         """What `numbers` has for the query; see the protocol."""
+        self.queried.append(query)
         if self.outage is not None:
             return self.outage
         answer = self.numbers.get(query, NoData("the query has no result now"))

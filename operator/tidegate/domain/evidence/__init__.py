@@ -13,7 +13,6 @@ from tidegate.domain.evidence.accumulation import (
     needs_latency,
     readable,
     start,
-    trials,
     update,
 )
 from tidegate.domain.evidence.asks import (
@@ -50,8 +49,10 @@ from tidegate.domain.evidence.judgement import (
     state_of,
     summary,
 )
+from tidegate.domain.evidence.trying import BAD_METRIC, Tried, trials, wrong_condition
 
 __all__ = [
+    "BAD_METRIC",
     "NO_ARM",
     "Answer",
     "Arm",
@@ -69,6 +70,7 @@ __all__ = [
     "Rated",
     "Reading",
     "Span",
+    "Tried",
     "Unseen",
     "ValueAsk",
     "asks",
@@ -92,4 +94,5 @@ __all__ = [
     "summary",
     "trials",
     "update",
+    "wrong_condition",
 ]

@@ -7,11 +7,11 @@ where the last one stopped. What a type of metric does with a batch is its own m
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tidegate.domain.evidence import guarding
-from tidegate.domain.evidence.asks import Ask, CountersAsk, Span, ValueAsk
+from tidegate.domain.evidence.asks import Ask, Span
 from tidegate.domain.evidence.base import Role, State
 from tidegate.domain.evidence.batch import Arm, Batch, Rated, Unseen
 from tidegate.domain.evidence.comparing import Seen
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-_TRIAL = timedelta(minutes=1)
 _DUE = "due"
 """In a state: since when answers are missing. The next question starts there."""
 
@@ -78,21 +77,6 @@ def asks(evidence: Sequence[Evidence], analysis: Analysis, span: Span) -> tuple[
         ask = kind_of(metric).ask(metric, state, since)
         if ask is not None:
             found.append(ask)
-    return tuple(found)
-
-
-def trials(analysis: Analysis, *, end: datetime) -> tuple[Ask, ...]:
-    """Users' own queries, to be tried before the candidate gets its first request."""
-    found: list[Ask] = []
-    for metric in analysis.metrics:
-        queries = metric.prometheus
-        if queries is None:
-            continue
-        if queries.query is not None:
-            found.append(ValueAsk(metric.name, queries.query, metric.condition or "", end))
-        else:
-            bad, total = queries.bad or "", queries.total or ""
-            found.append(CountersAsk(metric.name, bad, total, end - _TRIAL, end, alone=True))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from tidegate.domain.evidence.asks import Ask, Span, ValueAsk
 from tidegate.domain.evidence.base import LogE, Role, Shown, State
 from tidegate.domain.evidence.batch import Reading, Unseen
 from tidegate.domain.evidence.condition import condition_problem
+from tidegate.domain.evidence.trying import BAD_METRIC
 
 if TYPE_CHECKING:
     from tidegate.api.metric import Metric
@@ -36,7 +37,7 @@ class Value:
     def start(self, metric: Metric, baseline: Baseline | None) -> State | Unseen:
         problem = condition_problem(metric.condition or "")
         if problem is not None:
-            return Unseen("BadMetric", f"metric {metric.name}: {problem}")
+            return Unseen(BAD_METRIC, f"metric {metric.name}: {problem}")
         return {"f": 0, "n": 0, "ok": False, "x": ""}
 
     def ask(self, metric: Metric, state: State, span: Span) -> Ask | None:

@@ -37,6 +37,7 @@ from tidegate.domain.rollout.facts import Decision, Declared, Facts, Timing
 from tidegate.domain.rollout.lateness import not_before
 from tidegate.domain.rollout.mending import forget_strange, start_over, unreadable
 from tidegate.domain.rollout.promoting import catch_up
+from tidegate.domain.rollout.resting import check_metrics
 from tidegate.domain.rollout.trialing import begin_trials, conclude_trials
 from tidegate.domain.rollout.winning import conclude, release_contenders
 
@@ -70,6 +71,7 @@ def decide(declared: Declared, facts: Facts, timing: Timing) -> Decision:
         release_contenders(draft)
         close_window(draft)
         draft.refresh_arms()
+        check_metrics(draft)
     else:
         _blocked(draft)  # and pods that are lost meanwhile lower the weight afterwards
     draft.set(

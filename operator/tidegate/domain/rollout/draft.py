@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tidegate.api.model_status import DeliveryStatus
     from tidegate.api.rollout import RolloutSpec
     from tidegate.domain.conditions import Said
+    from tidegate.domain.evidence import Unseen
     from tidegate.domain.rollout.facts import Declared, Facts, Timing
 
 HISTORY_LIMIT = 20
@@ -122,6 +123,8 @@ class Draft(DeliveryDraft):
         """The same by revision, for the arms of a test."""
         self.said: Said | None = None
         """Why nothing of what is declared can be tried, or that it is decided."""
+        self.wrong: Unseen | None = None
+        """What is wrong with a metric, where that is not a hold."""
         if self.status.phase is None:
             self.set(phase="Pending", phase_since=stamp(self.now))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidegate.api.rollout import RolloutSpec
     from tidegate.api.rollout_status import RolloutStatus
     from tidegate.domain.conditions import Said
-    from tidegate.domain.evidence import Baseline, Batch, Unseen
+    from tidegate.domain.evidence import Baseline, Batch, Tried, Unseen
 
 NO_PODS = ArmPods()
 
@@ -82,7 +82,8 @@ class Facts:
     the strategy asks for besides; `model_current` says whether they were made from the Model's
     present generation. `blocked` is why this delivery may not
     move at all (reason, message). `observation` is None when nothing was due; `baseline` likewise;
-    `quiet` says whether the old arm's counters stand still (None: not known). `scrape_lag` is how
+    `quiet` says whether the old arm's counters stand still (None: not known); `tried` is what came
+    of trying the metrics' queries, None where that was not done. `scrape_lag` is how
     long a sample may take to be seen.
     """
 
@@ -101,6 +102,7 @@ class Facts:
     observation: Batch | Unseen | None = None
     baseline: Baseline | Unseen | None = None
     quiet: bool | None = None
+    tried: Tried | None = None
     command: Command | None = None
     blocked: Said | None = None
 

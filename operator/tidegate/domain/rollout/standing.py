@@ -63,7 +63,7 @@ def merged_for_rollout(draft: Draft, said: list[Said]) -> list[Condition]:
 
 def _stalled(draft: Draft) -> bool:
     """Whether a person has to act."""
-    if draft.facts.blocked is not None or draft.phase == "Degraded":
+    if draft.facts.blocked is not None or draft.phase == "Degraded" or draft.wrong is not None:
         return True
     hold = draft.status.hold
     if hold is not None and hold.reason in _FOR_A_PERSON:
@@ -80,7 +80,10 @@ def _rollout_ready(draft: Draft) -> Said:
     latest = facts.latest
     if draft.phase == "Degraded":
         reason, message = _degraded(draft)
-        return Said("Ready", "False", reason, message)
+        also = "" if draft.wrong is None else f". Besides, {draft.wrong.message}"
+        return Said("Ready", "False", reason, message + also)
+    if draft.wrong is not None and draft.status.hold is None:
+        return Said("Ready", "False", draft.wrong.reason, draft.wrong.message)
     trials = draft.status.aa if draft.spec.strategy.aa is not None else None
     current = latest is not None and latest.name == draft.delivery.stable and facts.model_current
     if current and trials is not None and draft.active:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 BASELINE_WINDOW = timedelta(hours=24)
 """How far back stable's history is read when an attempt begins."""
+COUNTING = ("Progressing", "Holding", "Paused", "Promoting", "Baking")
+"""Phases in which every metric is asked for again and again: what is wrong with one shows there."""
+NO_REVISION = "no-revision-yet"
+"""For what queries are tried before anything serves: whether they parse can be told then too."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +54,28 @@ class WantedBatch:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to ask. `trials` are users' own queries, to be tried with the baseline. `quiet`:
-    (revision, start, end) of an arm that should have no requests any more."""
+    """What to ask. `trials` are users' own queries, to be tried with the baseline, or by themselves
+    for the revision `tried_for` where that was not done yet. `quiet`: (revision, start, end) of an
+    arm that should have no requests any more."""
 
     batch: WantedBatch | None = None
     baseline: str | None = None
     trials: tuple[Ask, ...] = ()
+    tried_for: str = ""
     quiet: tuple[str, datetime, datetime] | None = None
 
 
 def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Wanted:
     """What this look needs to know of the metrics, by where the attempt stands."""
+    found = _wanted(declared, delivery, timing)
+    edited = declared.generation != declared.status.observed_generation
+    if found.baseline is not None or (declared.status.phase in COUNTING and not edited):
+        return found
+    trials = evidences.trials(declared.spec.analysis, end=timing.now - timing.lag)
+    return replace(found, trials=trials, tried_for=delivery.stable or NO_REVISION)
+
+
+def _wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Wanted:
     status, stable = declared.status, delivery.stable
     if stable is None or status.attempt is None:
         return Wanted()
@@ -76,8 +91,7 @@ def wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Want
         since = moment(status.settling_since) + timing.scrape
         return Wanted(quiet=(stable, since, end) if end > since else None)
     step = status.step
-    phases = ("Progressing", "Holding", "Paused", "Promoting", "Baking")
-    if status.phase not in phases or step is None:
+    if status.phase not in COUNTING or step is None:
         return Wanted()
     if declared.spec.strategy.aa is not None and status.aa is not None and status.aa.between:
         return Wanted(baseline=stable)  # between two trials: the next one's bounds
