@@ -29,6 +29,9 @@ COMMANDS = {
     "demo": Command("tidegate.cli.demo:demo", "The whole story on real data, in minutes."),
     "status": Command("tidegate.cli.status:status", "Where a delivery stands, and why."),
     "plan": Command("tidegate.cli.plan:plan", "What the operator would do now; writes nothing."),
+    "validate": Command(
+        "tidegate.cli.validate:validate", "Check manifests without a cluster, for pull requests."
+    ),
     "explain": Command("tidegate.cli.explain:explain", "Why an attempt went as it did."),
     "replay": Command("tidegate.cli.replay:replay", "Recompute an attempt's verdicts offline."),
     "abort": Command("tidegate.cli.verbs:abort", "Take the candidate back now."),

@@ -1,35 +1,29 @@
 """Reads manifests of Models and Rollouts from files, as `kubectl apply -f` would be given them.
 
-Checks what can be checked without a cluster, and says where something is wrong. Other kinds are
+They are checked as `tidegate validate` checks each alone; the first errors end it. Other kinds are
 left out.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from tidegate.api.model import Model
-from tidegate.api.rollout import Rollout
+from tidegate.cli.checks.bundles import gathered
+from tidegate.cli.checks.findings import Severity
+from tidegate.cli.checks.schema import check, is_ours
 from tidegate.errors import Terminal
 from tidegate.kube.resources import MODELS, ROLLOUTS, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
+    from tidegate.cli.checks.findings import Finding
+    from tidegate.cli.checks.schema import Checked
     from tidegate.kube.objects import Object
 
-_KINDS: dict[str, tuple[Resource, type[Model | Rollout]]] = {
-    "Model": (MODELS, Model),
-    "Rollout": (ROLLOUTS, Rollout),
-}
-_SUFFIXES = (".yaml", ".yml", ".json")
+_RESOURCES = {"Model": MODELS, "Rollout": ROLLOUTS}
 
 
 @dataclass(frozen=True)
@@ -45,70 +39,32 @@ class Manifest:
 def read_manifests(paths: Sequence[Path]) -> list[Manifest]:
     """The Models and Rollouts in files and folders; `-` is stdin.
 
-    Raises Terminal: FileUnreadable, ManifestInvalid.
+    Raises Terminal: FileUnreadable, ManifestInvalid with everything that is wrong.
     """
-    return [
-        manifest
-        for path in paths
-        for file in _files(path)
-        for document in _documents(file)
-        for manifest in _manifest(document, str(file))
+    bundles = gathered(paths, recursive=False)
+    broken = [finding for bundle in bundles for finding in bundle.findings]
+    if broken:
+        raise Terminal("FileUnreadable", _listed(broken))
+    checked = [check(d) for bundle in bundles for d in bundle.documents if is_ours(d)]
+    wrong = [
+        finding
+        for one in checked
+        for finding in one.findings
+        if finding.severity is Severity.ERROR and finding.rule != "UnknownField"
     ]
+    if wrong:
+        raise Terminal("ManifestInvalid", _listed(wrong))
+    return [_manifest(one) for one in checked]
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
-    return [path]
+def _listed(findings: Sequence[Finding]) -> str:
+    return "\n  ".join(f"{finding.spot}: {finding.text}" for finding in findings)
 
 
-def _documents(path: Path) -> Iterable[Any]:
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        return list(YAML(typ="safe", pure=True).load_all(text))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise Terminal("FileUnreadable", f"{path} is no YAML or JSON file: {error}") from error
-
-
-def _manifest(document: Any, file: str) -> Iterable[Manifest]:
-    if not isinstance(document, dict):
-        return
-    if document.get("kind") == "List" or str(document.get("kind", "")).endswith("List"):
-        for item in document.get("items") or []:
-            yield from _manifest(item, file)
-        return
-    found = _KINDS.get(str(document.get("kind")))
-    if found is None or document.get("apiVersion") != found[0].api_version:
-        return
-    res, kind = found
-    metadata = document.get("metadata")
-    if not isinstance(metadata, dict) or not metadata.get("name"):
-        raise Terminal("ManifestInvalid", f"{file}: a {res.kind} without metadata.name")
-    what = f"{file}: {res.kind} {metadata['name']}"
-    try:
-        parsed = kind.model_validate({"spec": document.get("spec")})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Terminal("ManifestInvalid", f"{what}: {where}: {first['msg']}") from error
-    yield Manifest(
-        resource=res,
-        obj={"metadata": dict(metadata), "spec": document["spec"]},
-        namespace=metadata.get("namespace"),
-        unknown=tuple(_unknown(document["spec"], parsed.spec.wire(), "spec")),
+def _manifest(one: Checked) -> Manifest:
+    return Manifest(
+        resource=_RESOURCES[one.kind],
+        obj={"metadata": dict(one.obj["metadata"]), "spec": one.obj["spec"]},
+        namespace=one.namespace,
+        unknown=one.unknown,
     )
-
-
-def _unknown(given: Any, known: Any, path: str) -> Iterable[str]:
-    """Fields that were given and are in no schema of ours: they would be dropped."""
-    if isinstance(given, dict) and isinstance(known, dict):
-        for key, value in given.items():
-            if value is None:
-                continue
-            if key not in known:
-                yield f"{path}.{key}"
-            else:
-                yield from _unknown(value, known[key], f"{path}.{key}")
-    elif isinstance(given, list) and isinstance(known, list):
-        for index, (one, other) in enumerate(zip(given, known, strict=False)):
-            yield from _unknown(one, other, f"{path}[{index}]")

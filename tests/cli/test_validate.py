@@ -1,0 +1,335 @@
+"""`tidegate validate`: what it finds, where it says it is, how it shows it, and how it exits."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Ran
+
+from tidegate.cli import main
+from tidegate.cli.checks.findings import RULES
+from tidegate.traffic.gateway_api import GatewayAPIProvider
+
+type Validate = Callable[..., Ran]
+
+MODEL = """\
+apiVersion: tidegate.dev/v1alpha1
+kind: Model
+metadata:
+  name: flights
+spec:
+  delivery: Rollout
+  artifact:
+    uri: https://models.example/v1
+    format: onnx
+  runtime: {v2: {}}
+  traffic:
+    gatewayAPI:
+      parentRefs: [{name: public, namespace: infra}]
+      hostnames: [flights.example]
+"""
+ROLLOUT = """\
+apiVersion: tidegate.dev/v1alpha1
+kind: Rollout
+metadata: {name: flights}
+spec:
+  modelRef: {name: flights}
+  strategy:
+    canary:
+      steps:
+      - {weight: 5}
+      - {weight: 50}
+  analysis:
+    metrics:
+    - {name: errors, type: ErrorRate, margin: {ratio: 1.5, absolute: 5e-3}}
+"""
+GATEWAY = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public, namespace: infra}
+spec:
+  gatewayClassName: any
+  listeners:
+  - {name: http, protocol: HTTP, port: 80, allowedRoutes: {namespaces: {from: All}}}
+"""
+ALL = f"{MODEL}---\n{ROLLOUT}---\n{GATEWAY}"
+
+
+@pytest.fixture
+def validate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Validate:
+    """Runs `tidegate validate …` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["tidegate", "validate", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        shown = capsys.readouterr()
+        return Ran(code, shown.out, shown.err)
+
+    return run
+
+
+def put(name: str, text: str) -> str:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return name
+
+
+def test_manifests_in_order_have_nothing_to_say(validate: Validate) -> None:
+    ran = validate(put("all.yaml", ALL))
+    assert (ran.code, ran.out) == (0, "")
+    assert "1 file, 2 objects of tidegate.dev: nothing to say" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "says"),
+    [
+        ("format: onnx", "format: onxx", 9, "FieldValueNotSupported"),
+        ("format: onnx", "foramt: onnx", 9, "no such field; did you mean format?"),
+        ("format: onnx\n", "\n", 7, "spec.artifact.format: Required value"),
+        ("https://models.example/v1", "ftp://models.example/v1", 7, "uri must begin with file://"),
+        ("  traffic:\n", "  traffik:\n", 5, "delivery: Rollout moves traffic by weights"),
+        ("  name: flights", "  name: Flights", 4, "is no name of Kubernetes"),
+        ("  name: flights", f"  name: {'f' * 41}", 1, "at most 40 characters"),
+        ("v1alpha1", "v1", 1, "tidegate.dev/v1 has no kind"),
+        ("kind: Model", "kind: Modell", 2, "tidegate.dev/v1alpha1 has Model, Rollout"),
+        ("delivery: Rollout", "delivery: .nan", 6, "NaN and infinity"),
+        ("delivery: Rollout", "delivery: Rollout\n  delivery: Direct", 7, "duplicate key"),
+        ("delivery: Rollout", "delivery: [", 8, "is no YAML or JSON file"),
+        ("  name: flights", "  generateName: flights", 3, "use name instead"),
+        (
+            "  name: flights",
+            "  name: flights\n  labels: {a: 1}",
+            5,
+            'must be of type string: "integer"',
+        ),
+    ],
+)
+def test_what_is_wrong_is_found_at_its_line(
+    validate: Validate, before: str, after: str, line: int, says: str
+) -> None:
+    assert before in MODEL
+    ran = validate(put("model.yaml", MODEL.replace(before, after, 1)))
+    assert ran.code == 1
+    found = [one for one in ran.out.splitlines() if says in one]
+    assert found, ran.out
+    assert found[0].startswith(f"model.yaml:{line}:")
+
+
+def test_a_command_in_an_annotation_that_nobody_would_understand_is_an_error(
+    validate: Validate,
+) -> None:
+    odd = 'metadata: {name: flights, annotations: {tidegate.dev/command: \'{"verb": "go"}\'}}'
+    ran = validate(put("r.yaml", ROLLOUT.replace("metadata: {name: flights}", odd)))
+    assert ran.code == 1
+    assert "the verb is 'go'" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "severity", "says"),
+    [
+        (ROLLOUT, "NotInFiles", "note", "Model flights is not in these files"),
+        (MODEL, "RolloutMissing", "note", "no Rollout in these files names this Model"),
+        (MODEL, "NotInFiles", "note", "Gateway infra/public is not in these files"),
+        (
+            ALL.replace("modelRef: {name: flights}", "modelRef: {name: flihgts}"),
+            "NameMisspelt",
+            "warning",
+            "but Model flights is: is that meant?",
+        ),
+        (
+            ALL.replace("delivery: Rollout", "delivery: Direct"),
+            "DeliveryDirect",
+            "warning",
+            "set its spec.delivery to Rollout",
+        ),
+        (
+            f"{ALL}---\n{ROLLOUT.replace('metadata: {name: flights}', 'metadata: {name: other}')}",
+            "DuplicateRollout",
+            "error",
+            "a Model has one Rollout",
+        ),
+        (f"{ALL}---\n{ROLLOUT}", "DuplicateObject", "error", "stands in all.yaml:18:12 already"),
+        (
+            f"{ALL}---\n{MODEL.replace('name: flights', 'name: others')}",
+            "RouteTaken",
+            "error",
+            "flights.example/ at Gateway infra/public is claimed by Model flights too",
+        ),
+        (
+            ALL.replace("from: All", "from: Same"),
+            "RouteUnattached",
+            "error",
+            "takes routes of its own namespace only",
+        ),
+        (
+            ALL.replace("port: 80,", "port: 80, hostname: '*.other.example',"),
+            "RouteUnattached",
+            "error",
+            "no listener of Gateway public",
+        ),
+        (
+            ALL.replace("{name: public, namespace: infra}]", "{name: public, namespace: infra,"
+                        " sectionName: https}]"),
+            "RouteUnattached",
+            "error",
+            "has no listener https",
+        ),
+        (
+            ALL.replace("gatewayAPI:", "istio:")
+            .replace("parentRefs: [{name: public, namespace: infra}]", "gateways: [infra/public]")
+            .replace("hostnames:", "hosts:"),
+            "NotInFiles",
+            "note",
+            "Istio Gateway infra/public is not in these files",
+        ),
+    ],
+)  # fmt: skip
+def test_what_manifests_say_of_each_other_is_checked(
+    validate: Validate, text: str, rule: str, severity: str, says: str
+) -> None:
+    ran = validate(put("all.yaml", text), "-o", "json")
+    found = [one for one in json.loads(ran.out)["findings"] if one["rule"] == rule]
+    assert [one["severity"] for one in found] == [severity] * len(found)
+    assert any(says in one["message"] for one in found), ran.out
+    assert ran.code == (1 if severity == "error" else 0)
+    strict = validate("all.yaml", "--strict")
+    assert strict.code == (0 if severity == "note" else 1)
+
+
+def test_a_strategy_that_the_provider_cannot_do_is_refused(
+    validate: Validate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GatewayAPIProvider, "features", frozenset())
+    ran = validate(put("all.yaml", ALL))
+    assert ran.code == 1
+    assert "all.yaml:21:3: error: Rollout flights: spec.strategy: Gateway API" in ran.out
+    assert "[FeatureUnsupported]" in ran.out
+
+
+def test_secrets_and_their_keys_are_looked_for(validate: Validate) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {password: x}\n"
+    asking = MODEL.replace(
+        "    format: onnx", "    format: onnx\n    secretKeyRef: {name: token, key: passwort}"
+    )
+    ran = validate(put("all.yaml", f"{asking}---\n{secret}"))
+    assert "all.yaml:10:33: error: Model flights: spec.artifact.secretKeyRef.key: Secret" in ran.out
+    assert "has no key passwort [KeyMissing]" in ran.out
+    ran = validate(put("all.yaml", asking))
+    assert "Secret token is not in these files [NotInFiles]" in ran.out
+
+
+def test_folders_are_read_with_all_below_and_templates_of_others_are_passed_over(
+    validate: Validate,
+) -> None:
+    put("deploy/a/model.yaml", MODEL)
+    put("deploy/b/rollout.yml", ROLLOUT)
+    put("deploy/b/gateway.json", json.dumps({"kind": "Gateway"}))
+    put("deploy/chart/templates/x.yaml", "{{ if .Values.x }}\nkind: Pod\n{{ end }}")
+    put("deploy/.hidden/x.yaml", "{")
+    put("deploy/notes.txt", "{")
+    ran = validate("deploy", "-o", "json")
+    assert ran.code == 0
+    found = json.loads(ran.out)
+    assert (found["files"], found["objects"]) == (3, 2)
+    put("deploy/chart/templates/ours.yaml", "{{ x }}\napiVersion: tidegate.dev/v1alpha1")
+    assert validate("deploy").code == 1
+
+
+def test_the_same_name_in_another_folder_is_a_warning(validate: Validate) -> None:
+    put("staging/model.yaml", MODEL)
+    put("production/model.yaml", MODEL)
+    ran = validate(".")
+    assert ran.code == 0
+    assert "warning: Model flights: metadata.name: stands in production/model.yaml:4:3" in ran.out
+
+
+def test_a_kustomize_folder_is_rendered_and_findings_point_into_its_sources(
+    validate: Validate,
+) -> None:
+    put("base/kustomization.yaml", "resources: [model.yaml]\n")
+    put("base/model.yaml", MODEL.replace("format: onnx", "format: onxx"))
+    put("overlay/kustomization.yaml", "resources: [../base]\nnamespace: demo\nnamePrefix: a-\n")
+    ran = validate("overlay")
+    assert ran.code == 1
+    assert ran.out.startswith("base/model.yaml:9:5: error: Model a-flights: spec.artifact.format:")
+
+
+def test_a_kustomization_that_fails_could_not_be_checked(validate: Validate) -> None:
+    put("overlay/kustomization.yaml", "resources: [missing.yaml]\n")
+    ran = validate("overlay")
+    assert ran.code == 2
+    assert "KustomizeFailed: overlay:" in ran.err
+
+
+def test_stdin_is_read(validate: Validate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(MODEL.replace("onnx", "onxx")))
+    ran = validate("-")
+    assert ran.code == 1
+    assert ran.out.startswith("stdin:9:5: error: Model flights")
+
+
+@pytest.mark.parametrize("arguments", [("missing.yaml",), (), ("-o", "html", "x.yaml")])
+def test_what_cannot_be_checked_exits_with_2(
+    validate: Validate, arguments: tuple[str, ...]
+) -> None:
+    ran = validate(*arguments)
+    assert ran.code == 2
+    assert ran.err
+
+
+def test_github_shows_findings_at_their_lines(validate: Validate) -> None:
+    ran = validate(put("a,b.yaml", MODEL.replace("onnx", "on%x")), "-o", "github")
+    assert ran.code == 1
+    first = ran.out.splitlines()[0]
+    assert first.startswith(
+        "::error file=a%2Cb.yaml,line=9,col=5,title=tidegate FieldValueNotSupported::Model flights:"
+    )
+    assert "on%25x" in first
+    assert "::notice file=a%2Cb.yaml,line=9," in ran.out
+
+
+def test_sarif_names_rules_places_and_levels(validate: Validate) -> None:
+    put("dir with blank/model.yaml", MODEL.replace("onnx", "onxx"))
+    ran = validate("dir with blank", "-o", "sarif")
+    assert ran.code == 1
+    log = json.loads(ran.out)
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    first = next(r for r in run["results"] if r["level"] == "error")
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in ("error", "warning", "note")
+        assert result["partialFingerprints"]
+    assert first["ruleId"] == "FieldValueNotSupported"
+    place = first["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {
+        "uri": "dir%20with%20blank/model.yaml",
+        "uriBaseId": "%SRCROOT%",
+    }
+    assert place["region"] == {"startLine": 9, "startColumn": 5}
+
+
+def test_every_rule_is_explained_and_described_in_the_docs() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs/validate.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(RULES)
+    sources = "\n".join(
+        path.read_text() for path in (root / "operator/tidegate/cli/checks").glob("*.py")
+    )
+    named = set(re.findall(r'(?:Finding\(|_error\(|rule, severity = )\s*"(\w+)"', sources))
+    assert named <= set(RULES)
