@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import joblib
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from tidegate.artifacts.tree import folder_digest
 from tidegate.errors import Terminal
 from tidegate.serving.loading import load_model, load_profile
 from tidegate.serving.profile import MAX_BYTES
@@ -80,8 +84,47 @@ def test_an_onnx_file_is_served_under_a_signature(artifact: Callable[[Path], Any
 
 def test_an_unknown_format_is_answered_with_those_there_are(pickled: Any) -> None:
     with pytest.raises(Terminal, match="sklearn-skops, sklearn-joblib, onnx") as caught:
-        load_model(settings(pickled, format="mlflow"))
+        load_model(settings(pickled, format="pickle"))
     assert caught.value.reason == "FormatUnsupported"
+
+
+def test_a_folder_is_no_file_of_a_format(tmp_path: Path, pickled: Any) -> None:
+    with pytest.raises(Terminal, match="use format: mlflow") as caught:
+        load_model(
+            Settings(
+                model="m",
+                revision="m-1",
+                artifact=tmp_path,
+                sha256=folder_digest(tmp_path),
+                format="onnx",
+            )
+        )
+    assert caught.value.reason == "LoadFailed"
+
+
+def test_a_module_that_the_runtime_lacks_is_named(
+    tmp_path: Path, artifact: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_features.py").write_text("class Step:\n    pass\n")
+    path = tmp_path / "model.joblib"
+    joblib.dump(importlib.import_module("own_features").Step(), path)
+    monkeypatch.undo()
+    monkeypatch.delitem(sys.modules, "own_features")
+    with pytest.raises(Terminal, match="needs the module own_features") as caught:
+        load_model(settings(artifact(path), format="sklearn-joblib"))
+    assert caught.value.reason == "LoadFailed"
+
+
+def test_another_version_of_scikit_learn_is_told_and_served_where_it_answers(
+    tmp_path: Path, artifact: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "model.joblib"
+    estimator = LogisticRegression().fit(X, X[:, 0] > 0)
+    with patch("sklearn.base.__version__", "1.5.0"):
+        joblib.dump(estimator, path)
+    assert load_model(settings(artifact(path), format="sklearn-joblib")).platform == "sklearn"
+    assert "trained by scikit-learn 1.5.0" in caplog.text
 
 
 def test_a_model_without_a_profile_has_none_and_nothing_is_said(

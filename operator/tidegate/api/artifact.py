@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from tidegate.api.base import ApiModel, Duration, Sha256, parse_duration, rules
 
-Format = Literal["sklearn-skops", "sklearn-joblib", "onnx"]
+Format = Literal["sklearn-skops", "sklearn-joblib", "onnx", "xgboost", "lightgbm"]
 
 
 class Artifact(ApiModel):
@@ -40,7 +40,8 @@ class Artifact(ApiModel):
     format: Format = Field(
         description="How the artifact is stored. sklearn-skops loads without running code of the"
         " artifact; sklearn-joblib can run any code when it is loaded, so it is never guessed, only"
-        " used when named here; onnx is run by ONNX Runtime."
+        " used when named here; onnx is run by ONNX Runtime; xgboost is a model file in JSON or"
+        " UBJSON, lightgbm one in text: both hold trees and no code."
     )
     poll_interval: Duration = Field(
         default=parse_duration("1m"),

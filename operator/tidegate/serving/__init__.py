@@ -11,7 +11,9 @@ A request goes through these modules, in this order:
     requests.py     reading a body and its headers off the wire
     runner.py       where a prediction runs: on the loop or in a thread
     protocol.py     JSON to tensors and back (pure)
-    model.py        what a loaded model is; sklearn_model.py and onnx_model.py are the two kinds
+    model.py        what a loaded model is; the kinds are sklearn_model.py, onnx_model.py and
+                    boosted_model.py (xgboost_file.py, lightgbm_file.py); mlflow_folder.py finds
+                    the model in an MLflow model's folder
 
 and is then counted (telemetry.py: requests; distribution.py: values, by bins.py and profile.py) and
 kept for the comparer while that reads (outputs.py, in the form of records.py).

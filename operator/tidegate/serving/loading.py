@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tidegate.artifacts.tree import folder_digest
 from tidegate.errors import Terminal
 from tidegate.serving.failure import (
     ARTIFACT_NOT_FOUND,
@@ -25,9 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMATS = ("sklearn-skops", "sklearn-joblib", "onnx")
+FORMATS = ("sklearn-skops", "sklearn-joblib", "onnx", "xgboost", "lightgbm", "mlflow")
 WARM_UP_CALLS = 3
-_CHUNK = 1024 * 1024
 
 
 def load_model(settings: Settings) -> LoadedModel:
@@ -45,15 +47,23 @@ def load_model(settings: Settings) -> LoadedModel:
             f"{', '.join(FORMATS)}",
         )
     verify_digest(settings.artifact, settings.sha256)
+    found = _located(settings, declared)
     try:
-        model = foreign(_open, settings.artifact, settings.format, declared)
+        model = foreign(_open, found)
+        warm_up(model)
     except ForeignError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name:
+            raise Terminal(
+                LOAD_FAILED,
+                f"the model needs the module {error.__cause__.name}, which the runtime v2 has not: "
+                "build it from the runtime's own libraries, export it to ONNX, or serve it by "
+                "runtime.custom in an image that holds the module",
+            ) from error
         raise Terminal(
             LOAD_FAILED,
-            f"the artifact cannot be loaded as {settings.format}: {cause_of(error)}. Save it with "
-            "the library versions of the runtime, and check spec.artifact.format",
+            f"the artifact cannot be loaded as {found.format}: {cause_of(error)}. Save it with "
+            f"the library versions of the runtime{found.told()}, and check spec.artifact.format",
         ) from error
-    warm_up(model)
     log.info("model loaded seconds=%.2f platform=%s", time.monotonic() - started, model.platform)
     return model
 
@@ -74,22 +84,19 @@ def load_profile(path: Path) -> Profile | None:
 
 
 def verify_digest(path: Path, sha256: str) -> None:
-    """Read the file once and compare: what was fetched may have been changed in the cache."""
+    """Read the artifact once and compare: what was fetched may have been changed in the cache."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+        found = folder_digest(path) if path.is_dir() else _file_digest(path)
     except OSError as error:
         raise Terminal(
             ARTIFACT_NOT_FOUND,
             f"the artifact is not in the cache ({error.strerror}): delete the pod, the init "
             "container then fetches it again",
         ) from None
-    if digest.hexdigest() != sha256:
+    if found != sha256:
         raise Terminal(
             DIGEST_MISMATCH,
-            f"the artifact has sha256 {digest.hexdigest()}, the revision is {sha256}: the file "
+            f"the artifact has sha256 {found}, the revision is {sha256}: the file "
             "changed after it was fetched. Remove it from the cache and delete the pod",
         )
 
@@ -113,18 +120,93 @@ def warm_up(model: LoadedModel) -> None:
             check_output(spec, values)
 
 
-def _open(path: Path, format: str, declared: Signature | None) -> LoadedModel:
-    # Each library costs up to two seconds and 100 MB: only the one in use is imported.
-    if format == "onnx":
-        from tidegate.serving.onnx_model import OnnxModel
+@dataclass(frozen=True, slots=True)
+class _Located:
+    """The file to load, in which format, under which signature, and what made it, if that is
+    known."""
 
-        return OnnxModel(path, declared)
+    file: Path
+    format: str
+    declared: Signature | None
+    trained_by: str = ""
+
+    def told(self) -> str:
+        return f" (it was made by {self.trained_by})" if self.trained_by else ""
+
+
+def _located(settings: Settings, declared: Signature | None) -> _Located:
+    """Where in the artifact the model is.
+
+    :raises Terminal: LoadFailed, SignatureMismatch.
+    """
+    if settings.format != "mlflow":
+        if settings.artifact.is_dir():
+            raise Terminal(
+                LOAD_FAILED,
+                f"the artifact is a folder, and {settings.format} is one file: point "
+                "spec.artifact.uri at the file, or use format: mlflow for an MLflow model",
+            )
+        return _Located(settings.artifact, settings.format, declared)
+    from tidegate.serving.mlflow_folder import check_declared, read_folder
+
+    model = read_folder(settings.artifact)
+    if model.pickled and not settings.allow_pickle:
+        raise Terminal(
+            LOAD_FAILED,
+            f"the MLflow model is a pickle ({model.file.name}), which can run any code when it is "
+            'loaded: log it with serialization_format="skops", or, if you made it yourself, allow '
+            "it by spec.artifact.allowPickle",
+        )
+    if declared is not None:
+        check_declared(declared, model)
+    logged = model.signature or Signature(())
+    given = declared or Signature(())
+    joined = Signature(given.inputs or logged.inputs, given.outputs or logged.outputs)
+    wanted = joined if joined.inputs or joined.outputs else None
+    return _Located(model.file, model.format, wanted, model.trained_by)
+
+
+def _open(found: _Located) -> LoadedModel:
+    # Each library costs up to two seconds and 100 MB: only the one in use is imported.
+    match found.format:
+        case "onnx":
+            from tidegate.serving.onnx_model import OnnxModel
+
+            return OnnxModel(found.file, found.declared)
+        case "xgboost":
+            from tidegate.serving.boosted_model import BoostedModel
+            from tidegate.serving.xgboost_file import XgboostTrees
+
+            return BoostedModel(XgboostTrees(found.file), found.declared)
+        case "lightgbm":
+            from tidegate.serving.boosted_model import BoostedModel
+            from tidegate.serving.lightgbm_file import LightgbmTrees
+
+            return BoostedModel(LightgbmTrees(found.file), found.declared)
     from tidegate.serving.sklearn_model import SklearnModel
 
-    return SklearnModel(_estimator(path, format), declared)
+    return SklearnModel(_estimator(found.file, found.format), found.declared)
 
 
 def _estimator(path: Path, format: str) -> Any:
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InconsistentVersionWarning)
+        estimator = _read_estimator(path, format)
+    for one in caught:
+        if isinstance(one.message, InconsistentVersionWarning):
+            # It may serve all the same; the warm-up shows whether it answers.
+            log.warning(
+                "trained by scikit-learn %s, served by %s: its predictions may differ",
+                one.message.original_sklearn_version,
+                one.message.current_sklearn_version,
+            )
+            break
+    return estimator
+
+
+def _read_estimator(path: Path, format: str) -> Any:
     if format == "sklearn-joblib":
         import joblib
 
@@ -132,3 +214,8 @@ def _estimator(path: Path, format: str) -> Any:
     from tidegate.serving.skops_file import load_skops
 
     return load_skops(path)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

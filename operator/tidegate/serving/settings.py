@@ -32,6 +32,7 @@ class Settings:
     `metrics_port` answers `/metrics`, `outputs_port` the comparer's reads: apart from `port`, which
     the gateway leads everybody to. `sample_rate` is the share of request ids whose outputs are kept
     while a comparer reads them, at most `kept_outputs` of them and `kept_bytes`.
+    `allow_pickle` lets an MLflow model be a pickle.
     After SIGTERM the server goes on serving for at least `drain_settle_s` (the time that endpoints
     take to change everywhere) and at most `drain_limit_s`; the pod's grace must be longer.
     """
@@ -41,6 +42,7 @@ class Settings:
     artifact: Path
     sha256: str
     format: str
+    allow_pickle: bool = False
     namespace: str = ""
     signature: str = ""
     host: str = "0.0.0.0"
@@ -72,6 +74,7 @@ class Settings:
             artifact=Path(read.text("TIDEGATE_ARTIFACT")),
             sha256=read.digest("TIDEGATE_SHA256"),
             format=read.text("TIDEGATE_FORMAT"),
+            allow_pickle=bool(read.number("TIDEGATE_ALLOW_PICKLE", default=0, low=0, high=1)),
             namespace=environment.get("TIDEGATE_NAMESPACE", ""),
             signature=environment.get("TIDEGATE_SIGNATURE", ""),
             host=read.address("POD_IP", default="0.0.0.0"),

@@ -1,11 +1,6 @@
 """A scikit-learn estimator as a `LoadedModel`.
 
-How the named tensors become what the estimator takes:
-
-- one input that is a matrix ([n, k]) is handed over as it is;
-- otherwise each input is a column. All numeric: a float64 matrix. With BYTES among them: an object
-  array, so that text and numbers keep their kinds. Order: `feature_names_in_` when the estimator
-  has it (its names must then be the signature's), else the signature's order.
+How the named tensors become what the estimator takes stands in `columns.py`.
 
 How its answers become outputs: a float output of a classifier is `predict_proba`, of which a
 column is the probability of class 1 and [n, k] has one a class; every other output is `predict`.
@@ -19,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tidegate.errors import Terminal
+from tidegate.serving.columns import Columns
 from tidegate.serving.failure import LOAD_FAILED, SIGNATURE_MISMATCH
 from tidegate.serving.model import fitted_output
 from tidegate.serving.parts import known_values, prepare_for_serving
-from tidegate.serving.signature import ANY, Signature, TensorSpec, describe
+from tidegate.serving.signature import ANY, Signature, TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,17 +46,11 @@ class SklearnModel:
         self._estimator = estimator
         self._known = known_values(estimator)
         self.signature = self._complete(declared)
-        self._is_matrix = len(self.signature.inputs) == 1 and len(self._spec(0).shape) == 2
-        self._is_matrix = self._is_matrix and not self._spec(0).is_column
-        self._check_inputs()
+        self._columns = Columns(self.signature.inputs, width=self._width(), names=self._names())
         self._check_outputs()
-        self._order = self._column_order()
-        self._dtype: type = (
-            object if any(s.datatype == "BYTES" for s in self.signature.inputs) else np.float64
-        )
 
     def predict(self, tensors: Mapping[str, Tensor], wanted: Sequence[TensorSpec]) -> list[Tensor]:
-        given = self._assemble(tensors)
+        given = self._columns.assemble(tensors)
         results: dict[bool, Tensor] = {}
         outputs = []
         for spec in wanted:
@@ -75,7 +65,7 @@ class SklearnModel:
         return outputs
 
     def example(self) -> dict[str, Tensor]:
-        if self._is_matrix:
+        if self._columns.is_matrix:
             spec = self._spec(0)
             row = np.zeros((1, self._width() or 1), dtype=spec.numpy_type)
             for index, value in self._known.items():
@@ -83,7 +73,7 @@ class SklearnModel:
             return {spec.name: row}
         return {
             name: self._example_column(self._by_name[name], index)
-            for index, name in enumerate(self._order)
+            for index, name in enumerate(self._columns.order)
         }
 
     def _example_column(self, spec: TensorSpec, index: int) -> Tensor:
@@ -97,15 +87,6 @@ class SklearnModel:
                 f"input {spec.name!r} is declared as {spec.datatype}, and the model was trained on "
                 f"values such as {str(value)[:60]!r}: declare BYTES",
             ) from None
-
-    def _assemble(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        if self._is_matrix:
-            return tensors[self._spec(0).name]
-        columns = [tensors[name] for name in self._order]
-        matrix: Tensor = np.empty((len(columns[0]), len(columns)), dtype=self._dtype)
-        for index, column in enumerate(columns):
-            matrix[:, index] = column if column.ndim == 1 else column[:, 0]
-        return matrix
 
     @property
     def _by_name(self) -> dict[str, TensorSpec]:
@@ -160,25 +141,6 @@ class SklearnModel:
         shape = (ANY,) if len(classes) == 2 else (ANY, len(classes))
         return (TensorSpec("probability", "FP64", shape),)
 
-    def _check_inputs(self) -> None:
-        inputs = self.signature.inputs
-        if not self._is_matrix:
-            for spec in inputs:
-                if not spec.is_column:
-                    raise Terminal(
-                        SIGNATURE_MISMATCH,
-                        f"input {spec.name!r} has shape {spec.row_shape}: give a scikit-learn "
-                        "model one matrix as its only input, or columns without a shape",
-                    )
-        width = self._width()
-        given = self._spec(0).shape[1] if self._is_matrix else len(inputs)
-        if width is not None and given not in (width, ANY):
-            raise Terminal(
-                SIGNATURE_MISMATCH,
-                f"the model takes {width} features, the signature has {given} "
-                f"({describe(inputs)}): declare the columns that it was trained on, in their order",
-            )
-
     def _check_outputs(self) -> None:
         classes = self._classes()
         for spec in self.signature.outputs:
@@ -197,20 +159,3 @@ class SklearnModel:
                     f"output {spec.name!r} has shape {spec.row_shape}, and the model has "
                     f"{len(classes)} classes: declare shape [{len(classes)}]",
                 )
-
-    def _column_order(self) -> tuple[str, ...]:
-        declared = [spec.name for spec in self.signature.inputs]
-        names = self._names()
-        if self._is_matrix or names is None:
-            return tuple(declared)
-        missing = [name for name in names if name not in declared]
-        extra = [name for name in declared if name not in names]
-        if missing or extra:
-            raise Terminal(
-                SIGNATURE_MISMATCH,
-                "the model was trained on other columns than the signature names"
-                + (f"; missing: {', '.join(missing)}" if missing else "")
-                + (f"; unknown to the model: {', '.join(extra)}" if extra else "")
-                + ": use the names of the training table",
-            )
-        return tuple(names)

@@ -59,6 +59,17 @@ TRUSTED = (
 )
 
 
+LIGHTGBM = (
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRanker",
+    "lightgbm.sklearn.LGBMRegressor",
+)
+"""What MLflow saves LightGBM's wrappers of scikit-learn as; a Booster restores itself from its text
+file, which holds trees alone."""
+
+
 def load_skops(path: Path) -> Any:
     """The object in a skops file.
 
@@ -70,7 +81,7 @@ def load_skops(path: Path) -> Any:
             "the artifact is no skops file. Save the model by skops.io.dump; a pickle or joblib "
             "file runs code when it is loaded and is only read with format: sklearn-joblib",
         )
-    refused = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED))
+    refused = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED) - set(LIGHTGBM))
     if refused:
         raise Terminal(
             LOAD_FAILED,
@@ -78,7 +89,7 @@ def load_skops(path: Path) -> Any:
             "model from scikit-learn's own types (no own classes, functions or lambdas), or "
             "export it to ONNX",
         )
-    loaded = load(path, trusted=list(TRUSTED))
+    loaded = load(path, trusted=[*TRUSTED, *LIGHTGBM])
     check_trees(loaded)
     return loaded
 
