@@ -13,6 +13,7 @@ import pytest
 
 from tidegate.artifacts.base import Limits
 from tidegate.artifacts.file import FileSource
+from tidegate.artifacts.tree import folder_digest
 from tidegate.errors import Retryable, Terminal
 
 if TYPE_CHECKING:
@@ -173,3 +174,57 @@ async def test_the_loop_goes_on_while_a_large_file_is_hashed(tmp_path: Path) -> 
         longest = max(longest, time.perf_counter() - began)
     assert (await resolving).size == 300 * 1024 * 1024
     assert longest < 0.5  # hashing takes a second or two
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "model"
+    (path / "data").mkdir(parents=True)
+    (path / "MLmodel").write_bytes(b"flavors")
+    (path / "data" / "weights").write_bytes(b"one")
+    return path
+
+
+async def test_a_folder_is_a_tree_when_its_uri_ends_with_a_slash(
+    tmp_path: Path, folder: Path
+) -> None:
+    resolved = await source(tmp_path).resolve(f"{folder.as_uri()}/", sha256=None, previous=None)
+    manifest = f"{sha256(b'flavors')}  7  MLmodel\n{sha256(b'one')}  3  data/weights\n"
+    assert (resolved.kind, resolved.size) == ("tree", 10)
+    assert resolved.sha256 == sha256(manifest.encode()) == folder_digest(folder)
+    assert resolved.location == f"{folder.as_uri()}/"
+
+
+async def test_an_unchanged_tree_is_the_same_answer_and_any_change_another(
+    tmp_path: Path, folder: Path
+) -> None:
+    files, uri = source(tmp_path), f"{folder.as_uri()}/"
+    known = await files.resolve(uri, sha256=None, previous=None)
+    assert await files.resolve(uri, sha256=None, previous=known) is known
+    for change in (
+        lambda: (folder / "data" / "weights").write_bytes(b"two"),
+        lambda: (folder / "more").write_bytes(b""),
+        lambda: (folder / "more").rename(folder / "data" / "more"),
+    ):
+        change()
+        changed = await files.resolve(uri, sha256=None, previous=known)
+        assert changed.sha256 != known.sha256
+        known = changed
+
+
+async def test_a_tree_is_held_to_its_limits_and_may_hold_no_links(
+    tmp_path: Path, folder: Path
+) -> None:
+    async def refused(uri: str, **limits: int) -> str:
+        with pytest.raises(Terminal) as caught:
+            await source(tmp_path, limits=Limits(**limits)).resolve(uri, sha256=None, previous=None)
+        return caught.value.reason
+
+    uri = f"{folder.as_uri()}/"
+    assert await refused(uri, max_bytes=9) == "TooLarge"
+    assert await refused(uri, max_files=1) == "TooManyFiles"
+    (folder / "link").symlink_to("/etc/passwd")
+    assert await refused(uri) == "UnsafePath"
+    assert await refused(f"{folder.as_uri()}-absent/") == "ArtifactNotFound"
+    (tmp_path / "empty").mkdir()
+    assert await refused(f"{(tmp_path / 'empty').as_uri()}/") == "ArtifactNotFound"

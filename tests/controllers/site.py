@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.app import with_sources
 from tidegate.artifacts.base import Resolved
+from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.domain.rollout.facts import RouteFacts
 from tidegate.errors import NotFound, Terminal
 from tidegate.kube.resources import DEPLOYMENTS, MODELS, ROLLOUTS, resource
@@ -38,7 +39,14 @@ class Shelf:
     content: dict[str, str] = field(default_factory=dict)
     asked: int = 0
 
-    async def resolve(self, uri: str, *, sha256: str | None, previous: Resolved | None) -> Resolved:
+    async def resolve(
+        self,
+        uri: str,
+        *,
+        sha256: str | None,
+        previous: Resolved | None,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Resolved:
         self.asked += 1
         found = sha(self.content.get(uri, uri))
         if uri not in self.content and uri.endswith("missing"):

@@ -8,6 +8,7 @@ import pytest
 from tests.controllers.named import break_pods, direct, revision_of, traffic
 from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout, sha
 
+from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.errors import NotFound, Unreachable
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
@@ -90,7 +91,13 @@ async def test_an_unreachable_source_recovers_by_itself(site: Site) -> None:
     stable = await serve(site)
     resolve = site.shelf.resolve
 
-    async def unreachable(uri: str, *, sha256: str | None, previous: Resolved | None) -> Resolved:
+    async def unreachable(
+        uri: str,
+        *,
+        sha256: str | None,
+        previous: Resolved | None,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Resolved:
         raise Unreachable(f"{uri} did not answer within 10 s; is the host up?")
 
     site.shelf.resolve = unreachable  # type: ignore[method-assign]

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tidegate.errors import Terminal
-from tidegate.serving.fetch import Wanted, fetch
+from tidegate.serving.cache import Wanted
+from tidegate.serving.fetch import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

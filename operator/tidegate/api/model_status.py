@@ -17,7 +17,16 @@ class Resolved(ApiModel):
     location: str = Field(description="Where that version can be fetched.")
     sha256: Sha256 = Field(description="SHA-256 of the artifact.")
     format: Format = Field(description="How it is stored.")
-    size: int = Field(ge=0, description="Size in bytes.")
+    size: int = Field(ge=0, description="Size in bytes; 0 where the source does not say.")
+    kind: Literal["file", "tree"] = Field(
+        default="file",
+        description="A file, or a tree: a folder, whose sha256 is that of its manifest.",
+    )
+    immutable: bool = Field(
+        default=False,
+        description="Whether the location can never mean anything else. Where it can, a Rollout"
+        " needs the cache (condition ArtifactMutable), so that stable can be restarted.",
+    )
     at: Timestamp = Field(description="When this was first seen.")
 
 

@@ -1,6 +1,7 @@
 """Where artifacts come from: a URI is resolved to an immutable version and its sha256.
 
-`base.py` is the contract, one file a scheme implements it, `registry.py` knows which there are.
-`uri.py` and `digest.py` need nothing but the standard library, so that the init container, which
-runs in another environment, shares them. Fetching and serving is `tidegate.serving`'s.
+`base.py` is the contract of what the operator asks, `fetching.py` of what the init container does,
+which runs in another environment; one file a scheme implements both, `registry.py` and
+`fetching.py` know which there are. `tree.py` says what a folder's digest is, `credentials.py` what
+a Secret tells. Verifying, the cache and serving is `tidegate.serving`'s.
 """

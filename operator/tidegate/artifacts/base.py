@@ -1,14 +1,19 @@
 """The contract of an artifact source, and what is common to all: reasons, limits, the pin.
 
-To add a scheme: one file with a class that has `resolve`, one line in `registry.py`, one test file.
+To add a scheme: one file with a class that has `resolve` (`ArtifactSource`, runs in the operator)
+and one that has `open` and `files` (`fetching.Fetcher`, runs in the pod), a line in `registry.py`
+and one in `fetching.py`, one test file. That file is imported in both environments: it must not
+import what only the operator has (`tidegate.api`) but where it resolves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.artifacts.tree import MAX_FILES
 from tidegate.artifacts.uri import shown
 from tidegate.errors import Terminal
 
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
     from tidegate.api.origin import Origin
 
     type Clock = Callable[[], datetime]
+
+type Kind = Literal["file", "tree"]
+"""A tree is a folder of files; its digest is that of its manifest (`tree.py`)."""
 
 ARTIFACT_CHANGING = "ArtifactChanging"
 ARTIFACT_FORBIDDEN = "ArtifactForbidden"
@@ -37,6 +45,9 @@ class Resolved:
     `version` is what the source calls this state of the artifact (opaque; equal means unchanged),
     `location` the URI to fetch it from, `sha256` 64 hex digits, `size` in bytes, `at` when it was
     read (aware, UTC). `origin` is what a registry knows about this version, None where none does.
+    `size` is 0 where the source does not say. `immutable` says that `location` can never mean
+    anything else (a version of an object, a commit, a digest): the artifact can be fetched again
+    however long it is kept. Where it is not, a revision can be restarted only from the cache.
     """
 
     version: str
@@ -45,13 +56,17 @@ class Resolved:
     size: int
     at: datetime
     origin: Origin | None = None
+    kind: Kind = "file"
+    immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`max_bytes` an artifact may have; seconds for all of `resolve`, and for the next bytes."""
+    """`max_bytes` an artifact may have, `max_files` a tree; seconds for all of `resolve`, and for
+    the next bytes."""
 
     max_bytes: int = 10 * 1024**3
+    max_files: int = MAX_FILES
     total_s: float = 600.0
     idle_s: float = 30.0
 
@@ -62,15 +77,21 @@ class ArtifactSource(Protocol):
     With `previous` (the last answer for the same URI) an unchanged artifact costs one cheap look
     and returns that same object, so that nothing is written because of a poll. `sha256` is the
     user's pin: anything else is refused, and a pinned artifact that was resolved before is not
-    looked at again, because nothing can come of it.
+    looked at again, because nothing can come of it. `credentials` never reach what is returned,
+    raised or logged.
 
     :raises Terminal: ArtifactNotFound, ArtifactForbidden, DigestMismatch, TooLarge,
-        FileOutsideRoot, UriInvalid.
+        FileOutsideRoot, UriInvalid, CredentialsInvalid, UnsafePath, TooManyFiles.
     :raises Retryable: Unreachable (no answer in time), ArtifactChanging (written to just now).
     """
 
     async def resolve(
-        self, uri: str, *, sha256: str | None, previous: Resolved | None
+        self,
+        uri: str,
+        *,
+        sha256: str | None,
+        previous: Resolved | None,
+        credentials: Credentials = NO_CREDENTIALS,
     ) -> Resolved: ...
 
     async def close(self) -> None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import SCHEME_UNSUPPORTED, ArtifactSource, Limits, Resolved
+from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.file import FileSource
 from tidegate.artifacts.http import HttpSource
 from tidegate.artifacts.uri import scheme_of, shown
@@ -23,13 +24,20 @@ class Sources:
     def __init__(self, by_scheme: Mapping[str, ArtifactSource]) -> None:
         self._by_scheme = dict(by_scheme)
 
-    async def resolve(self, uri: str, *, sha256: str | None, previous: Resolved | None) -> Resolved:
+    async def resolve(
+        self,
+        uri: str,
+        *,
+        sha256: str | None,
+        previous: Resolved | None,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Resolved:
         """As `ArtifactSource.resolve`; also raises Terminal(SchemeUnsupported)."""
         source = self._by_scheme.get(scheme_of(uri))
         if source is None:
             known = ", ".join(f"{scheme}://" for scheme in sorted(self._by_scheme))
             raise Terminal(SCHEME_UNSUPPORTED, f"no source for {shown(uri)!r}: use one of {known}")
-        return await source.resolve(uri, sha256=sha256, previous=previous)
+        return await source.resolve(uri, sha256=sha256, previous=previous, credentials=credentials)
 
     async def close(self) -> None:
         for source in dict.fromkeys(self._by_scheme.values()):

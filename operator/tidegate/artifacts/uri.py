@@ -33,6 +33,11 @@ def shown(uri: str) -> str:
     return urlunsplit((parts.scheme, f"{host}{port}", parts.path, query, ""))
 
 
+def is_folder(uri: str) -> bool:
+    """Whether a URI names a folder: its path ends with a slash."""
+    return urlsplit(uri).path.endswith("/")
+
+
 def beside(uri: str, name: str) -> str:
     """The URI of the file `name` in the folder of `uri`; a query belongs to one file and goes."""
     parts = urlsplit(uri)

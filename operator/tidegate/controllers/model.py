@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.api.model import Model
 from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
+from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children, same_status
 from tidegate.controllers.revisions import Revisions, digest_of, is_twin
@@ -65,7 +66,14 @@ SERVED_KINDS = (
 class Resolver(Protocol):
     """Turns an artifact's URI into an immutable version of it."""
 
-    async def resolve(self, uri: str, *, sha256: str | None, previous: Found | None) -> Found:
+    async def resolve(
+        self,
+        uri: str,
+        *,
+        sha256: str | None,
+        previous: Found | None,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Found:
         """The version behind a URI. `previous` is what was found last, so that an unchanged one is
         cheap.
 
@@ -189,6 +197,8 @@ class ModelReconciler:
             sha256=found.sha256,
             format=model.spec.artifact.format,
             size=found.size,
+            kind=found.kind,
+            immutable=found.immutable,
             at=before.at if same and before else stamp(self._clock.now()),
         )
 

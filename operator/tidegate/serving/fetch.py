@@ -1,15 +1,15 @@
 """The init container of a model pod: bring one artifact into the cache, verified.
 
-    python -m tidegate.serving.fetch --source URI --sha256 HEX --cache DIR
+    python -m tidegate.serving.fetch --source URI --sha256 HEX --cache DIR [--kind tree]
 
-The cache is addressed by content: `<cache>/sha256/<hex>`. A file appears there only whole: bytes
-go to `.<hex>.partial`, are hashed while they pass, reach the disk, and are then renamed. Several
-pods may share the cache: one fetches, the others wait for its lock. What a broken connection or a
-killed pod leaves behind is continued, and since the digest decides, a continuation of something
-else is noticed and started over.
+Bytes go to a hidden file beside their place in the cache, are hashed while they pass, reach the
+disk, and are then renamed. What a broken connection or a killed pod leaves behind is continued, and
+since the digest decides, a continuation of something else is noticed and started over. Credentials
+are read from the folder where their Secret is mounted, never from arguments.
 
-Where the artifact is fetched, `profile.json` beside it comes along if it is there, as
-`<cache>/sha256/<hex>.profile.json`. It is no part of the digest: it says how to count, no more.
+Where the artifact is fetched, `profile.json` beside it (in it, for a tree) comes along if it is
+there, as `<cache>/sha256/<hex>.profile.json`. It is no part of a file's digest: it says how to
+count, no more.
 
 Ends with 1 and a JSON line (failure.py) when it cannot be done.
 """
@@ -17,54 +17,36 @@ Ends with 1 and a JSON line (failure.py) when it cannot be done.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import errno
-import fcntl
-import hashlib
-import json
 import logging
-import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tidegate.artifacts.uri import beside, shown
+from tidegate.artifacts.credentials import NO_CREDENTIALS, mounted
+from tidegate.artifacts.fetching import fetcher_for
+from tidegate.artifacts.tree import MAX_FILES
+from tidegate.artifacts.uri import beside, scheme_of, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
 from tidegate.serving import failure
+from tidegate.serving.cache import DEFAULT_MAX_BYTES, Wanted, is_whole, locked, publish, remove
+from tidegate.serving.download import Bounds, download
+from tidegate.serving.folder import fetch_tree
 from tidegate.serving.settings import PROFILE_NAME, profile_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from tidegate.artifacts.fetching import Fetcher
 
 log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_S = 600.0
-DEFAULT_MAX_BYTES = 10 * 1024**3
-_CHUNK = 1024 * 1024
+WITH_NEIGHBOURS = ("file", "http", "https")
+"""Schemes in which a file has a folder, and so may have a profile beside it."""
 _PROFILE_BYTES = 1024 * 1024
-_LOCK_POLL_S = 0.1
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What to fetch. `deadline` is of time.monotonic(); `max_bytes` is a limit, not a size."""
-
-    source: str
-    sha256: str
-    cache: Path
-    max_bytes: int = DEFAULT_MAX_BYTES
-    deadline: float
-
-    @property
-    def target(self) -> Path:
-        return self.cache / "sha256" / self.sha256
-
-    def beside(self, suffix: str) -> Path:
-        return self.cache / "sha256" / f".{self.sha256}.{suffix}"
 
 
 def fetch(wanted: Wanted) -> Path:
@@ -72,66 +54,27 @@ def fetch(wanted: Wanted) -> Path:
 
     :raises Terminal: it cannot be had; the message says what to do.
     """
-    try:
-        wanted.target.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(wanted):
-            if _is_whole(wanted):
-                log.info("already in the cache sha256=%s", wanted.sha256)
-            else:
-                _fetch_until(wanted)
-                _fetch_profile(wanted)
-    except OSError as error:
-        what = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be used"
-        raise Terminal(
-            failure.CACHE_UNUSABLE,
-            f"the artifact cache {what} ({error.strerror}): check the size of the volume mounted "
-            f"at {wanted.cache}, and that the pod's user may write to it",
-        ) from None
+    with locked(wanted):
+        if is_whole(wanted):
+            log.info("already in the cache sha256=%s", wanted.sha256)
+        else:
+            # A pod that finds its artifact in the cache never imports what would fetch it.
+            fetcher = fetcher_for(wanted.source, wanted.credentials)
+            _fetch_until(wanted, fetcher)
+            _bring_profile(wanted, fetcher)
     return wanted.target
 
 
-@contextlib.contextmanager
-def _lock(wanted: Wanted) -> Iterator[None]:
-    """Hold the digest's lock; it ends with the process, however that ends."""
-    with wanted.beside("lock").open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > wanted.deadline:
-                    raise Terminal(
-                        failure.UNREACHABLE,
-                        "another pod has been fetching this artifact all the time: see its log, "
-                        "and raise the time limit if artifacts are that large",
-                    ) from None
-                time.sleep(_LOCK_POLL_S)
-        yield
-
-
-def _is_whole(wanted: Wanted) -> bool:
-    """Whether the artifact is there and as it was when it was verified.
-
-    The server hashes it again before it loads it; this only saves the fetch.
-    """
-    try:
-        noted = json.loads(wanted.beside("ok").read_bytes())
-        found = wanted.target.stat()
-    except (OSError, ValueError):
-        return False
-    return bool(noted == _mark(found))
-
-
-def _mark(found: os.stat_result) -> dict[str, int]:
-    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
-
-
-def _fetch_until(wanted: Wanted) -> None:
+def _fetch_until(wanted: Wanted, fetcher: Fetcher) -> None:
     """Try until it is there, the deadline passes, or trying again cannot help."""
     pause = _FIRST_PAUSE_S
     while True:
+        started = time.monotonic()
         try:
-            _fetch_once(wanted)
+            fetch_one = fetch_tree if wanted.kind == "tree" else _fetch_file
+            size = fetch_one(wanted, fetcher)
+            seconds = time.monotonic() - started
+            log.info("fetched sha256=%s bytes=%d seconds=%.1f", wanted.sha256, size, seconds)
             return
         except Retryable as error:
             if wanted.deadline - time.monotonic() <= pause:
@@ -141,52 +84,37 @@ def _fetch_until(wanted: Wanted) -> None:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
-def _fetch_once(wanted: Wanted) -> None:
-    # Imported late: a pod that finds its artifact in the cache has no use for an HTTP client.
-    from tidegate.serving.transfer import open_source
-
-    started = time.monotonic()
+def _fetch_file(wanted: Wanted, fetcher: Fetcher) -> int:
+    """Bring a file into the cache; the number of its bytes."""
     partial = wanted.beside("partial")
-    with partial.open("a+b") as file:
-        digest = _digest_of(file)
-        offset = file.tell()
-        if digest.hexdigest() != wanted.sha256:
-            with open_source(wanted.source, offset=offset) as stream:
-                if stream.offset < offset:
-                    file.truncate(0)
-                    digest, offset = hashlib.sha256(), 0
-                _receive(stream.chunks, file, digest, wanted)
-        size = file.tell()
-        file.flush()
-        os.fsync(file.fileno())
-    if digest.hexdigest() != wanted.sha256:
-        partial.unlink()
-        if offset:
+    bounds = Bounds(left=wanted.max_bytes, limit=wanted.max_bytes, deadline=wanted.deadline)
+    got = download(fetcher, wanted.source, partial, bounds=bounds, sha256=wanted.sha256)
+    if got.sha256 != wanted.sha256:
+        remove(partial)
+        if got.continued:
             raise Unreachable("what was continued does not fit its beginning; it is started over")
         raise Terminal(
             failure.DIGEST_MISMATCH,
-            f"{shown(wanted.source)} has sha256 {digest.hexdigest()}, wanted is {wanted.sha256}: "
+            f"{shown(wanted.source)} has sha256 {got.sha256}, wanted is {wanted.sha256}: "
             "the file there was changed. Put the right one back, or set spec.artifact.sha256 to "
             "the new digest",
         )
-    _publish(wanted, partial)
-    log.info(
-        "fetched sha256=%s bytes=%d from=%d seconds=%.1f",
-        wanted.sha256,
-        size,
-        offset,
-        time.monotonic() - started,
-    )
+    publish(wanted, partial)
+    return got.size
 
 
-def _fetch_profile(wanted: Wanted) -> None:
+def _bring_profile(wanted: Wanted, fetcher: Fetcher) -> None:
     """Bring the profile along. One try: most models have none, and none needs one to serve."""
-    from tidegate.serving.transfer import open_source
-
-    target = profile_beside(wanted.target)
+    if wanted.kind == "tree":
+        inside = wanted.target / PROFILE_NAME
+        if inside.is_file() and inside.stat().st_size <= _PROFILE_BYTES:
+            _place_profile(wanted, inside.read_bytes())
+        return
+    if scheme_of(wanted.source) not in WITH_NEIGHBOURS:
+        return
     content = bytearray()
     try:
-        with open_source(beside(wanted.source, PROFILE_NAME), offset=0) as stream:
+        with fetcher.open(beside(wanted.source, PROFILE_NAME), offset=0) as stream:
             for chunk in stream.chunks:
                 content += chunk
                 if len(content) > _PROFILE_BYTES or time.monotonic() > wanted.deadline:
@@ -195,58 +123,15 @@ def _fetch_profile(wanted: Wanted) -> None:
     except (Terminal, Retryable) as error:
         log.info("no profile beside the artifact because=%s", error.reason)
         return
+    _place_profile(wanted, bytes(content))
+
+
+def _place_profile(wanted: Wanted, content: bytes) -> None:
     partial = wanted.beside("profile.partial")
     partial.write_bytes(content)
     partial.chmod(0o444)
-    partial.rename(target)
+    partial.rename(profile_beside(wanted.target))
     log.info("fetched the profile bytes=%d", len(content))
-
-
-def _digest_of(file: IO[bytes]) -> Any:
-    """The hash of what is in the file already; leaves its position at the end."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-    return digest
-
-
-def _receive(chunks: Iterator[bytes], file: IO[bytes], digest: Any, wanted: Wanted) -> None:
-    """Write and hash what comes, within the limits of size and time."""
-    size = file.seek(0, os.SEEK_END)
-    for chunk in chunks:
-        size += len(chunk)
-        if size > wanted.max_bytes:
-            wanted.beside("partial").unlink()
-            raise Terminal(
-                failure.TOO_LARGE,
-                f"{shown(wanted.source)} is larger than {wanted.max_bytes} bytes, the limit for "
-                "artifacts: make the model smaller, or raise the limit",
-            )
-        if time.monotonic() > wanted.deadline:
-            raise Unreachable(
-                f"{shown(wanted.source)} did not arrive in time ({size} bytes did): raise the "
-                "time limit, or move the artifact nearer"
-            )
-        file.write(chunk)
-        digest.update(chunk)
-
-
-def _publish(wanted: Wanted, partial: Path) -> None:
-    """Give the verified file its name, and note what it looks like, surviving a power cut."""
-    partial.chmod(0o444)
-    partial.rename(wanted.target)
-    note = wanted.beside("ok.new")
-    with note.open("w") as file:
-        json.dump(_mark(wanted.target.stat()), file)
-        file.flush()
-        os.fsync(file.fileno())
-    note.rename(wanted.beside("ok"))
-    folder = os.open(wanted.target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _digest(text: str) -> str:
@@ -258,10 +143,14 @@ def _digest(text: str) -> str:
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tidegate.serving.fetch", description=__doc__)
-    parser.add_argument("--source", required=True, help="file:// or http(s):// address")
+    parser.add_argument("--source", required=True, help="where the artifact is, a URI")
+    parser.add_argument("--kind", choices=["file", "tree"], default="file", help="what it is")
     parser.add_argument("--sha256", required=True, type=_digest, help="what it must be")
     parser.add_argument("--cache", required=True, type=Path, help="folder of the cache")
+    parser.add_argument("--credentials", type=Path, help="folder where their Secret is mounted")
+    parser.add_argument("--secret", default="", help="name of that Secret, for messages")
     parser.add_argument("--max-bytes", type=int, default=DEFAULT_MAX_BYTES, help="size limit")
+    parser.add_argument("--max-files", type=int, default=MAX_FILES, help="limit of a tree")
     parser.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT_S, help="seconds in all")
     return parser.parse_args(arguments)
 
@@ -271,17 +160,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses
     given = _arguments(arguments)
-    wanted = Wanted(
-        source=given.source,
-        sha256=given.sha256,
-        cache=given.cache,
-        max_bytes=given.max_bytes,
-        deadline=time.monotonic() + given.timeout,
-    )
     try:
-        fetch(wanted)
+        credentials = NO_CREDENTIALS
+        if given.credentials is not None:
+            credentials = mounted(given.credentials, name=given.secret)
+        fetch(
+            Wanted(
+                source=given.source,
+                sha256=given.sha256,
+                cache=given.cache,
+                deadline=time.monotonic() + given.timeout,
+                kind=given.kind,
+                max_bytes=given.max_bytes,
+                max_files=given.max_files,
+                credentials=credentials,
+            )
+        )
     except Terminal as error:
         failure.report(error)
         return 1

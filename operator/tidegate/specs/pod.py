@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.specs.metadata import labels
 
@@ -34,9 +34,9 @@ _USER = 65532
 class PodFacts:
     """What a template is rendered from, beside the Model's spec.
 
-    `location` is where the artifact is fetched from when the cache does not hold it; `cache_claim`
-    is the PersistentVolumeClaim with the content-addressed cache, None for an emptyDir of each
-    pod's own.
+    `location` is where the artifact is fetched from when the cache does not hold it, as a file or a
+    tree (a folder; `sha256` is then that of its manifest); `cache_claim` is the
+    PersistentVolumeClaim with the content-addressed cache, None for an emptyDir of each pod's own.
     """
 
     model: str
@@ -47,6 +47,7 @@ class PodFacts:
     sha256: str
     size_limit_bytes: int
     cache_claim: str | None
+    kind: Literal["file", "tree"] = "file"
 
 
 def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
@@ -121,6 +122,7 @@ def _fetch(facts: PodFacts) -> Object:
             "--sha256", facts.sha256,
             "--cache", CACHE_PATH,
             "--max-bytes", str(facts.size_limit_bytes),
+            *(["--kind", "tree"] if facts.kind == "tree" else []),
         ],
         "env": [{"name": "TMPDIR", "value": SCRATCH_PATH}],
         "resources": {
