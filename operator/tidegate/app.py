@@ -83,7 +83,7 @@ def controllers(
     client, cache, clock, settings = (
         context.client, context.cache, context.clock, context.settings,
     )  # fmt: skip
-    model = ModelReconciler(client, cache, clock, settings, resolver)
+    model = ModelReconciler(client, cache, context.recorder, clock, settings, resolver)
     delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
     children = [Watched(res, owner("Model"), managed_only=True) for res in CHILDREN]
     acting = named_by("Model", "spec", "modelRef", "name")

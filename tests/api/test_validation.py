@@ -25,6 +25,9 @@ async def kube() -> AsyncIterator[FakeKube]:
         yield kube
 
 
+GATE = {"name": "auc", "metric": "roc_auc", "min": 0.65}
+
+
 def a_model() -> Obj:
     """The least that makes a Model."""
     return {
@@ -127,6 +130,13 @@ def a_test(*arms: Obj, **more: Any) -> Obj:
         ("spec.runtime.v2", {"env": [{"name": "A"}, {"name": "A"}]}, "uplicate"),
         ("spec.runtime.v2", {"resources": {"requests": {"cpu": "lots"}}}, "cpu"),
         ("spec.signature", {"inputs": [], "outputs": []}, "inputs"),
+        ("spec.gates", [{"name": "a", "metric": "m"}], "needs bounds"),
+        ("spec.gates", [{**GATE, "relativeTo": "stable", "maxDrop": 0.1}], "needs bounds"),
+        ("spec.gates", [{"name": "a", "metric": "m", "relativeTo": "stable"}], "maxDrop"),
+        ("spec.gates", [{**GATE, "maxDrop": 0.1}], "maxDrop"),
+        ("spec.gates", [{**GATE, "max": 0.1}], "min must be at most max"),
+        ("spec.gates", [GATE, GATE], "uplicate"),
+        ("spec.gates", [{**GATE, "name": "A b"}], "name"),
         (
             "spec.signature",
             {

@@ -21,6 +21,7 @@ from tidegate.testing.metrics import FakeMetrics
 from tidegate.traffic.registry import PROVIDERS
 
 if TYPE_CHECKING:
+    from tidegate.api.origin import Origin
     from tidegate.testing.kube import FakeKube
 
 NAMESPACE = "demo"
@@ -37,6 +38,8 @@ class Shelf:
     """Artifacts by URI, as a source would find them."""
 
     content: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    """What a registry knows of an artifact, by URI."""
     asked: int = 0
 
     async def resolve(
@@ -59,6 +62,7 @@ class Shelf:
             sha256=found,
             size=1,
             at=datetime(2026, 1, 1, tzinfo=UTC),
+            origin=self.origins.get(uri),
         )
 
 

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from tidegate.api.artifact import Artifact
 from tidegate.api.base import ApiModel, rules
+from tidegate.api.gate import GATE_LIMIT, Gate
 from tidegate.api.model_status import ModelStatus
 from tidegate.api.runtime import Runtime
 from tidegate.api.signature import Signature
@@ -74,6 +75,15 @@ class ModelSpec(ApiModel):
         " after the Model, which always selects stable and bypasses canaries.",
     )
     signature: Signature | None = Field(default=None, description="What the model takes and gives.")
+    gates: list[Gate] = Field(
+        default_factory=list, max_length=GATE_LIMIT,
+        description="What a new revision has to show before anything of it is delivered. It has one"
+        " pod without traffic meanwhile. Not part of the revision's identity: an edited gate is"
+        " judged anew, and restarts nothing.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+        },
+    )  # fmt: skip
     revision_history_limit: int = Field(
         default=10, ge=0, le=100,
         description="How many old revisions are kept that serve no traffic.",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tidegate.api.artifact import Format
 from tidegate.api.base import ApiModel, Conditions, Sha256, Timestamp
+from tidegate.api.gate import GATE_LIMIT, AdmissionStatus, GateResult
 
 
 class Resolved(ApiModel):
@@ -30,7 +31,7 @@ class Resolved(ApiModel):
     at: Timestamp = Field(description="When this was first seen.")
 
 
-RevisionPhase = Literal["Pending", "Starting", "Ready", "Failed", "Retired"]
+RevisionPhase = Literal["Pending", "Trial", "Starting", "Ready", "Failed", "Retired"]
 
 
 class RevisionStatus(ApiModel):
@@ -42,11 +43,21 @@ class RevisionStatus(ApiModel):
     number: int = Field(ge=1, description="Counts up; a digest that comes back gets the next one.")
     digest: str = Field(description="Identity of the revision (SHA-256).")
     phase: RevisionPhase = Field(
-        description="Pending, Starting, Ready, Failed (will not be tried again) or Retired."
+        description="Pending, Trial (one pod without traffic, while gates are judged), Starting,"
+        " Ready, Failed (will not be tried again) or Retired."
     )
     reason: str | None = Field(default=None, description="Why it is in that phase, one word.")
     message: str | None = Field(default=None, description="Why, for people, and what to do next.")
     at: Timestamp | None = Field(default=None, description="When the phase last changed.")
+    gates: list[GateResult] = Field(
+        default_factory=list, max_length=GATE_LIMIT,
+        description="What the Model's gates said about it, in their order.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
+    admission: AdmissionStatus | None = Field(
+        default=None,
+        description="Whether it may be delivered; only where the Model declares something to pass.",
+    )
 
 
 class Rejection(ApiModel):

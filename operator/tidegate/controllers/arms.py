@@ -13,6 +13,7 @@ from tidegate.api.model_status import ArmRevision
 from tidegate.api.rollout import RolloutSpec
 from tidegate.controllers.acting import Acting
 from tidegate.controllers.revisions import digest_of
+from tidegate.domain.admission import governed
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import name_of
 from tidegate.kube.resources import CONTROLLERREVISIONS
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from tidegate.specs.metadata import Parent
 
 TWIN = "twin"
+_NOT_ADMITTED = (
+    "the Model has gates, which an arm with an artifact of its own would not pass; make it the"
+    " Model's own artifact, and use an arm with `revision: latest`"
+)
 RETRY_S = 10.0
 """Until a source that did not answer is asked again."""
 REFUSED_S = 60.0
@@ -84,6 +89,8 @@ class Arms:
         wanted = arm.artifact
         assert wanted is not None
         said = ArmRevision(name=arm.name, source=wanted.sha256)
+        if governed(model.spec):
+            return said.model_copy(update={"reason": "ArmNotAdmitted", "message": _NOT_ADMITTED})
         changed = {"uri": wanted.uri, "sha256": wanted.sha256, "format": wanted.format}
         spec = model.spec.model_copy(
             update={"artifact": model.spec.artifact.model_copy(update=changed)}

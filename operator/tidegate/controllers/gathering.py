@@ -14,6 +14,7 @@ from tidegate.api.model import Model
 from tidegate.api.model_status import DeliveryStatus
 from tidegate.api.rollout import Rollout
 from tidegate.controllers.acting import Acting
+from tidegate.domain.admission import held_back
 from tidegate.domain.claims import Claimant, conflict, places
 from tidegate.domain.conditions import Said, find
 from tidegate.domain.pods import arm_pods
@@ -135,6 +136,8 @@ class Gatherer:
         route = self._route(provider, namespace, name)
         delivery = model.status.delivery or _recovered(route, revisions)
         current = model.status.resolved_generation == generation
+        held = held_back(model.spec, model.status, delivery, current=current)
+        rejected = latest is not None and any(r.digest == latest.digest for r in delivery.rejected)
         return Facts(
             model=name,
             model_generation=generation,
@@ -143,7 +146,8 @@ class Gatherer:
             latest=latest,
             arms=tuple(_arm_facts(entry, revisions) for entry in model.status.arms),
             model_current=current,
-            model_problem=_model_problem(model, generation),
+            model_problem=_model_problem(model, generation) or (None if rejected else held),
+            held_back=held,
             pods={
                 revision: arm_pods(
                     self._cache.get(DEPLOYMENTS, namespace, revision),

@@ -16,9 +16,11 @@ from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children, same_status
 from tidegate.controllers.revisions import Revisions, digest_of, is_twin
+from tidegate.controllers.trial import Trials, kept_results
+from tidegate.domain.admission import gates_passed
 from tidegate.domain.conditions import Said, merged
 from tidegate.domain.pods import ArmPods, arm_pods
-from tidegate.domain.revisions import live_revisions, phase_of, verified
+from tidegate.domain.revisions import live_revisions, phase_of, trial_phase, verified
 from tidegate.domain.times import stamp
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import (
@@ -46,15 +48,18 @@ from tidegate.specs.service import revision_service
 
 if TYPE_CHECKING:
     from tidegate.api.base import Condition
+    from tidegate.api.origin import Origin
     from tidegate.artifacts.base import Resolved as Found
+    from tidegate.controllers.trial import Trial
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
+    from tidegate.kube.events import Recorder
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
 
 STATUS_MANAGER = "tidegate-model"
-CONDITION_TYPES = ("Resolved", "Verified")
+CONDITION_TYPES = ("Resolved", "Verified", "GatesPassed")
 STATUS_FIELDS = {"resolvedGeneration", "resolved", "latestRevision", "revisions", "arms"}
 RETRY_S = 10.0
 SERVED_KINDS = (
@@ -94,8 +99,8 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Latest:
-    """The revision of the current spec, or why there is none; and what the Rollout asks for
-    besides."""
+    """The revision of the current spec, or why there is none; what the Rollout asks for besides;
+    and how it stands with what it has to pass, where the Model declares anything."""
 
     resolved: Resolved | None = None
     revision: Object | None = None
@@ -103,13 +108,21 @@ class _Latest:
     again_s: float | None = None
     why: str = ""
     arms: tuple[ArmRevision, ...] = ()
+    origin: Origin | None = None
+    trial: Trial | None = None
 
 
 class ModelReconciler:
     """Brings one Model from its artifact to the pods of its live revisions."""
 
     def __init__(
-        self, client: Client, cache: Cache, clock: Clock, settings: Settings, resolver: Resolver
+        self,
+        client: Client,
+        cache: Cache,
+        recorder: Recorder,
+        clock: Clock,
+        settings: Settings,
+        resolver: Resolver,
     ) -> None:
         self._client = client
         self._cache = cache
@@ -119,6 +132,7 @@ class ModelReconciler:
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(cache, clock, self._revisions, resolver)
+        self._trials = Trials(cache, clock, recorder)
         self._seen: dict[str, _Seen] = {}
 
     async def reconcile(self, request: Request) -> Result:
@@ -131,18 +145,25 @@ class ModelReconciler:
         latest = await self._latest(obj, model, parent)
         arms, again_s = await self._arms.make(model, parent)
         problem = latest.problem
+        trial = self._trials.look(obj, model, latest.revision, origin=latest.origin)
+        latest = replace(latest, trial=trial)
         try:
-            await self._keep_live(obj, model, parent)
+            with_pods = live_revisions(model.status.delivery)
+            if trial is not None and trial.pod:
+                with_pods.add(trial.revision)
+            await self._keep_live(model, parent, with_pods)
         except Terminal as error:
             problem = Said("Resolved", "False", error.reason, error.message)
         kept = {arm.revision for arm in arms if arm.revision is not None}
         await self._prune(obj, model, latest, kept)
         await self._report(obj, model, replace(latest, problem=problem, arms=tuple(arms)))
-        if again_s is not None and (latest.again_s is None or again_s < latest.again_s):
-            return Result.after(again_s, "the artifact of an arm may appear")
-        if latest.again_s is None:
-            return Result.done()
-        return Result.after(latest.again_s, latest.why)
+        if trial is not None:
+            await self._trials.tell(obj, trial)
+        waits = [(latest.again_s, latest.why), (again_s, "the artifact of an arm may appear")]
+        if trial is not None:
+            waits.append((trial.again_s, "the revision on trial"))
+        found = [(after, why) for after, why in waits if after is not None]
+        return Result.after(*min(found)) if found else Result.done()
 
     # -- artifact and revision -----------------------------------------------------------------
 
@@ -161,9 +182,10 @@ class ModelReconciler:
             said = Said("Resolved", "False", error.reason, error.message)
             return _Latest(problem=said, again_s=max(RETRY_S, poll), why="the artifact may appear")
         resolved = self._resolved(model, found)
+        found_out = _Latest(resolved, revision, origin=found.origin)
         if model.spec.artifact.sha256 is not None:
-            return _Latest(resolved, revision)
-        return _Latest(resolved, revision, again_s=poll, why="the artifact is polled")
+            return found_out
+        return replace(found_out, again_s=poll, why="the artifact is polled")
 
     async def _resolve(self, obj: Object, model: Model) -> Found:
         """What stands behind the URI; a pinned artifact is asked for once, others by their
@@ -204,9 +226,8 @@ class ModelReconciler:
 
     # -- pods of live revisions ----------------------------------------------------------------
 
-    async def _keep_live(self, obj: Object, model: Model, parent: Parent) -> None:
-        """Live revisions have a Deployment, a Service and a budget; the others have nothing."""
-        live = live_revisions(model.status.delivery)
+    async def _keep_live(self, model: Model, parent: Parent, live: set[str]) -> None:
+        """Revisions with pods have a Deployment, a Service and a budget; the others nothing."""
         refused: Terminal | None = None
         for revision in self._revisions.of(parent):
             if name_of(revision) not in live:
@@ -256,9 +277,10 @@ class ModelReconciler:
         resolved = latest.resolved or model.status.resolved
         generation = int(obj["metadata"].get("generation", 0))
         revisions = [
-            self._revision_status(model, namespace, r, latest_name)
+            self._revision_status(model, namespace, r, latest_name, latest.trial)
             for r in self._revisions.of(Parent(name, namespace, {}))
         ]
+        revisions = kept_results(model, revisions, latest_name)
         status: dict[str, Any] = {
             "resolvedGeneration": generation if revision else model.status.resolved_generation,
             "resolved": resolved.wire() if resolved else None,
@@ -309,6 +331,9 @@ class ModelReconciler:
                 )
             )
         said.append(verified(latest.problem, name=name, revisions=revisions))
+        if model.spec.gates:
+            entry = next((entry for entry in revisions if entry.name == name), None)
+            said.append(gates_passed(entry.gates if entry else []))
         return merged(
             model.status.conditions,
             said,
@@ -318,7 +343,12 @@ class ModelReconciler:
         )
 
     def _revision_status(
-        self, model: Model, namespace: str, revision: Object, latest: str | None
+        self,
+        model: Model,
+        namespace: str,
+        revision: Object,
+        latest: str | None,
+        trial: Trial | None,
     ) -> RevisionStatus:
         name = name_of(revision)
         of = digest_of(revision)
@@ -327,6 +357,11 @@ class ModelReconciler:
             model.status.delivery, name=name, digest=of, pods=pods, latest=latest
         )
         before = next((entry for entry in model.status.revisions if entry.name == name), None)
+        gates, admitted = (before.gates, before.admission) if before else ([], None)
+        if trial is not None and trial.revision == name:
+            gates, admitted = list(trial.gates), trial.admission
+            if phase == "Pending":
+                phase, reason, message = trial_phase(trial.admission)
         same = before is not None and before.phase == phase
         return RevisionStatus(
             name=name,
@@ -336,6 +371,8 @@ class ModelReconciler:
             reason=reason,
             message=message,
             at=before.at if same and before else stamp(self._clock.now()),
+            gates=gates,
+            admission=admitted,
         )
 
     def _pods(self, namespace: str, revision: str) -> ArmPods:

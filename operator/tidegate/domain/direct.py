@@ -92,7 +92,7 @@ def _abort_all(draft: DeliveryDraft) -> None:
 
 
 def _follow_latest(draft: DeliveryDraft) -> None:
-    latest, delivery = draft.facts.latest, draft.delivery
+    latest, delivery = draft.startable, draft.delivery
     if latest is None or not draft.facts.model_current or latest.name == delivery.stable:
         if latest is not None and delivery.candidate is not None and draft.facts.model_current:
             release(draft, delivery.candidate, DRAIN)

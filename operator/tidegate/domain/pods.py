@@ -20,6 +20,7 @@ FINAL_REASONS = frozenset(
 )  # fmt: skip
 """What a server or fetcher says when trying again cannot help."""
 
+CRASH_LOOP = "CrashLoop"
 CRASH_LOOP_RESTARTS = 3
 """Restarts of one container after which its pod counts as crash-looping."""
 
@@ -96,7 +97,7 @@ def _container_failure(pod: str, container: Mapping[str, Any]) -> PodFailure | N
         restarts = int(container.get("restartCount", 0))
         message = crashed.get("message") or f"exit code {crashed.get('exitCode')}"
         return PodFailure(
-            "CrashLoop",
+            CRASH_LOOP,
             f"{where} has ended {restarts + 1} times: {message.strip()[-300:]};"
             f" see `kubectl logs {pod} --previous`",
             final=restarts >= CRASH_LOOP_RESTARTS,

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tidegate.domain.admission import GATE_FAILED, TRIAL_STARTING
 from tidegate.domain.conditions import Said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidegate.api.gate import AdmissionStatus
     from tidegate.api.model_status import DeliveryStatus, RevisionPhase, RevisionStatus
     from tidegate.domain.pods import ArmPods
 
@@ -48,6 +50,12 @@ def phase_of(
     return ("Pending" if name == latest else "Retired"), None, None
 
 
+def trial_phase(decided: AdmissionStatus) -> tuple[RevisionPhase, str, str]:
+    """Phase, reason and message of a latest revision that is not live and has something to pass."""
+    phase: RevisionPhase = "Failed" if decided.result == "Refused" else "Trial"
+    return phase, decided.reason, decided.message
+
+
 def verified(
     problem: Said | None, *, name: str | None, revisions: Sequence[RevisionStatus]
 ) -> Said:
@@ -58,12 +66,16 @@ def verified(
     if problem is not None and problem.reason in UNVERIFIED:
         return replace(problem, type="Verified", status="False")
     entry = next((entry for entry in revisions if entry.name == name), None)
+    if entry is not None and entry.phase == "Trial" and entry.reason == TRIAL_STARTING:
+        return Said("Verified", "Unknown", "NotLoaded", entry.message or "")
     if entry is None or entry.phase in ("Pending", "Starting"):
         if entry is not None and entry.reason in UNVERIFIED:
             return Said("Verified", "False", entry.reason or "", entry.message or "")
         return Said("Verified", "Unknown", "NotLoaded", "no pod has loaded it yet")
     if entry.phase == "Failed" and entry.reason in UNVERIFIED:
         return Said("Verified", "False", entry.reason or "", entry.message or "")
+    if entry.phase == "Failed" and entry.reason == GATE_FAILED:
+        return Said("Verified", "Unknown", "NotLoaded", "a gate refused it; nothing of it serves")
     if entry.phase == "Failed":
         return Said("Verified", "True", "Loaded", "it was loaded, and rejected for another reason")
     return Said("Verified", "True", "Loaded", "digest and signature fit; it is loaded")

@@ -121,8 +121,9 @@ def _superseded(draft: Draft) -> bool:
     assert attempt is not None, "an active phase has an attempt"
     if draft.phase == "Promoting" and draft.weight("candidate") == 100:
         return False  # finish what the route already says, then start against the new stable
-    if not draft.facts.model_current:
-        latest = None  # not known yet; the strategy and the metrics may have changed all the same
+    if not draft.facts.model_current or draft.facts.held_back is not None:
+        # Not known yet, or not to be started; strategy and metrics may have changed all the same.
+        latest = None
     changed = attempt.key != key_of(attempt.digest, draft.spec)
     newer = latest is not None and latest.digest != (attempt.asked or attempt.digest)
     if not changed and not newer:
@@ -162,7 +163,8 @@ def _baking(draft: Draft) -> None:
     latest, attempt = draft.facts.latest, draft.status.attempt
     assert attempt is not None, "baking has an attempt"
     ours = draft.delivery.stable == attempt.revision
-    newer = latest is not None and draft.facts.model_current and latest.name != attempt.revision
+    known = draft.facts.model_current and draft.facts.held_back is None
+    newer = latest is not None and known and latest.name != attempt.revision
     if ours and newer and latest is not None and rejection_of(draft, latest.digest) is None:
         end_for_newer(draft, f"{latest.name} is asked for now")
     elif ours and attempt.key != key_of(attempt.digest, draft.spec):
@@ -203,6 +205,8 @@ def _idle(draft: Draft) -> None:
             )
         _test(draft)
         return
+    if draft.facts.held_back is not None:
+        return
     if latest.name == draft.delivery.previous and _window_open(draft):
         fast_rollback(draft)
         return
@@ -214,7 +218,7 @@ def _idle(draft: Draft) -> None:
 
 def _initial(draft: Draft) -> None:
     """Nothing serves yet: the first revision that is ready gets everything, without steps."""
-    latest = draft.facts.latest
+    latest = draft.startable
     if latest is None:
         return
     rejection = rejection_of(draft, latest.digest)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.rollout_status import ArmStatus, Hold, RolloutStatus, Transition
-from tidegate.domain.rollout.facts import Comparing, Note
+from tidegate.domain.rollout.facts import Comparing, Note, RevisionFacts
 from tidegate.domain.rollout.plan import Stage, detours_at, stages, sticky_detours
 from tidegate.domain.rollout.transitions import ACTIVE, following
 from tidegate.domain.route import NO_DETOURS, Detours, Routing
@@ -53,6 +53,16 @@ class DeliveryDraft:
         self.delivery: DeliveryStatus = facts.delivery
         self.notes: list[Note] = []
         self._next: tuple[timedelta, str] | None = None
+
+    @property
+    def startable(self) -> RevisionFacts | None:
+        """The latest revision; while that is held back, the candidate that is under way, if any."""
+        facts, candidate = self.facts, self.delivery.candidate
+        if facts.held_back is None:
+            return facts.latest
+        if candidate is None or candidate not in facts.digests:
+            return None
+        return RevisionFacts(name=candidate, digest=facts.digests[candidate])
 
     def set_delivery(self, **changes: Any) -> None:
         """Change fields of the Model's `status.delivery`."""

@@ -1,0 +1,118 @@
+"""Gates of a Model: what a new revision has to show before anything of it is delivered.
+
+Fields and bounds only; how a gate is judged stands in `domain/gates/`. A gate is no part of a
+revision's identity: an edit of one restarts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from tidegate.api.base import ApiModel, Timestamp, rules
+
+GATE_LIMIT = 20
+"""Most gates of a Model; their results stand in its status for every revision that matters."""
+
+
+class Gate(ApiModel):
+    """One thing that a new revision has to show: a metric that the registry holds of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "(has(self.min) || has(self.max)) != has(self.relativeTo)",
+                (
+                    "a metric needs bounds: either min and/or max, or relativeTo with maxDrop or"
+                    " maxRise"
+                ),
+            ),
+            (
+                "has(self.relativeTo) == (has(self.maxDrop) || has(self.maxRise))",
+                (
+                    "relativeTo: stable needs maxDrop (higher is better) or maxRise (lower is"
+                    " better), and these need it"
+                ),
+            ),
+            (
+                "!(has(self.maxDrop) && has(self.maxRise))",
+                "give maxDrop (higher is better) or maxRise (lower is better), not both",
+            ),
+            (
+                "!(has(self.min) && has(self.max)) || self.min <= self.max",
+                "min must be at most max",
+            ),
+        )
+    )
+
+    name: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)
+    ] = Field(description="Its name, in results and messages.")
+    metric: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        description="Name of a metric that the registry holds of the version."
+    )
+    min: float | None = Field(default=None, description="The value must be at least this.")
+    max: float | None = Field(default=None, description="The value must be at most this.")
+    dataset: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+        default=None,
+        description="Digest of the data that the metric must have been measured on, in the"
+        " registry's own form. Without it, the metric must be there for one set of data only.",
+    )
+    relative_to: Literal["stable"] | None = Field(
+        default=None,
+        description="Compare with the same metric of the revision that serves, measured on the same"
+        " data. While none serves, the gate passes with reason NoStable.",
+    )
+    max_drop: float | None = Field(
+        default=None, ge=0,
+        description="How much lower than stable's the value may be, for metrics of which more is"
+        " better; absolute, in the metric's unit.",
+    )  # fmt: skip
+    max_rise: float | None = Field(
+        default=None, ge=0,
+        description="How much higher than stable's the value may be, for metrics of which less is"
+        " better; absolute, in the metric's unit.",
+    )  # fmt: skip
+
+
+GateVerdict = Literal["Pending", "Passed", "Failed", "Skipped"]
+
+
+class GateResult(ApiModel):
+    """What a gate said about a revision."""
+
+    name: str = Field(max_length=40, description="Name of the gate.")
+    gate: str = Field(
+        max_length=16, description="Hash of the gate as it was judged; an edit makes another."
+    )
+    result: GateVerdict = Field(
+        description="Pending (not judged yet), Passed, Failed, or Skipped (the revision served"
+        " before the gate was declared)."
+    )
+    reason: str = Field(max_length=64, description="Why, one word.")
+    value: float | None = Field(default=None, description="What was measured; finite.")
+    bound: str | None = Field(
+        default=None, max_length=64, description="What it had to keep to: `min 0.65`."
+    )
+    source: str | None = Field(
+        default=None, max_length=512, description="Where the value is from, and of which data."
+    )
+    message: str = Field(
+        default="", max_length=1024, description="Why, for people, and what to do next."
+    )
+    at: Timestamp | None = Field(default=None, description="When it was judged.")
+
+
+class AdmissionStatus(ApiModel):
+    """Whether a revision may be delivered. The delivery starts nothing that is not admitted."""
+
+    result: Literal["Admitted", "Waiting", "Refused"] = Field(
+        description="Admitted, Waiting (for gates or a person), or Refused: remembered, and not"
+        " tried again by itself."
+    )
+    reason: str = Field(max_length=64, description="Why, one word.")
+    message: str = Field(
+        default="", max_length=1024, description="Why, for people, and what to do next."
+    )
+    at: Timestamp = Field(description="Since when.")

@@ -1,0 +1,203 @@
+"""What the latest revision of a governed Model has to pass: its gates, on one pod without traffic.
+
+Owns the results that stand in `status.revisions[]` and which revision has a pod on trial. It moves
+no traffic and stops nothing that serves; what follows from results is decided in
+`domain/admission.py`. Results are kept by revision and gate, so that it may stop at any line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tidegate.api.gate import AdmissionStatus, GateResult
+from tidegate.api.origin import Origin
+from tidegate.controllers.revisions import digest_of
+from tidegate.domain.admission import (
+    Candidate,
+    admission,
+    governed,
+    keeps_pod,
+    pod_until,
+)
+from tidegate.domain.gates.registry_metrics import Compared, judge
+from tidegate.domain.gates.results import gate_hash, recorded
+from tidegate.domain.pods import arm_pods
+from tidegate.domain.revisions import live_revisions
+from tidegate.domain.times import stamp
+from tidegate.kube.objects import name_of
+from tidegate.kube.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS
+from tidegate.specs.metadata import REVISION_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidegate.api.gate import Gate
+    from tidegate.api.model import Model
+    from tidegate.api.model_status import RevisionStatus
+    from tidegate.domain.admission import Admission
+    from tidegate.kube.clock import Clock
+    from tidegate.kube.events import Recorder
+    from tidegate.kube.objects import Object
+    from tidegate.runtime.cache import Cache
+
+KEPT_RESULTS = 3
+"""Of so many revisions that serve nothing any more, the newest, results stay in status."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How the latest revision stands; `pod` says whether it is to have one though it is not live.
+
+    `again_s` is when something of it changes by time alone; `news` whether it was admitted or
+    refused in this look.
+    """
+
+    revision: str
+    gates: tuple[GateResult, ...]
+    admission: AdmissionStatus
+    pod: bool
+    again_s: float | None = None
+    news: bool = False
+
+
+class Trials:
+    """Looks at latest revisions, and tells what became of them."""
+
+    def __init__(self, cache: Cache, clock: Clock, recorder: Recorder) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._recorder = recorder
+
+    def look(
+        self, obj: Object, model: Model, latest: Object | None, *, origin: Origin | None
+    ) -> Trial | None:
+        """Judge what can be judged now of the latest revision; None where nothing is declared.
+
+        `origin` is what the registry says of it now: the same bytes may have been registered anew,
+        with more metrics than when the revision was made. While the artifact cannot be resolved,
+        the latest of the last look goes on, with the results that it had.
+        """
+        resolved = latest is not None
+        if not governed(model.spec):
+            return None
+        if latest is None:
+            known = model.status.latest_revision or ""
+            latest = self._cache.get(CONTROLLERREVISIONS, obj["metadata"]["namespace"], known)
+        if latest is None:
+            return None
+        namespace, name = obj["metadata"]["namespace"], name_of(latest)
+        entry = next((one for one in model.status.revisions if one.name == name), None)
+        candidate = Candidate(
+            spec=model.spec,
+            revision=name,
+            digest=digest_of(latest),
+            gates=(),
+            pods=arm_pods(
+                self._cache.get(DEPLOYMENTS, namespace, name),
+                self._cache.list(PODS, namespace, labels={REVISION_LABEL: name}),
+            ),
+            now=self._clock.now(),
+            origin=origin or _origin(latest),
+            before=entry.admission if entry else None,
+        )
+        before = entry.gates if entry else []
+        gates = self._gates(model, namespace, candidate, before, resolved=resolved)
+        candidate = replace(candidate, gates=gates)
+        decided = self._since(admission(candidate), candidate)
+        known_before = candidate.before is not None and candidate.before.result == decided.result
+        delivery = model.status.delivery
+        live = name in live_revisions(delivery)
+        pod = not live and keeps_pod(candidate, decided, delivery)
+        again_s = None
+        if pod and decided.result == "Refused":
+            again_s = max(0.0, (pod_until(decided) - candidate.now).total_seconds())
+        news = decided.result != "Waiting" and not known_before
+        return Trial(name, gates, decided, pod, again_s, news)
+
+    async def tell(self, obj: Object, trial: Trial) -> None:
+        """An Event where it was admitted or refused; after that stands in status."""
+        if not trial.news:
+            return
+        refused = trial.admission.result == "Refused"
+        await self._recorder.emit(
+            obj,
+            type="Warning" if refused else "Normal",
+            reason="RevisionRefused" if refused else "RevisionAdmitted",
+            note=f"{trial.revision}: {trial.admission.message}"[:1000],
+            action="Admit",
+        )
+
+    def _gates(
+        self,
+        model: Model,
+        namespace: str,
+        candidate: Candidate,
+        before: Sequence[GateResult],
+        *,
+        resolved: bool,
+    ) -> tuple[GateResult, ...]:
+        """One result for every gate; the time stays while nothing else changes."""
+        stable = model.status.delivery.stable if model.status.delivery else None
+        results = []
+        for gate in model.spec.gates:
+            old = recorded(before, gate)
+            if stable == candidate.revision:
+                results.append(old or _skipped(gate))
+                continue
+            if old is not None and not resolved:
+                results.append(old)
+                continue
+            found = judge(gate, candidate.origin, self._compared(namespace, stable))
+            if old is not None and old.model_copy(update={"at": None}) == found:
+                found = old
+            else:
+                found = found.model_copy(update={"at": stamp(candidate.now)})
+            results.append(found)
+        return tuple(results)
+
+    def _compared(self, namespace: str, stable: str | None) -> Compared | None:
+        if stable is None:
+            return None
+        found = self._cache.get(CONTROLLERREVISIONS, namespace, stable)
+        return Compared(stable, _origin(found) if found is not None else None)
+
+    def _since(self, found: Admission, candidate: Candidate) -> AdmissionStatus:
+        """The status entry; the time stays while the result does."""
+        before = candidate.before
+        same = before is not None and before.result == found.result
+        return AdmissionStatus(
+            result=found.result,
+            reason=found.reason,
+            message=found.message[:1024],
+            at=before.at if same and before else stamp(candidate.now),
+        )
+
+
+def kept_results(
+    model: Model, entries: Sequence[RevisionStatus], latest: str | None
+) -> list[RevisionStatus]:
+    """The entries with the results that stay: of what is live or asked for, and of the newest few
+    others. A status has a limit; one that comes back is judged anew."""
+    used = live_revisions(model.status.delivery) | {latest}
+    others = [entry.name for entry in entries if entry.name not in used and entry.gates]
+    used |= set(others[:KEPT_RESULTS])
+    bare: dict[str, Any] = {"gates": [], "admission": None}
+    return [entry if entry.name in used else entry.model_copy(update=bare) for entry in entries]
+
+
+def _skipped(gate: Gate) -> GateResult:
+    """Of a revision that was stable before the gate was declared."""
+    return GateResult(
+        name=gate.name,
+        gate=gate_hash(gate),
+        result="Skipped",
+        reason="AlreadyStable",
+        message="it was stable before this gate was declared; the next revision has to pass it",
+    )
+
+
+def _origin(revision: Object) -> Origin | None:
+    """What the registry knew of a revision's version."""
+    found = revision["data"].get("origin")
+    return Origin.model_validate(found) if found else None

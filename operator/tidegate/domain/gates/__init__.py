@@ -1,0 +1,1 @@
+"""How gates are judged. Pure: what was measured is handed in."""

@@ -1,0 +1,190 @@
+"""Gates in front of the delivery, through the real controllers: nothing starts that has not
+passed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.controllers.named import break_pods, direct, revision_of, traffic
+from tests.controllers.site import NAMESPACE, Site, condition, model, rollout
+
+from tidegate.api.origin import Origin
+from tidegate.kube.resources import DEPLOYMENTS
+
+V1, V2, V3 = "https://models/v1", "https://models/v2", "https://models/v3"
+GATES = [
+    {"name": "auc", "metric": "roc_auc", "min": 0.65, "dataset": "sha256:aa"},
+    {"name": "no-regression", "metric": "roc_auc", "relativeTo": "stable", "maxDrop": 0.01},
+]
+
+
+def measured(auc: float, *, version: str = "1") -> Origin:
+    metric = {"metric": "roc_auc", "value": auc, "dataset": "holdout", "digest": "sha256:aa"}
+    return Origin.model_validate(
+        {"registry": "mlflow", "name": "flights", "version": version, "metrics": [metric]}
+    )
+
+
+def results(found: dict[str, Any], revision: str) -> dict[str, str]:
+    """What every gate said of a revision: result and reason."""
+    entry = next(one for one in found["status"]["revisions"] if one["name"] == revision)
+    return {one["name"]: f"{one['result']} {one['reason']}" for one in entry["gates"]}
+
+
+def phase(found: dict[str, Any], revision: str) -> str:
+    entry = next(one for one in found["status"]["revisions"] if one["name"] == revision)
+    return str(entry["phase"])
+
+
+async def put(site: Site, document: dict[str, Any], *, seconds: int = 5) -> dict[str, Any]:
+    await site.kube.put(document)
+    await site.harness.settle()
+    await site.pass_time(seconds=seconds)
+    return await site.model()
+
+
+async def uid(site: Site, revision: str) -> str:
+    found = await site.kube.user.get(DEPLOYMENTS, revision, namespace=NAMESPACE)
+    return str(found["metadata"]["uid"])
+
+
+@pytest.mark.parametrize("delivery", ["Direct", "Rollout"])
+@pytest.mark.scenario("FD-08")
+async def test_a_first_revision_that_fails_a_gate_serves_nothing(site: Site, delivery: str) -> None:
+    site.shelf.origins[V1] = measured(0.60)
+    if delivery == "Rollout":
+        await site.kube.put(rollout())
+    found = await put(site, model(V1, delivery=delivery, gates=GATES))
+    said = condition(found, "GatesPassed")
+    assert (said["status"], said["reason"]) == ("False", "GateFailed")
+    assert "roc_auc is 0.6, below min 0.65 on data holdout sha256:aa" in said["message"]
+    assert results(found, revision_of(V1)) == {
+        "auc": "Failed BelowMin",
+        "no-regression": "Passed NoStable",
+    }
+    assert condition(found, "Ready")["reason"] == "GateFailed"
+    assert condition(found, "Stalled")["status"] == "True"
+    assert await site.deployments() == {}
+    assert await site.weights() == {}
+    assert "stable" not in found["status"]["delivery"]
+
+
+async def test_a_revision_that_passes_is_loaded_on_one_pod_and_then_serves(site: Site) -> None:
+    site.shelf.origins[V1] = measured(0.70)
+    revision = revision_of(V1)
+    site.harness.world.ready[revision] = 0
+    found = await put(site, direct(V1, gates=GATES))
+    assert phase(found, revision) == "Trial"
+    assert await site.deployments() == {revision: 1}
+    assert condition(found, "GatesPassed")["status"] == "True"
+    assert condition(found, "Ready")["reason"] == "TrialStarting"
+    assert found["status"]["delivery"].get("candidate") is None
+    on_trial = await uid(site, revision)
+    site.harness.world.recover(revision)
+    await site.pass_time(seconds=10)
+    assert await traffic(site) == {revision: 100}
+    assert await site.deployments() == {revision: 2}
+    assert await uid(site, revision) == on_trial
+    assert condition(await site.model(), "Ready")["status"] == "True"
+
+
+async def test_a_worse_version_is_refused_and_stable_serves_on(site: Site) -> None:
+    site.shelf.origins = {V1: measured(0.70), V2: measured(0.68, version="2")}
+    await put(site, direct(V1, gates=GATES))
+    found = await put(site, direct(V2, gates=GATES))
+    assert results(found, revision_of(V2)) == {
+        "auc": "Passed Passed",
+        "no-regression": "Failed WorseThanStable",
+    }
+    assert phase(found, revision_of(V2)) == "Failed"
+    assert condition(found, "Available")["status"] == "True"
+    assert await traffic(site) == {revision_of(V1): 100}
+    assert set(await site.deployments()) == {revision_of(V1)}
+
+
+async def test_the_same_bytes_registered_anew_with_a_metric_are_judged_anew(site: Site) -> None:
+    site.shelf.origins[V1] = Origin(registry="mlflow", name="flights", version="1")
+    document = direct(V1, gates=[GATES[0]])
+    del document["spec"]["artifact"]["sha256"]
+    found = await put(site, document)
+    assert results(found, revision_of(V1)) == {"auc": "Failed MetricMissing"}
+    site.shelf.origins[V1] = measured(0.70, version="2")
+    await site.pass_time(minutes=2)
+    assert await traffic(site) == {revision_of(V1): 100}
+
+
+async def test_an_edited_gate_is_judged_anew_and_restarts_nothing(site: Site) -> None:
+    site.shelf.origins = {V1: measured(0.70), V2: measured(0.68, version="2")}
+    await put(site, direct(V1, gates=GATES))
+    await put(site, direct(V2, gates=GATES))
+    before = await uid(site, revision_of(V1))
+    found = await put(site, direct(V2, gates=[GATES[0]]))
+    assert await traffic(site) == {revision_of(V2): 100}
+    assert condition(found, "GatesPassed")["status"] == "True"
+    stricter = [{**GATES[0], "min": 0.9}]
+    found = await put(site, direct(V2, gates=stricter))
+    assert results(found, revision_of(V2)) == {"auc": "Skipped AlreadyStable"}
+    assert condition(found, "Ready")["status"] == "True"
+    assert await traffic(site) == {revision_of(V2): 100}
+    assert before
+
+
+async def test_an_attempt_under_way_goes_on_while_a_newer_revision_is_refused(site: Site) -> None:
+    site.shelf.origins = {V1: measured(0.70), V2: measured(0.71), V3: measured(0.5)}
+    await site.kube.put(rollout())
+    await put(site, model(V1, gates=GATES))
+    await site.until("Healthy")
+    await site.pass_time(seconds=15)
+    await put(site, model(V2, gates=GATES))
+    await site.until("Progressing")
+    found = await put(site, model(V3, gates=GATES))
+    assert condition(found, "Ready")["reason"] == "GateFailed"
+    attempt = (await site.rollout())["status"]["attempt"]
+    assert attempt["revision"] == revision_of(V2)
+    assert set(await site.deployments()) == {revision_of(V1), revision_of(V2)}
+    await site.until("Healthy")
+    assert await site.weights() == {revision_of(V2): 100}
+
+
+async def test_a_pod_that_cannot_load_is_refused_on_trial_and_goes_after_a_while(
+    site: Site,
+) -> None:
+    site.shelf.origins = {V1: measured(0.70), V2: measured(0.72)}
+    await put(site, direct(V1, gates=GATES))
+    new = revision_of(V2)
+    break_pods(site, new, "LoadFailed", "the artifact is no skops file")
+    found = await put(site, direct(V2, gates=GATES))
+    assert phase(found, new) == "Failed"
+    assert condition(found, "Verified")["reason"] == "LoadFailed"
+    assert condition(found, "Ready")["reason"] == "LoadFailed"
+    assert "no skops file" in condition(found, "Ready")["message"]
+    assert found["status"]["delivery"].get("candidate") is None
+    assert set(await site.deployments()) == {revision_of(V1), new}
+    await site.pass_time(minutes=11)
+    assert set(await site.deployments()) == {revision_of(V1)}
+    assert phase(await site.model(), new) == "Failed"
+    assert await traffic(site) == {revision_of(V1): 100}
+
+
+async def test_a_model_without_gates_has_no_trial(site: Site) -> None:
+    found = await put(site, direct(V1))
+    assert condition(found, "GatesPassed") == {}
+    entry = found["status"]["revisions"][0]
+    assert "admission" not in entry
+    assert await traffic(site) == {revision_of(V1): 100}
+
+
+async def test_an_arm_with_its_own_artifact_does_not_pass_by_the_gates(site: Site) -> None:
+    site.shelf.origins = {V1: measured(0.70)}
+    arm = {"name": "b", "artifact": {"uri": V2, "sha256": "0" * 64, "format": "onnx"}}
+    test = {
+        "arms": [{"name": "a", "revision": "stable"}, arm],
+        "goal": "errors",
+        "minDuration": "60s",
+    }
+    await site.kube.put(rollout(strategy={"abTest": test}))
+    found = await put(site, model(V1, gates=GATES))
+    entry = found["status"]["arms"][0]
+    assert (entry["reason"], entry.get("revision")) == ("ArmNotAdmitted", None)
+    assert await site.deployments() == {revision_of(V1): 2}
