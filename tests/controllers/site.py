@@ -133,10 +133,10 @@ def rollout(**spec: Any) -> dict[str, Any]:
 class Site:
     """An operator with its cluster, its traffic and its clock, for one test."""
 
-    def __init__(self, kube: FakeKube) -> None:
+    def __init__(self, kube: FakeKube, metrics: FakeMetrics | None = None) -> None:
         self.kube = kube
         self.shelf = Shelf()
-        self.metrics = FakeMetrics(kube.clock.now, seed=7)
+        self.metrics = metrics or FakeMetrics(kube.clock.now, seed=7)
         build = with_sources(resolver=self.shelf, metrics=self.metrics)
         self.harness = Harness(kube, build, settings=SETTINGS)
         self.rate = 200.0

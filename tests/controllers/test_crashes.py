@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from tests.controllers.crashing import Kills, Story, play
+from tests.controllers.crashing import Story, prepared
+from tests.controllers.dying import EVENTS, Moments, Reaper
+from tests.controllers.test_arms import a_test
 
 CANARY = {"canary": {"steps": [{"weight": 10, "duration": "5s"}, {"weight": 50, "duration": "9s"}]}}
 SHADOW = {"shadow": {"percent": 100}, "duration": "5s"}
 
-PROMOTED = Story({"strategy": CANARY})
-TAKEN_BACK = Story({"strategy": CANARY}, error_rate=0.2)
-OTHERS = {
+STORIES = {
+    "promotion": Story({"strategy": CANARY}),
+    "rollback": Story({"strategy": CANARY}, error_rate=0.2),
     "supersede": Story({"strategy": CANARY}, newer_at=10),
     "baking that is taken back": Story(
         {"strategy": CANARY, "baking": {"duration": "30m"}}, sours=0.3
@@ -22,35 +24,43 @@ OTHERS = {
     "adaptive": Story(
         {"strategy": {"adaptive": {"errorBudget": 500, "minDuration": "10s", "soak": "5s"}}}
     ),
+    "test between arms": Story({}, then=a_test(minDuration="20s"), others=0.2, arms=3),
+    "trials of identical arms": Story(
+        {}, then={"aa": {"trials": 2, "duration": "10s", "weight": 20}}, newer=False
+    ),
 }
-STRIDE = 9
-"""A kill at every ninth write, begun at each of the first nine, so that each has its turn."""
-
-
-@pytest.mark.scenario("RS-01")
-@pytest.mark.timeout(170)
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    ("story", "phase"), [(PROMOTED, "Healthy"), (TAKEN_BACK, "Degraded")], ids=["good", "bad"]
-)
-async def test_a_kill_around_any_write_leads_to_the_same_end(
-    story: Story, phase: str, *, after: bool
-) -> None:
-    undisturbed, writes, _ = await play(story)
-    assert undisturbed.phase == phase
-    assert undisturbed.attempts == 1
-    for nth in range(1, writes + 1):
-        end, _, _ = await play(story, Kills(nth, after=after))
-        assert end == undisturbed, f"killed {'after' if after else 'before'} write {nth}"
+WHOLE = ("promotion", "rollback", "supersede")
+PHASES = {
+    name: "Degraded" if name in ("rollback", "baking that is taken back") else "Healthy"
+    for name in STORIES
+}
 
 
 @pytest.mark.scenario("RS-01", "SU-02")
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize("story", OTHERS.values(), ids=OTHERS)
-async def test_an_operator_that_dies_again_and_again_comes_to_the_same_end(story: Story) -> None:
-    undisturbed, writes, _ = await play(story)
-    for first in range(1, STRIDE + 1):
-        kills = Kills(first, every=STRIDE, after=first % 2 == 0, by_turns=True)
-        end, _, died = await play(story, kills)
-        assert end == undisturbed, f"killed from write {first} on, {died} times"
-        assert died >= writes // STRIDE - 1
+@pytest.mark.parametrize("name", STORIES)
+async def test_a_kill_around_any_write_leads_to_the_same_end(name: str) -> None:
+    async with prepared(STORIES[name]) as run:
+        moments = run.site.kube.transport.onlooker = Moments(run)
+        undisturbed = await run.deliver()
+    assert undisturbed.phase == PHASES[name]
+    around = sum(len(moment.around) for moment in moments.kept)
+    assert around == 2 * moments.kinds.total(), "before and after each write"
+    for moment in moments.kept if name in WHOLE else moments.once_warm():
+        async with moment.entered() as again:
+            assert await again.go_on() == undisturbed, f"killed {' or '.join(moment.around)}"
+
+
+@pytest.mark.scenario("RS-01", "SU-02")
+@pytest.mark.parametrize("name", STORIES)
+async def test_operators_that_live_for_one_write_each_come_to_the_same_end(name: str) -> None:
+    async with prepared(STORIES[name]) as run:
+        moments = run.site.kube.transport.onlooker = Moments(run)
+        undisturbed = await run.deliver()
+    async with prepared(STORIES[name]) as run:
+        reaper = run.site.kube.transport.onlooker = Reaper(run)
+        assert await run.deliver() == undisturbed
+    lasting = {kind for kind in moments.kinds if kind not in EVENTS}
+    assert lasting <= set(reaper.before_writes)
+    assert lasting - {"PATCH configmaps"} <= set(reaper.after_writes)
+    assert run.died == reaper.before_writes.total() + reaper.after_writes.total()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tidegate.errors import Invalid, NotFound
 from tidegate.kube.resources import CONFIGMAPS, MODELS
-from tidegate.testing.clock import START
+from tidegate.testing.clock import START, FakeClock
 from tidegate.testing.kube import FakeKube, resource_of
+from tidegate.testing.transport import Killed
+
+if TYPE_CHECKING:
+    from tidegate.kube.transport import Response
+    from tidegate.testing.transport import Sent
 
 MODEL = {
     "apiVersion": "tidegate.dev/v1alpha1",
@@ -70,6 +76,42 @@ async def test_a_spec_can_be_edited_and_a_status_set() -> None:
         found = await kube.user.get(MODELS, "flights", namespace="demo")
         assert found["spec"]["scaling"]["minReplicas"] == 2
         assert found["status"]["latestRevision"] == "flights-12345678"
+
+
+async def test_a_server_over_a_copy_goes_its_own_way() -> None:
+    async with FakeKube.start() as kube:
+        put = await kube.put(MODEL)
+        revision = kube.revision
+        async with FakeKube.over(kube.api.store.copy(), clock=FakeClock()) as other:
+            assert other.revision == revision
+            stored = await other.user.get(MODELS, "flights", namespace="demo")
+            await other.edit(stored, scaling={"minReplicas": 2, "maxReplicas": 3})
+            await other.put(config("b"))
+
+        assert await kube.user.get(MODELS, "flights", namespace="demo") == put
+        assert (await kube.user.list(CONFIGMAPS, namespace="demo")).items == []
+        assert kube.revision == revision
+
+
+async def test_an_onlooker_sees_each_write_and_its_answer_and_may_kill_at_it() -> None:
+    class Onlooker:
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        async def before(self, sent: Sent) -> None:
+            self.seen.append(f"before {sent}")
+
+        async def after(self, sent: Sent, answer: Response) -> None:
+            self.seen.append(f"{answer.status} to {sent}")
+            raise Killed
+
+    async with FakeKube.start() as kube:
+        onlooker = kube.transport.onlooker = Onlooker()
+        with pytest.raises(Killed):
+            await kube.client.apply(CONFIGMAPS, config("b"), manager="tidegate")
+        await kube.client.get(CONFIGMAPS, "b", namespace="demo")
+        path = "PATCH /api/v1/namespaces/demo/configmaps/b"
+        assert onlooker.seen == [f"before {path}", f"201 to {path}"]
 
 
 async def test_what_is_not_there_is_not_found() -> None:

@@ -88,6 +88,7 @@ class Harness:
         )
         self.controllers = list(self._build(self.context))
         self._watched = connect(self.controllers, self.cache)
+        self._delivered = -1
 
     async def close(self) -> None:
         """Close what the build opened (`context.exit_stack`)."""
@@ -162,8 +163,9 @@ class Harness:
         return min((due for due in dues if due is not None), default=None)
 
     async def _deliver(self) -> None:
-        if self._stale:
+        if self._stale or self._delivered == self.kube.revision:
             return
+        self._delivered = self.kube.revision
         for watched in self._watched:
             try:
                 selector = watched.label_selector

@@ -11,6 +11,7 @@ apply and garbage collection are real. Its time is a `FakeClock`.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api import crd
@@ -19,7 +20,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.objects import name_of, namespace_of
 from tidegate.kube.requests import MERGE_PATCH
 from tidegate.kube.resources import CRDS, NAMESPACES, resource
-from tidegate.local.apiserver import ApiServer
+from tidegate.local.apiserver import ADMIN, ADMIN_TOKEN, ApiServer, Store
 from tidegate.testing.clock import FakeClock
 from tidegate.testing.transport import FaultyTransport, InProcessTransport
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
     from tidegate.kube.objects import Object
     from tidegate.kube.resources import Resource
+
+
+@cache
+def _definition(kind: crd.Kind) -> Object:
+    return crd.definition(kind)
 
 
 def resource_of(obj: Object) -> Resource:
@@ -53,18 +59,29 @@ class FakeKube:
         cls, *, clock: FakeClock | None = None, namespace: str = "demo"
     ) -> AsyncIterator[FakeKube]:
         """Start a server with our CRDs and one namespace, and stop it at the end."""
-        clock = clock or FakeClock()
-        api = ApiServer.in_memory(clock=clock.now)
-        kube = cls(api, clock)
-        await api.start()
-        try:
+        async with cls.over(Store.memory(), clock=clock or FakeClock()) as kube:
             for kind in crd.KINDS:
-                await kube.user.apply(CRDS, crd.definition(kind), manager="setup")
-            await clock.rest()
+                await kube.user.apply(CRDS, _definition(kind), manager="setup")
+            await kube.clock.rest()
             await kube.ensure_namespace(namespace)
             yield kube
+
+    @classmethod
+    @asynccontextmanager
+    async def over(cls, store: Store, *, clock: FakeClock) -> AsyncIterator[FakeKube]:
+        """Start a server over what is stored, such as a copy of another's, and stop it at the
+        end."""
+        api = ApiServer(store, users={ADMIN_TOKEN: ADMIN}, clock=clock.now)
+        await api.start()
+        try:
+            yield cls(api, clock)
         finally:
             await api.stop()
+
+    @property
+    def revision(self) -> int:
+        """Of the newest write, whoever made it: nothing is new while it stays."""
+        return self.api.store.revision
 
     async def ensure_namespace(self, name: str) -> None:
         """Create a namespace unless it exists."""

@@ -9,6 +9,7 @@ again.
 from __future__ import annotations
 
 import bisect
+import copy
 import math
 import random
 from dataclasses import dataclass, replace
@@ -101,6 +102,16 @@ class FakeMetrics:
     def other(self) -> FakeMetrics:
         """Itself."""
         return self
+
+    def copy(self, now: Callable[[], datetime]) -> FakeMetrics:
+        """The same story so far, for another clock that stands where this one does."""
+        other = copy.copy(self)
+        other._now = now
+        other._changes = {cluster: list(changes) for cluster, changes in self._changes.items()}
+        other._shares = {cluster: dict(outputs) for cluster, outputs in self._shares.items()}
+        other.numbers = dict(self.numbers)
+        other.asked = []
+        return other
 
     def predict(self, cluster: str, output: str, shares: Mapping[str, float]) -> None:
         """What the cluster predicts from the first request on: the share of each bin (sum 1)."""

@@ -125,6 +125,18 @@ class _Fault:
         return self.times > 0 and self.method in (None, method) and self.path in path
 
 
+class Onlooker(Protocol):
+    """Somebody who sees every write, and may raise `Killed` at it."""
+
+    async def before(self, sent: Sent) -> None:
+        """A write is about to be sent."""
+        ...
+
+    async def after(self, sent: Sent, answer: Response) -> None:
+        """The server has answered it, and the operator does not know it yet."""
+        ...
+
+
 @dataclass(slots=True)
 class _Kill:
     at: int
@@ -137,6 +149,8 @@ class FaultyTransport:
 
     inner: Transport
     sent: list[Sent] = field(default_factory=list)
+    onlooker: Onlooker | None = None
+    """Stays when the transport is healed."""
     _faults: list[_Fault] = field(default_factory=list)
     _kill: _Kill | None = None
     _written: int = 0
@@ -202,12 +216,16 @@ class FaultyTransport:
         timeout: float,
     ) -> Response:
         """Send one request, or break; see `Transport`."""
-        self.sent.append(Sent(method, path, dict(params), orjson.loads(body) if body else {}))
+        sent = Sent(method, path, dict(params), orjson.loads(body) if body else {})
+        self.sent.append(sent)
         is_write = method not in READS
         self._written += is_write
         killed = is_write and self._kill is not None and self._kill.at == self._written
         if killed and self._kill is not None and not self._kill.after:
             raise Killed
+        watched = self.onlooker if is_write else None
+        if watched is not None:
+            await watched.before(sent)
         fault = next((one for one in self._faults if one.matches(method, path)), None)
         if fault is not None:
             fault.times -= 1
@@ -217,6 +235,8 @@ class FaultyTransport:
             answer = await self.inner.request(
                 method, path, params=params, headers=headers, body=body, timeout=timeout
             )
+            if watched is not None:
+                await watched.after(sent, answer)
         if killed:
             raise Killed
         if fault is not None:

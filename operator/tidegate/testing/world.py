@@ -33,6 +33,8 @@ class World:
     """Deployments (by name) with one Pod in that status: a crash, a failed init container."""
     unprogrammed: set[str] = field(default_factory=set)
     """HTTPRoutes (by name) that the gateway does not take up."""
+    _at_rest: tuple[int, str] | None = None
+    """The cluster's revision and the orders above with which nothing was left to do."""
 
     def fail(
         self, deployment: str, *, message: str, container: str = "fetch", init: bool = True
@@ -60,6 +62,14 @@ class World:
 
     async def step(self) -> bool:
         """Bring everything up to date; tell whether anything changed."""
+        orders = (self.kube.revision, str((self.ready, self.pod_status, self.unprogrammed)))
+        if orders == self._at_rest:
+            return False
+        changed = await self._step()
+        self._at_rest = None if changed else orders
+        return changed
+
+    async def _step(self) -> bool:
         changed = False
         for deployment in (await self.kube.user.list(DEPLOYMENTS)).items:
             changed |= await self._deploy(deployment)

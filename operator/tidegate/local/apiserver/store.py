@@ -160,6 +160,19 @@ class Store:
         journal.start()
         return store
 
+    def copy(self) -> Store:
+        """A store in memory that has the same objects now and goes its own way from here."""
+        store = Store()
+        store.revision = store.published = self.revision
+        for name, found in self._collections.items():
+            floor = self.revision
+            store._collections[name] = Collection(
+                dict(found.records), list(found.keys), floor=floor
+            )
+        store._by_uid = dict(self._by_uid)
+        store._dependents = {uid: set(keys) for uid, keys in self._dependents.items()}
+        return store
+
     def close(self) -> None:
         """Write what is left and close the file."""
         if self._journal is not None:
