@@ -10,16 +10,19 @@ from tidegate.artifacts.base import Limits
 from tidegate.artifacts.registry import default_sources
 from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.model import ModelReconciler
+from tidegate.controllers.training import TrainingReconciler
 from tidegate.controllers.waking import moved, redeclared
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
     HORIZONTALPODAUTOSCALERS,
+    JOBS,
     MODELS,
     PODDISRUPTIONBUDGETS,
     PODS,
     ROLLOUTS,
     SERVICES,
+    TRAINJOBS,
     resource,
 )
 from tidegate.metrics.prometheus import Prometheus
@@ -29,6 +32,7 @@ from tidegate.runtime.owners import Watched, itself, named_by, owner
 from tidegate.runtime.request import Request
 from tidegate.specs.metadata import MODEL_LABEL
 from tidegate.traffic.registry import own_kinds
+from tidegate.trainers.registry import Trainers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,12 +83,15 @@ def with_sources(*, resolver: Resolver, metrics: Metrics | None) -> Build:
 def controllers(
     context: Context, *, resolver: Resolver, metrics: Metrics | None
 ) -> list[Controller]:
-    """The Model controller and the delivery controller, both keyed by Model."""
+    """The controllers of models, deliveries and trainings, all keyed by Model."""
     client, cache, clock, settings = (
         context.client, context.cache, context.clock, context.settings,
     )  # fmt: skip
     model = ModelReconciler(client, cache, context.recorder, clock, settings, resolver)
     delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
+    trainers = Trainers(client)
+    context.exit_stack.push_async_callback(trainers.close)
+    training = TrainingReconciler(client, cache, context.recorder, clock, trainers)
     children = [Watched(res, owner("Model"), managed_only=True) for res in CHILDREN]
     acting = named_by("Model", "spec", "modelRef", "name")
     pods = Watched(PODS, _labelled_model, managed_only=True)
@@ -118,6 +125,18 @@ def controllers(
             ],
             clock=clock,
             workers=settings.workers * DELIVERIES_A_WORKER,
+        ),
+        Controller(
+            "training",
+            training,
+            watched=[
+                Watched(MODELS, itself("Model")),
+                Watched(CONTROLLERREVISIONS, owner("Model"), managed_only=True),
+                Watched(JOBS, owner("Model"), managed_only=True),
+                Watched(TRAINJOBS, owner("Model"), managed_only=True, optional=True),
+            ],
+            clock=clock,
+            workers=settings.workers,
         ),
     ]
 

@@ -17,6 +17,7 @@ from tidegate.api.model_status import ModelStatus
 from tidegate.api.runtime import Runtime
 from tidegate.api.signature import Signature
 from tidegate.api.traffic import Traffic
+from tidegate.api.training import Training
 
 
 class Scaling(ApiModel):
@@ -84,6 +85,11 @@ class ModelSpec(ApiModel):
             "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
         },
     )  # fmt: skip
+    training: Training | None = Field(
+        default=None,
+        description="How a new version of the artifact is trained, by schedule or by `tidegate"
+        " retrain`. Not part of the revision's identity.",
+    )
     revision_history_limit: int = Field(
         default=10, ge=0, le=100,
         description="How many old revisions are kept that serve no traffic.",

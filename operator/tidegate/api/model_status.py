@@ -9,6 +9,7 @@ from pydantic import Field
 from tidegate.api.artifact import Format
 from tidegate.api.base import ApiModel, Conditions, Sha256, Timestamp
 from tidegate.api.gate import GATE_LIMIT, AdmissionStatus, GateResult
+from tidegate.api.training import TrainingStatus
 
 
 class Resolved(ApiModel):
@@ -142,5 +143,8 @@ class ModelStatus(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
     delivery: DeliveryStatus | None = Field(default=None, description="Which revision serves.")
+    training: TrainingStatus | None = Field(
+        default=None, description="What became of trainings. Written by the training controller."
+    )
     endpoint: str | None = Field(default=None, description="Where requests from outside go.")
     conditions: Conditions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.local.apiserver.errors import cause, invalid_value
 from tidegate.local.apiserver.podrules import container_problems
-from tidegate.local.schedules import parse, zone_of
+from tidegate.schedules import parse, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

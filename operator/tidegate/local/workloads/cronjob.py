@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.kube.objects import is_being_deleted, name_of, owner_reference, uid_of
-from tidegate.local.schedules import Schedule, parse, zone_of
 from tidegate.local.workloads import pods as facts
 from tidegate.local.workloads.job import is_over
 from tidegate.local.workloads.times import parsed, stamp
+from tidegate.schedules import Schedule, parse, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

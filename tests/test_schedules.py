@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.local.schedules import parse
+from tidegate.schedules import parse
 
 NOON = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""What trains: Jobs from CronJobs, TrainJobs, Kubeflow pipeline runs; one file each."""
