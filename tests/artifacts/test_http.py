@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from tidegate.artifacts.base import Limits
+from tidegate.artifacts.credentials import Credentials
 from tidegate.artifacts.http import HttpSource
 from tidegate.errors import Terminal, Unreachable
 
@@ -225,3 +226,56 @@ async def test_no_message_shows_a_password_or_a_signed_query(
     with pytest.raises(Terminal) as caught:
         await source.resolve(secret, sha256=None, previous=None)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "sent"),
+    [
+        ({"token": "abc\n"}, "Bearer abc"),
+        ({"username": "me", "password": "abc"}, "Basic bWU6YWJj"),
+    ],
+)
+async def test_credentials_go_with_the_request_and_not_to_another_origin(
+    site: Site, source: HttpSource, values: dict[str, str], sent: str
+) -> None:
+    site.headers = {"etag": '"v1"'}
+    credentials = Credentials("reader", values)
+    found = await source.resolve(site.url, sha256=None, previous=None, credentials=credentials)
+    assert site.asked[0]["authorization"] == sent
+    assert "abc" not in repr(found)
+    assert "abc" not in repr(credentials)
+    site.location = site.url.replace("127.0.0.1", "localhost")
+    away = site.url.replace("model", "away")
+    await source.resolve(away, sha256=None, previous=None, credentials=credentials)
+    assert site.asked[1]["authorization"] == sent
+    assert "authorization" not in site.asked[2]
+
+
+async def test_refused_credentials_name_their_secret_and_what_to_do(
+    site: Site, source: HttpSource
+) -> None:
+    site.status = 401
+    with pytest.raises(Terminal, match="needs credentials"):
+        await source.resolve(site.url, sha256=None, previous=None)
+    with pytest.raises(Terminal) as caught:
+        await source.resolve(
+            site.url,
+            sha256=None,
+            previous=None,
+            credentials=Credentials("reader", {"token": "abc"}),
+        )
+    assert caught.value.reason == "ArtifactForbidden"
+    assert "'reader' are wrong, expired" in caught.value.message
+    assert "abc" not in caught.value.message
+
+
+@pytest.mark.parametrize("values", [{}, {"user": "me"}, {"username": "me"}, {"token": " \n"}])
+async def test_a_secret_without_the_keys_is_told(
+    site: Site, source: HttpSource, values: dict[str, str]
+) -> None:
+    with pytest.raises(Terminal) as caught:
+        await source.resolve(
+            site.url, sha256=None, previous=None, credentials=Credentials("reader", values)
+        )
+    assert caught.value.reason == "CredentialsInvalid"
+    assert site.asked == []

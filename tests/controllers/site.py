@@ -41,6 +41,8 @@ class Shelf:
     origins: dict[str, Origin] = field(default_factory=dict)
     """What a registry knows of an artifact, by URI."""
     asked: int = 0
+    credentials: Credentials = NO_CREDENTIALS
+    """What it was asked with last."""
 
     async def resolve(
         self,
@@ -51,6 +53,7 @@ class Shelf:
         credentials: Credentials = NO_CREDENTIALS,
     ) -> Resolved:
         self.asked += 1
+        self.credentials = credentials
         found = sha(self.content.get(uri, uri))
         if uri not in self.content and uri.endswith("missing"):
             raise Terminal("ArtifactNotFound", f"{uri} does not exist; put it there")

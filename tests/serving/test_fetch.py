@@ -45,6 +45,7 @@ class Site:
     requests: list[tuple[str, str]] = field(default_factory=list)
     delay_s: float = 0
     profile: bytes | None = None
+    token: str | None = None
     port: int = 0
 
     @property
@@ -57,6 +58,8 @@ class Site:
         asked = request.headers.get("range", "")
         self.requests.append((request.path, asked))
         time.sleep(self.delay_s)
+        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
+            return self._plain(request, 401)
         if request.path in self.redirects:
             return self._plain(request, 302, location=self.redirects[request.path])
         if self.statuses:
@@ -337,6 +340,23 @@ def test_the_init_container_ends_with_zero_or_with_one_and_a_json_line(tmp_path:
     said = json.loads(wrong.stderr.strip().splitlines()[-1])
     assert said["reason"] == "DigestMismatch"
     assert "spec.artifact.sha256" in said["message"]
+
+
+def test_a_mounted_secret_is_sent_and_never_shown(site: Site, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    (secret / "..data").mkdir(parents=True)
+    (secret / "..data" / "token").write_text("s3cret\n")
+    (secret / "token").symlink_to("..data/token")
+    site.token = "s3cret"
+    place = ["--source", site.url, "--cache", str(tmp_path / "cache"), "--secret", "reader"]
+    place += ["--sha256", SHA256, "--credentials", str(secret)]
+    done = run(*place)
+    assert (done.returncode, "s3cret" in done.stdout + done.stderr) == (0, False)
+    site.token = "another"
+    (tmp_path / "cache" / "sha256" / SHA256).unlink()
+    refused = json.loads(run(*place).stderr.strip().splitlines()[-1])
+    assert refused["reason"] == "ArtifactForbidden"
+    assert "Secret 'reader'" in refused["message"]
 
 
 MEASURED = """

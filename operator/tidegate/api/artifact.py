@@ -11,6 +11,15 @@ from tidegate.api.base import ApiModel, Duration, Sha256, parse_duration, rules
 Format = Literal["sklearn-skops", "sklearn-joblib", "onnx", "xgboost", "lightgbm"]
 
 
+class CredentialsRef(ApiModel):
+    """The Secret with what the artifact's source wants to know."""
+
+    name: str = Field(
+        min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description="Name of a Secret in the Model's namespace.",
+    )  # fmt: skip
+
+
 class Artifact(ApiModel):
     """Where the model's file is, and what it must be."""
 
@@ -47,4 +56,10 @@ class Artifact(ApiModel):
         default=parse_duration("1m"),
         description="How often the URI is asked whether its content changed. An unchanged one costs"
         " a conditional request. Not asked at all when sha256 is given.",
+    )
+    credentials_ref: CredentialsRef | None = Field(
+        default=None,
+        description="The Secret with the credentials for the URI; docs/artifacts.md lists the keys"
+        " of each scheme (http, https: token, or username and password). Read when it is needed,"
+        " mounted into the pod's init container alone, and no part of the revision's identity.",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tidegate.api.model_status import ArmRevision
 from tidegate.api.rollout import RolloutSpec
 from tidegate.controllers.acting import Acting
+from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.revisions import digest_of
 from tidegate.domain.admission import governed
 from tidegate.errors import Retryable, Terminal
@@ -20,10 +21,12 @@ from tidegate.kube.resources import CONTROLLERREVISIONS
 
 if TYPE_CHECKING:
     from tidegate.api.ab_test import AbArm
+    from tidegate.api.artifact import Artifact
     from tidegate.api.model import Model
     from tidegate.artifacts.base import Resolved as Found
     from tidegate.controllers.model import Resolver
     from tidegate.controllers.revisions import Revisions
+    from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache
@@ -53,14 +56,15 @@ class Arms:
     """Makes what a strategy asks for."""
 
     def __init__(
-        self, cache: Cache, clock: Clock, revisions: Revisions, resolver: Resolver
+        self, client: Client, cache: Cache, clock: Clock, revisions: Revisions, resolver: Resolver
     ) -> None:
+        self._client = client
         self._cache = cache
         self._acting = Acting(cache)
         self._clock = clock
         self._revisions = revisions
         self._resolver = resolver
-        self._refused: dict[tuple[str, str], _Refusal] = {}
+        self._refused: dict[tuple[str | None, ...], _Refusal] = {}
 
     async def make(self, model: Model, parent: Parent) -> tuple[list[ArmRevision], float | None]:
         """Every revision that is asked for, or why there is none; and in how many seconds to try
@@ -82,7 +86,8 @@ class Arms:
         return made, RETRY_S if missing else None
 
     async def _of_artifact(self, model: Model, parent: Parent, arm: AbArm) -> ArmRevision:
-        """The revision of an arm's artifact: what the Model declares, but for that.
+        """The revision of an arm's artifact: what the Model declares, but for that. The Model's
+        credentials are for its arms too.
 
         The artifact is pinned, so a revision that is there needs no look at its source.
         """
@@ -98,20 +103,29 @@ class Arms:
         try:
             revision = self._revisions.known(spec, parent, sha256=wanted.sha256)
             if revision is None:
-                found = await self._resolve(wanted.uri, wanted.sha256)
+                found = await self._resolve(spec.artifact, parent.namespace)
                 revision = await self._revisions.make(spec, parent, found)
         except (Terminal, Retryable) as error:
             return said.model_copy(update={"reason": error.reason, "message": error.message})
         return _made(said, revision)
 
-    async def _resolve(self, uri: str, sha256: str) -> Found:
+    async def _resolve(self, artifact: Artifact, namespace: str) -> Found:
         """What stands behind a URI. A refusal stands for a while: every change of a pod asks."""
-        key, now = (uri, sha256), self._clock.monotonic()
+        ref = artifact.credentials_ref
+        key = (namespace, artifact.uri, artifact.sha256, ref.name if ref else None)
+        now = self._clock.monotonic()
         refusal = self._refused.get(key)
         if refusal is not None and now < refusal.until:
             raise Terminal(refusal.reason, refusal.message)
         try:
-            found = await self._resolver.resolve(uri, sha256=sha256, previous=None)
+            found = await self._resolver.resolve(
+                artifact.uri,
+                sha256=artifact.sha256,
+                previous=None,
+                credentials=await credentials_of(
+                    artifact, namespace=namespace, client=self._client
+                ),
+            )
         except (Terminal, Retryable) as error:
             wait = RETRY_S if isinstance(error, Retryable) else REFUSED_S
             self._refused[key] = _Refusal(error.reason, error.message, now + wait)

@@ -15,6 +15,7 @@ from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children, same_status
+from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.revisions import Revisions, digest_of, is_twin
 from tidegate.controllers.trial import Trials, kept_results
 from tidegate.domain.admission import gates_passed
@@ -27,6 +28,7 @@ from tidegate.kube.objects import (
     is_being_deleted,
     labels_of,
     name_of,
+    namespace_of,
     owner_reference,
     resource_version_of,
     uid_of,
@@ -131,7 +133,7 @@ class ModelReconciler:
         self._resolver = resolver
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
-        self._arms = Arms(cache, clock, self._revisions, resolver)
+        self._arms = Arms(client, cache, clock, self._revisions, resolver)
         self._trials = Trials(cache, clock, recorder)
         self._seen: dict[str, _Seen] = {}
 
@@ -201,7 +203,12 @@ class ModelReconciler:
                 return seen.found
             previous = seen.found
         found = await self._resolver.resolve(
-            artifact.uri, sha256=artifact.sha256, previous=previous
+            artifact.uri,
+            sha256=artifact.sha256,
+            previous=previous,
+            credentials=await credentials_of(
+                artifact, namespace=str(namespace_of(obj)), client=self._client
+            ),
         )
         self._seen[uid_of(obj)] = _Seen(asked, now, found)
         return found

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tidegate.specs.fetching import fetch_args, fetch_mounts, fetch_volumes
 from tidegate.specs.metadata import labels
 
 if TYPE_CHECKING:
@@ -71,9 +72,13 @@ def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
                 "fsGroup": _USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "initContainers": [_fetch(facts)],
+            "initContainers": [_fetch(spec, facts)],
             "containers": [_server(spec, facts)],
-            "volumes": [_cache(facts.cache_claim), {"name": "scratch", "emptyDir": {}}],
+            "volumes": [
+                _cache(facts.cache_claim),
+                {"name": "scratch", "emptyDir": {}},
+                *fetch_volumes(spec.artifact),
+            ],
         },
     }
 
@@ -112,24 +117,27 @@ def _container(name: str, facts: PodFacts, *, cache_read_only: bool) -> Object:
     }
 
 
-def _fetch(facts: PodFacts) -> Object:
+def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
     """Fetches into the cache unless the artifact is there already, and verifies its SHA-256."""
+    container = _container("fetch", facts, cache_read_only=False)
     return {
-        **_container("fetch", facts, cache_read_only=False),
+        **container,
         "command": ["python", "-m", "tidegate.serving.fetch"],
-        "args": [
-            "--source", facts.location,
-            "--sha256", facts.sha256,
-            "--cache", CACHE_PATH,
-            "--max-bytes", str(facts.size_limit_bytes),
-            *(["--kind", "tree"] if facts.kind == "tree" else []),
-        ],
+        "args": fetch_args(
+            spec.artifact,
+            location=facts.location,
+            kind=facts.kind,
+            sha256=facts.sha256,
+            cache=CACHE_PATH,
+            size_limit_bytes=facts.size_limit_bytes,
+        ),
         "env": [{"name": "TMPDIR", "value": SCRATCH_PATH}],
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"memory": "256Mi"},
         },
-    }  # fmt: skip
+        "volumeMounts": [*container["volumeMounts"], *fetch_mounts(spec.artifact)],
+    }
 
 
 def _server(spec: ModelSpec, facts: PodFacts) -> Object:

@@ -1,0 +1,63 @@
+"""What a pod's init container is told and given to fetch an artifact: arguments, mounts, volumes.
+
+Credentials come as a mounted Secret, into that one container; an argument or a variable would be
+seen by whoever may look at pods.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from tidegate.api.artifact import Artifact
+
+type Object = dict[str, Any]
+
+CREDENTIALS_PATH = "/var/run/tidegate/credentials"
+_READABLE_BY_GROUP = 0o440
+
+
+def fetch_args(
+    artifact: Artifact,
+    *,
+    location: str,
+    kind: Literal["file", "tree"],
+    sha256: str,
+    cache: str,
+    size_limit_bytes: int,
+) -> list[str]:
+    """The arguments of `tidegate.serving.fetch`."""
+    args = [
+        "--source", location,
+        "--sha256", sha256,
+        "--cache", cache,
+        "--max-bytes", str(size_limit_bytes),
+    ]  # fmt: skip
+    if kind == "tree":
+        args += ["--kind", "tree"]
+    if artifact.credentials_ref is not None:
+        args += ["--credentials", CREDENTIALS_PATH, "--secret", artifact.credentials_ref.name]
+    return args
+
+
+def fetch_mounts(artifact: Artifact) -> list[Object]:
+    """What the init container mounts beside the cache and its scratch folder."""
+    if artifact.credentials_ref is None:
+        return []
+    return [{"name": "credentials", "mountPath": CREDENTIALS_PATH, "readOnly": True}]
+
+
+def fetch_volumes(artifact: Artifact) -> list[Object]:
+    """The volumes behind `fetch_mounts`.
+
+    The Secret may be absent: a pod whose artifact is in the cache starts without it, and one that
+    needs it says that it is missing in its own words.
+    """
+    if artifact.credentials_ref is None:
+        return []
+    secret = {
+        "secretName": artifact.credentials_ref.name,
+        "optional": True,
+        "defaultMode": _READABLE_BY_GROUP,
+    }
+    return [{"name": "credentials", "secret": secret}]

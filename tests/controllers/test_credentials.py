@@ -1,0 +1,124 @@
+"""Credentials of artifacts: from a Secret to the source and the init container, no further."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from tests.controllers.named import direct
+from tests.controllers.site import NAMESPACE, Site, condition, model
+
+from tidegate.kube.resources import CONTROLLERREVISIONS, EVENTS, SECRETS
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tidegate.kube.objects import Object
+
+TOKEN = "s3cret-t0ken-of-the-test"
+URI = "https://models/private"
+
+
+def secret(**values: str) -> Object:
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    metadata = {"name": "reader", "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+
+
+def private(uri: str = URI, **artifact: Any) -> Object:
+    whole = {"uri": uri, "format": "sklearn-skops", "credentialsRef": {"name": "reader"}}
+    return direct(uri, artifact={**whole, **artifact})
+
+
+async def settle(site: Site, document: Object) -> Object:
+    await site.kube.put(document)
+    await site.harness.settle()
+    return await site.model()
+
+
+async def revisions(site: Site) -> list[Object]:
+    found = await site.kube.user.list(CONTROLLERREVISIONS, namespace=NAMESPACE)
+    return list(found.items)
+
+
+async def test_the_secret_reaches_the_source_and_the_init_container_alone(site: Site) -> None:
+    await site.kube.put(secret(token=f"{TOKEN}\n"))
+    await settle(site, private())
+    assert site.shelf.credentials.get("token") == TOKEN
+    assert site.shelf.credentials.name == "reader"
+    (revision,) = await revisions(site)
+    pod = revision["data"]["podTemplate"]["spec"]
+    assert {"name": "credentials", "secret": {"secretName": "reader", "optional": True,
+            "defaultMode": 0o440}} in pod["volumes"]  # fmt: skip
+    (fetch,), (server,) = pod["initContainers"], pod["containers"]
+    assert [mount["name"] for mount in fetch["volumeMounts"]] == ["cache", "scratch", "credentials"]
+    assert [mount["name"] for mount in server["volumeMounts"]] == ["cache", "scratch"]
+    assert fetch["args"][-4:] == [
+        "--credentials", "/var/run/tidegate/credentials", "--secret", "reader",
+    ]  # fmt: skip
+
+
+async def test_nothing_of_the_secret_is_written_told_or_logged(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await site.kube.put(secret(token=TOKEN))
+    await settle(site, private())
+    await settle(site, private("https://models/missing"))
+    await site.pass_time(minutes=2)
+    written = json.dumps([sent.body for sent in site.kube.transport.sent], default=str)
+    events = (await site.kube.user.list(EVENTS, namespace=NAMESPACE)).items
+    logged = [vars(record) for record in caplog.records]
+    told = f"{written} {json.dumps(events)} {await site.model()} {logged}"
+    assert "reader" in told
+    for form in (TOKEN, base64.b64encode(TOKEN.encode()).decode()):
+        assert form not in told
+
+
+async def test_credentials_are_no_part_of_a_revision(site: Site) -> None:
+    await settle(site, direct(URI))
+    open_to_all = await revisions(site)
+    await site.kube.put(secret(token=TOKEN))
+    await settle(site, private())
+    assert [one["metadata"]["name"] for one in await revisions(site)] == [
+        one["metadata"]["name"] for one in open_to_all
+    ]
+
+
+async def test_a_secret_that_is_not_there_is_a_condition_that_mends_itself(site: Site) -> None:
+    found = await settle(site, private())
+    said = condition(found, "Resolved")
+    assert (said["status"], said["reason"]) == ("False", "CredentialsMissing")
+    assert "create it" in said["message"]
+    assert site.shelf.asked == 0
+    await site.kube.put(secret(token=TOKEN))
+    await site.pass_time(minutes=2)
+    assert condition(await site.model(), "Resolved")["status"] == "True"
+
+
+async def test_a_secret_that_goes_leaves_what_serves_alone(site: Site) -> None:
+    await site.kube.put(secret(token=TOKEN))
+    found = await settle(site, private())
+    stable = found["status"]["delivery"]["stable"]
+    await site.kube.user.delete(SECRETS, "reader", namespace=NAMESPACE)
+    await site.pass_time(minutes=2)
+    found = await site.model()
+    assert condition(found, "Resolved")["reason"] == "CredentialsMissing"
+    assert found["status"]["delivery"]["stable"] == stable
+    assert condition(found, "Available")["status"] == "True"
+
+
+async def test_a_value_that_is_no_text_is_told_by_its_key_alone(site: Site) -> None:
+    broken = secret()
+    broken["data"] = {"token": base64.b64encode(b"\xff\xfe").decode()}
+    await site.kube.put(broken)
+    said = condition(await settle(site, private()), "Resolved")
+    assert said["reason"] == "CredentialsInvalid"
+    assert "'token'" in said["message"]
+
+
+async def test_no_secret_is_read_where_none_is_named(site: Site) -> None:
+    await settle(site, model(URI, delivery="Direct"))
+    assert not [sent for sent in site.kube.transport.sent if "/secrets" in sent.path]
