@@ -25,7 +25,10 @@ from tests.domain.evidence.made import (
     begun,
 )  # fmt: skip
 
+from tidegate.api.ab_test import MAX_TRIALS
+from tidegate.api.contest_status import Trial, Trials
 from tidegate.api.rollout import Rollout
+from tidegate.api.rollout_status import Transition
 from tidegate.controllers.reporting import STATUS_MANAGER
 from tidegate.domain.evidence import (
     Arm,
@@ -41,6 +44,9 @@ from tidegate.domain.evidence import (
     update,
 )  # fmt: skip
 from tidegate.domain.record.recording import FLUSH_BYTES, FLUSH_ROWS
+from tidegate.domain.rollout.transitions import HISTORY_LIMIT, remembered
+from tidegate.domain.rollout.trialing import with_trial
+from tidegate.domain.times import stamp
 from tidegate.kube.objects import name_of
 from tidegate.kube.resources import ROLLOUTS
 from tidegate.stats import Counts, Histogram
@@ -53,6 +59,7 @@ if TYPE_CHECKING:
     from tidegate.kube.objects import Object
 
 _REPEATS = 200
+_RATED = ("Counters", "Labels")
 _BOUNDS = tuple(float(bound) for bound in range(10, 610, 10))
 _BASELINE = Baseline(
     Counts(bad=200, n=20000),
@@ -61,11 +68,16 @@ _BASELINE = Baseline(
 )
 ALL_TYPES: list[dict[str, Any]] = [
     ERRORS,
-    {**LATENCY, "quantiles": [0.5, 0.6, 0.7, 0.8, 0.9]},
-    {**LATENCY, "name": "tail", "quantiles": [0.95, 0.99]},
+    {**LATENCY, "quantiles": [0.5, 0.75, 0.9]},
+    {**LATENCY, "name": "tail", "quantiles": [0.99]},
     SLO, CANCELLED, BUDGET, AGREE, DRIFT, QUALITY, {**QUALITY, "name": "complaints"},
 ]  # fmt: skip
 """Ten metrics of all types, with as many quantiles as a Rollout may have."""
+FOR_TRIALS: list[dict[str, Any]] = [
+    *(metric for metric in ALL_TYPES if metric["type"] not in ("Disagreement", "Labels")),
+    *({**CANCELLED, "name": f"cancelled-{at}"} for at in range(3)),
+]
+"""Ten of the types that aa may have."""
 
 
 def _batch(
@@ -85,9 +97,9 @@ def _batch(
     return Batch(start, start + STEP, one, other, answers=answers)
 
 
-def evidence_of_all_types() -> list[dict[str, Any]]:
+def evidence_of(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What stands in a status after an hour of uneven counts."""
-    of = analysis(*ALL_TYPES)
+    of = analysis(*metrics)
     found, random = begun(of, _BASELINE), Random(7)
     bounds = len(bounds_ms(found))
     for at in range(240):
@@ -99,7 +111,7 @@ def evidence_of_all_types() -> list[dict[str, Any]]:
             T0, Counts(candidate / 97, candidate), Counts(stable / 101, stable), (300, 600)
         )
         answers: dict[str, Answer] = {
-            "cancelled": rated, "quality": rated, "complaints": rated,
+            **{metric["name"]: rated for metric in metrics if metric["type"] in _RATED},
             "budget": Reading(T0, random.random() / 6, holds=True),
             "agree": Paired(T0, Counts(candidate / 107, candidate)),
             "drift": Predicted(T0, bins, bins),
@@ -109,17 +121,46 @@ def evidence_of_all_types() -> list[dict[str, Any]]:
     return [entry.wire() for entry in found]
 
 
-async def status_bytes(rollout: Object, evidence: list[dict[str, Any]]) -> int:
+def with_all_types(rollout: Object) -> Object:
+    """The Rollout with ten metrics of all types, and their evidence in its status."""
+    spec = {
+        **rollout["spec"],
+        "analysis": {**rollout["spec"]["analysis"], "metrics": ALL_TYPES},
+        "strategy": {"canary": {"steps": [{"shadow": {}}, {"weight": 25}]}},
+        "baking": {"duration": "2d"},
+    }
+    status = {**rollout["status"], "evidence": evidence_of(ALL_TYPES)}
+    return {**rollout, "spec": spec, "status": status}
+
+
+def after_trials(rollout: Object) -> Object:
+    """The Rollout with 50 trials of strategy aa behind it, each ended by another metric."""
+    trials = Trials(key="0" * 12, stable="m-01234567", twin="m-89abcdef", expected_at_most=0.01)
+    names = [metric["name"] for metric in FOR_TRIALS]
+    for at in range(MAX_TRIALS):
+        name = names[at % len(names)]
+        alarm = Trial(at=stamp(T0), verdict="Rollback", metric=name, n=1234.5, seconds=1800)
+        trials = with_trial(trials, alarm)
+    spec = {**rollout["spec"], "strategy": {"aa": {"trials": MAX_TRIALS}}}
+    spec["analysis"] = {**spec["analysis"], "metrics": FOR_TRIALS}
+    status = {**rollout["status"], "aa": trials.wire(), "evidence": evidence_of(FOR_TRIALS)}
+    return {**rollout, "spec": spec, "status": status}
+
+
+async def status_bytes(rollout: Object) -> int:
     """Size of a Rollout's status in an API server, with managedFields, as JSON, when its history
     is full and rows of its record wait to be written.
 
     How many pods there are makes no difference: a status counts them.
     """
-    status = {**rollout["status"], "evidence": evidence}
-    status["history"] = [status["history"][at % len(status["history"])] for at in range(20)]
+    status = dict(rollout["status"])
+    before = [Transition.model_validate(entry) for entry in status["history"]]
+    full = [before[at % len(before)] for at in range(HISTORY_LIMIT)]
+    status["history"] = [entry.wire() for entry in remembered(full)]
     status["arms"] = [{**arm, "ready": 30} for arm in status["arms"]]
+    status["records"] = [dict(record) for record in status["records"]]
     for record in status["records"]:
-        rows = [row for row in record["rows"] for _ in range(FLUSH_ROWS)]
+        rows = [row for row in record["rows"] for _ in range(FLUSH_ROWS)][:FLUSH_ROWS]
         while sum(map(len, rows)) > FLUSH_BYTES:
             rows.pop()
         record["rows"] = rows

@@ -28,7 +28,7 @@ from urllib.parse import unquote
 
 import orjson
 import psutil
-from tests.benchmarks.evaluation import evaluation_ms, evidence_of_all_types, status_bytes
+from tests.benchmarks.evaluation import evaluation_ms, status_bytes, with_all_types
 from tests.benchmarks.formula import FormulaPrometheus
 from tests.controllers.site import NAME, NAMESPACE, SETTINGS, Shelf, Site
 
@@ -303,15 +303,15 @@ async def main(arguments: argparse.Namespace) -> int:
 
     stock = await prototype()
     rollout = stock[ROLLOUTS][0]
-    size = await status_bytes(rollout, rollout["status"]["evidence"])
-    largest = await status_bytes(rollout, evidence_of_all_types())
+    size = await status_bytes(rollout)
+    largest = await status_bytes(with_all_types(rollout))
     alone = evaluation_ms(rollout)
     sys.stdout.write(
         f"status of five metrics with managedFields: {size / 1000:.1f} kB (aim: under 16);"
-        f" of ten of all types with 15 comparisons: {largest / 1000:.1f} kB\n"
+        f" of ten of all types with 12 quantiles and others: {largest / 1000:.1f} kB (the same)\n"
         f"one evaluation of five metrics: {alone:.2f} ms CPU (aim: under 3)\n"
     )
-    missed = size >= 16_000 or alone >= 3
+    missed = largest >= 16_000 or size >= 16_000 or alone >= 3
     for count in arguments.counts:
         async with AsyncExitStack() as stack:
             found = await run(

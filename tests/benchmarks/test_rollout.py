@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.evaluation import status_bytes
+from tests.benchmarks.evaluation import after_trials, status_bytes, with_all_types
 from tests.benchmarks.rollout import arguments_of, main, prototype
 
 from tidegate.kube.resources import ROLLOUTS
@@ -21,6 +21,9 @@ async def test_the_small_form_prints_what_it_measured(capsys: pytest.CaptureFixt
     assert "queries/s" in printed
 
 
-async def test_a_status_of_five_metrics_is_small_enough() -> None:
+async def test_a_status_is_small_enough_with_metrics_of_all_types_and_after_many_trials() -> None:
     rollout = (await prototype())[ROLLOUTS][0]
-    assert await status_bytes(rollout, rollout["status"]["evidence"]) < 16_000
+    largest = with_all_types(rollout)
+    assert await status_bytes(rollout) < 12_000
+    assert await status_bytes(largest) < 16_000
+    assert await status_bytes(after_trials(rollout)) < 16_000

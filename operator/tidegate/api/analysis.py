@@ -24,9 +24,9 @@ _METRICS: dict[str, Any] = {
         },
         {
             "rule": "self.map(m, m.type != 'Latency' ? 1 : has(m.quantiles) ? m.quantiles.size()"
-            " : 3).sum() <= 15",
+            " : 3).sum() <= 12",
             "message": "too much evidence for one status: the quantiles of all Latency metrics"
-            " (three where none are given) and the other metrics may be 15 together; leave"
+            " (three where none are given) and the other metrics may be 12 together; leave"
             " quantiles out that decide nothing",
         },
     ],

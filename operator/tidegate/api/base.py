@@ -84,6 +84,10 @@ def rules(*pairs: tuple[str, str], **extra: Any) -> dict[str, Any]:
     return {"x-kubernetes-validations": validations, **extra}
 
 
+WHOLE: dict[str, Any] = {"x-kubernetes-map-type": "atomic"}
+"""What one writer writes as a whole: managedFields then name it alone, not each of its fields."""
+
+
 class ApiModel(BaseModel):
     """Base of everything below `spec` and `status`: frozen, camelCase on the wire.
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tidegate.api.ab_test import MAX_ARMS, MAX_TRIALS
-from tidegate.api.base import ApiModel, Timestamp
+from tidegate.api.base import WHOLE, ApiModel, Timestamp
 
 _ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 
@@ -49,6 +49,8 @@ class ContestPair(ApiModel):
 
 class Contest(ApiModel):
     """A test between arms: the one under way, or the last."""
+
+    model_config = ConfigDict(json_schema_extra=WHOLE)
 
     key: str = Field(description="Hash of arms, metrics and error rates: decided once each.")
     unit: Literal["Users", "Requests"] = Field(
@@ -98,6 +100,8 @@ class MetricAlarms(ApiModel):
 class Trials(ApiModel):
     """A/A trials: those under way, or the last."""
 
+    model_config = ConfigDict(json_schema_extra=WHOLE)
+
     key: str = Field(description="Hash of the twin, the metrics and the error rates.")
     stable: str = Field(description="The revision that is compared with its twin.")
     twin: str = Field(description="The twin.")
@@ -122,7 +126,8 @@ class Trials(ApiModel):
         default=False, description="Whether the next trial waits for stable's history."
     )
     results: list[Trial] = Field(
-        default_factory=list, max_length=MAX_TRIALS, description="The trials, newest first.",
+        default_factory=list, max_length=MAX_TRIALS,
+        description="The last 5 trials, newest first; the sums above are of all.",
         json_schema_extra=_ATOMIC,
     )  # fmt: skip
     ended: str | None = Field(default=None, description="Why no more trials are made, one word.")

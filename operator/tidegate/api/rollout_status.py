@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tidegate.api.ab_test import MAX_ARMS
-from tidegate.api.base import ApiModel, Conditions, Timestamp
+from tidegate.api.base import WHOLE, ApiModel, Conditions, Timestamp
 from tidegate.api.contest_status import Contest, Trials
 from tidegate.api.record_status import OpenRecord
 
@@ -46,6 +46,8 @@ class ExpectedDecision(ApiModel):
 
 class Attempt(ApiModel):
     """One try to bring a candidate in."""
+
+    model_config = ConfigDict(json_schema_extra=WHOLE)
 
     number: int = Field(ge=1, description="Counts up, never reused.")
     key: str = Field(
@@ -99,6 +101,8 @@ class ArmStatus(ApiModel):
 
 class StepStatus(ApiModel):
     """Where the attempt is in its steps."""
+
+    model_config = ConfigDict(json_schema_extra=WHOLE)
 
     index: int = Field(ge=0, description="Which step, from 0.")
     started_at: Timestamp | None = Field(
@@ -172,12 +176,15 @@ class Evidence(ApiModel):
     )
     state: str = Field(
         default="",
-        description="What is needed to go on after a restart, as JSON: log-e grids, sums, bounds.",
+        description="What is needed to go on after a restart: log-e grids, sums, bounds; JSON, or"
+        " where that is shorter base64 of its zlib form.",
     )
 
 
 class Hold(ApiModel):
     """A wait that clears itself."""
+
+    model_config = ConfigDict(json_schema_extra=WHOLE)
 
     reason: str = Field(description="Why, one word.")
     message: str = Field(default="", description="Why, for people, and what to do.")
@@ -187,6 +194,8 @@ class Hold(ApiModel):
 
 class CommandResult(ApiModel):
     """The last command that was carried out or refused."""
+
+    model_config = ConfigDict(json_schema_extra=WHOLE)
 
     id: str = Field(description="Its id.")
     verb: str = Field(description="What was asked.")
@@ -260,8 +269,8 @@ class RolloutStatus(ApiModel):
         default=None, description="The last command that was answered."
     )
     history: list[Transition] = Field(
-        default_factory=list, max_length=20, description="The last 20 changes of phase, newest"
-        " first.",
+        default_factory=list, max_length=20, description="The last changes of phase, newest first:"
+        " 20, and fewer where their messages are long.",
         json_schema_extra=_ATOMIC,
     )  # fmt: skip
     records: list[OpenRecord] = Field(

@@ -8,8 +8,11 @@ knows no metric names and takes no decision.
 
 from __future__ import annotations
 
+import base64
 import math
+import struct
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.stats.counts import NO_COUNTS, Counts, Margin
@@ -26,15 +29,15 @@ PROMOTE_FRACTIONS = (-0.5, 0.0, 0.25, 0.5, 0.75)
 # History guides the alternatives only; more of it than this would outvote what stable does now.
 HISTORY_CAP = 2000.0
 _LEAST_RATE = 1e-9
-_SIZES = {
+_GRID_SIZES = {
     "rr": len(ROLLBACK_MULTIPLES),
     "rd": len(ROLLBACK_MULTIPLES),
     "pr": len(PROMOTE_MULTIPLES),
     "pd": len(PROMOTE_FRACTIONS),
-    "c": 2,
-    "s": 2,
 }
+_SIZES = {**_GRID_SIZES, "c": 2, "s": 2}
 """Numbers under each key of a stored comparison."""
+_GRIDS = struct.Struct(f"<{sum(_GRID_SIZES.values())}f")
 _DECIMALS = 6
 
 
@@ -271,23 +274,31 @@ class Comparison:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-safe state with short keys; writing what was read writes the same again."""
+        """JSON-safe state with short keys; writing what was read writes the same again.
+
+        `g` is all grids as little-endian float32, base64: seven digits are far more than any
+        threshold needs, in half of the room.
+        """
+        grids = (
+            *self.rollback_ratio,
+            *self.rollback_difference,
+            *self.promote_ratio,
+            *self.promote_difference,
+        )
         return {
-            "rr": _rounded(self.rollback_ratio),
-            "rd": _rounded(self.rollback_difference),
-            "pr": _rounded(self.promote_ratio),
-            "pd": _rounded(self.promote_difference),
+            "g": base64.b64encode(_GRIDS.pack(*(value + 0.0 for value in grids))).decode(),
             "c": _rounded((self.candidate.bad, self.candidate.n)),
             "s": _rounded((self.stable.bad, self.stable.n)),
         }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Reads `as_dict`.
+        """Reads `as_dict`, and what it wrote before there was `g`: a list of numbers a grid.
 
         :raises ValueError: the state is not one: a key is missing, or a grid has the wrong length.
         """
-        parts = {key: tuple(map(float, state.get(key, ()))) for key in _SIZES}
+        given = {**state, **_grids(state["g"])} if "g" in state else state
+        parts = {key: tuple(map(float, given.get(key, ()))) for key in _SIZES}
         wrong = [key for key, size in _SIZES.items() if len(parts[key]) != size]
         if wrong:
             raise ValueError(f"not the state of a comparison: {', '.join(wrong)}")
@@ -301,6 +312,17 @@ class Comparison:
         )
 
 
+def _grids(text: str) -> dict[str, tuple[float, ...]]:
+    try:
+        packed = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"not the state of a comparison: {error}") from error
+    if len(packed) != _GRIDS.size:
+        raise ValueError(f"not the state of a comparison: grids of {len(packed)} bytes")
+    values = iter(_GRIDS.unpack(packed))
+    return {key: tuple(islice(values, size)) for key, size in _GRID_SIZES.items()}
+
+
 def _rounded(values: Sequence[float]) -> list[float]:
-    """Six decimals: 1e-6 nats a batch is far below any threshold, and keeps a status small."""
+    """Six decimals of a count that may have been thinned: they keep a status small."""
     return [round(value, _DECIMALS) + 0.0 for value in values]

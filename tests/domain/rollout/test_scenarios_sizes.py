@@ -126,7 +126,8 @@ def test_a_status_with_every_metric_stays_small_over_many_attempts() -> None:
         sim.until_weight(5)
         sim.say("abort")
     sim.ask("r2", polled=True)
-    assert (sim.status.attempts, len(sim.status.history)) == (61, 20)
+    assert sim.status.attempts == 61
+    assert 10 <= len(sim.status.history) <= 20
     assert len(sim.delivery.rejected) == 20
     sim.ask("r61")
     assert any(entry.revision == "r61" for entry in sim.delivery.rejected)

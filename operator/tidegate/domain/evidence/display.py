@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from tidegate.api.rollout_status import ArmEvidence, Dispersion, Evidence, Inter
 from tidegate.domain.evidence import comparing
 from tidegate.domain.evidence.base import Role
 from tidegate.domain.evidence.judgement import level_of, log_e, promote_level
+from tidegate.domain.evidence.packing import packed
 from tidegate.domain.evidence.registry import kind_of, role_of
 from tidegate.domain.evidence.value import failures_of
 from tidegate.stats import Counts, difference_interval
@@ -37,7 +37,7 @@ def display(metric: Metric, state: State, analysis: Analysis) -> Evidence:
         promote=promote,
         message=_words(metric, state, shown),
         dispersion=_dispersion(state),
-        state=json.dumps(state, separators=(",", ":"), allow_nan=False),
+        state=packed(state),
     )
 
 

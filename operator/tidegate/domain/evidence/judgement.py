@@ -5,14 +5,13 @@ It moves no traffic and knows no phases.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.evidence.base import LogE, Role
 from tidegate.domain.evidence.memo import LARGE_LIMIT, Memo, key_of_metric
+from tidegate.domain.evidence.packing import unpacked
 from tidegate.domain.evidence.registry import kind_of, role_of
 from tidegate.stats import decision as rule
 
@@ -38,13 +37,7 @@ class Judgement:
 def state_of(entry: Evidence) -> dict[str, Any]:
     """The state that `status.evidence[].state` holds: shared, so never change it. It is text there,
     so that people can read the rest."""
-    return _parsed(entry.state)
-
-
-@lru_cache(maxsize=LARGE_LIMIT)
-def _parsed(text: str) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads(text)
-    return state
+    return unpacked(entry.state)
 
 
 _WEIGHED: Memo[LogE] = Memo(LARGE_LIMIT)

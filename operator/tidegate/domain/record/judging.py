@@ -5,7 +5,6 @@ Owns the form in which a verdict, its figures and the frozen states stand in row
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,7 @@ def frozen_states(evidence: Sequence[Evidence], analysis: Analysis) -> dict[str,
         levels["baking"] = baking_level(analysis)
     return {
         "levels": {name: round(value, 6) for name, value in levels.items() if math.isfinite(value)},
-        "states": {entry.metric: json.loads(entry.state) for entry in evidence},
+        "states": {entry.metric: evidences.state_of(entry) for entry in evidence},
     }
 
 

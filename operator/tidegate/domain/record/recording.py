@@ -38,11 +38,11 @@ _NOT_COUNTED = frozenset(
     {"Aborted", "CandidateFailed", "CandidateUnavailable", "Reset", "StatusLost", "Superseded"}
 )
 """Reasons that come before any batch of a look is taken."""
-_ROWS_WAITING, _BYTES_WAITING, _ROWS_KEPT = 45, 5000, 10
+_ROWS_WAITING, _BYTES_WAITING, _ROWS_KEPT = 45, 4000, 10
 """What may wait in a status while a ConfigMap cannot be written, and what stays of it then."""
 FLUSH_ROWS = 20
 """Rows that are written together."""
-FLUSH_BYTES = 3000
+FLUSH_BYTES = 1500
 """Bytes of rows in a status above which they are written, however few they are."""
 
 
@@ -115,8 +115,11 @@ class _Book:
 
     @property
     def overflows(self) -> bool:
-        """Whether so many rows wait that a status could grow too large."""
-        return len(self.record.rows) >= _ROWS_WAITING or _weight(self.record) >= _BYTES_WAITING
+        """Whether so many rows wait that a status could grow too large, and dropping some helps:
+        just after that it does not, where those that must stay are large."""
+        rows = self.record.rows
+        many = len(rows) >= _ROWS_WAITING or _weight(self.record) >= _BYTES_WAITING
+        return many and all(read_row(unpacked(row)).kind != "lost" for row in rows[-_ROWS_KEPT:])
 
     def shorten(self) -> None:
         """Drop older rows that wait: their numbers will be missing, and a reader sees that. What

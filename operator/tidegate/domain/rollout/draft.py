@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.api.rollout_status import ArmStatus, Hold, RolloutStatus, Transition
 from tidegate.domain.rollout.facts import Comparing, Note, RevisionFacts
 from tidegate.domain.rollout.plan import Stage, detours_at, stages, sticky_detours
-from tidegate.domain.rollout.transitions import ACTIVE, following
+from tidegate.domain.rollout.transitions import ACTIVE, following, remembered
 from tidegate.domain.route import NO_DETOURS, Detours, Routing
 from tidegate.domain.times import moment, stamp
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tidegate.domain.evidence import Unseen
     from tidegate.domain.rollout.facts import Declared, Facts, Timing
 
-HISTORY_LIMIT = 20
 _TRYING = ("Progressing", "Holding", "Paused")
 """Phases in which the route may do more for the candidate than its weight says."""
 _QUIET_REASONS = frozenset({"PodsReady", "WarmedUp", "HoldCleared", "TakenBack", "PodsLost"})
@@ -283,7 +282,7 @@ class Draft(DeliveryDraft):
         self.set(
             phase=after,
             phase_since=stamp(self.now) if before != after else self.status.phase_since,
-            history=[entry, *self.status.history][:HISTORY_LIMIT],
+            history=remembered([entry, *self.status.history]),
         )
         if reason not in _QUIET_REASONS:
             self.tell(reason, message + (f" (by {by})" if by else ""))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from tidegate.api.rollout_status import RolloutStatus, Transition
 from tidegate.domain import evidence as evidences
 from tidegate.domain.rollout import tally
-from tidegate.domain.rollout.draft import HISTORY_LIMIT
 from tidegate.domain.rollout.ending import take_back
+from tidegate.domain.rollout.transitions import remembered
 from tidegate.domain.times import stamp
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def set_aside(status: RolloutStatus, now: datetime) -> RolloutStatus:
         attempt=status.attempt,
         attempts=status.attempts,
         last_command=status.last_command,
-        history=[entry, *status.history][:HISTORY_LIMIT],
+        history=remembered([entry, *status.history]),
         records=status.records,
         conditions=status.conditions,
     )

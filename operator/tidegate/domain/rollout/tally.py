@@ -6,16 +6,15 @@ moves no traffic (statistics 5).
 
 from __future__ import annotations
 
-import base64
 import json
 import random
-import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.api.contest_status import ContestPair
 from tidegate.api.rollout_status import ArmEvidence, Evidence, Interval
 from tidegate.domain import evidence as evidences
+from tidegate.domain.evidence.packing import packed, unpacked
 from tidegate.domain.times import stamp
 from tidegate.stats import Counts, log_mean_exp
 from tidegate.stats.allocation import DRAWS, best_chances
@@ -77,7 +76,7 @@ class Tally:
         if len(shares) != expected or len(weights) != count:
             raise ValueError("not the state of this test")
         pairs = Pairs.from_dict({"arms": count, "e": raw["e"]})
-        return cls(pairs, shares, weights, _unpacked(raw["x"]))
+        return cls(pairs, shares, weights, unpacked(raw["x"]))
 
     def text(self) -> str:
         """JSON; reading what was written gives the same again. The contenders' evidence is most of
@@ -86,7 +85,7 @@ class Tally:
             "e": self.pairs.as_dict()["e"],
             "s": [[round(v, _DECIMALS) + 0.0 for v in grid] for grid in self.shares],
             "w": list(self.weights),
-            "x": _packed(self.others),
+            "x": packed(dict(self.others)),
         }
         return json.dumps(raw, separators=(",", ":"), allow_nan=False)
 
@@ -95,22 +94,6 @@ class Tally:
         """Evidence (nats) that callers are not shared out as configured: the mean over arms."""
         flat = [value for grid in self.shares for value in grid]
         return log_mean_exp(flat) if flat else 0.0
-
-
-def _packed(others: Mapping[str, States]) -> str:
-    text = json.dumps(others, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(zlib.compress(text.encode())).decode()
-
-
-def _unpacked(text: str) -> dict[str, States]:
-    """Raises ValueError when it is not what `_packed` made."""
-    try:
-        raw = json.loads(zlib.decompress(base64.b64decode(text, validate=True)))
-    except zlib.error as error:
-        raise ValueError(f"the contenders' evidence is broken: {error}") from error
-    if not isinstance(raw, dict):
-        raise ValueError("the contenders' evidence is no object")
-    return raw
 
 
 def readable(contest: Contest | None, evidence: Sequence[Evidence], analysis: Analysis) -> bool:

@@ -6,6 +6,17 @@ raises. docs/rollout-states.md is drawn from this table.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidegate.api.rollout_status import Transition
+
+HISTORY_LIMIT = 20
+HISTORY_BYTES = 2000
+"""What a history may take of a status, which must stay small whatever the messages are."""
+
 ACTIVE = ("Starting", "WarmingUp", "Progressing", "Holding", "Paused", "Promoting")
 """Phases of an attempt that goes forward, or waits."""
 
@@ -86,3 +97,15 @@ def following(phase: str, reason: str) -> str:
         return TRANSITIONS[phase, reason]
     except KeyError:
         raise ValueError(f"no transition from {phase} by {reason}") from None
+
+
+def remembered(history: Sequence[Transition]) -> list[Transition]:
+    """What stays of a history, the newest first: 20 changes, as far as there is room for them."""
+    kept: list[Transition] = []
+    size = 0
+    for entry in history[:HISTORY_LIMIT]:
+        size += len(entry.model_dump_json(by_alias=True))
+        if size > HISTORY_BYTES:
+            break
+        kept.append(entry)
+    return kept

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TWIN = "twin"
 """The name under which the Model controller reports the twin's revision."""
 CONFIDENCE = 0.95
+RESULTS_KEPT = 5
+"""Trials that a status shows one by one; the sums are of all."""
 _PRIOR = {"a": 0.5, "b": 5.0}
 """Beta prior of both mixtures: sharpest for rates of some per cent, valid for all."""
 
@@ -136,7 +138,7 @@ def _ended(draft: Draft, judgement: Judgement) -> bool:
 
 def with_trial(trials: Trials, trial: Trial) -> Trials:
     """The trials after one more, with what they mean in numbers and in words."""
-    results = [trial, *trials.results]
+    results = [trial, *trials.results][:RESULTS_KEPT]
     done = trials.done + 1
     alarms = trials.false_alarms + (trial.verdict == "Rollback")
     by_metric = {entry.metric: entry.false_alarms for entry in trials.by_metric}
