@@ -12,6 +12,7 @@ from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.model import ModelReconciler
 from tidegate.controllers.training import TrainingReconciler
 from tidegate.controllers.waking import moved, redeclared
+from tidegate.inference.pods import PodInference
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tidegate.controllers.model import Resolver
+    from tidegate.inference.pods import Inference
     from tidegate.kube.objects import Object
     from tidegate.metrics.base import Metrics
     from tidegate.runtime.cache import Cache
@@ -68,26 +70,31 @@ def build(context: Context) -> list[Controller]:
             profile=settings.metrics_profile,
             scrape_interval=settings.scrape_interval,
         )
-    return controllers(context, resolver=artifacts, metrics=metrics)
+    inference = PodInference()
+    context.exit_stack.push_async_callback(inference.close)
+    return controllers(context, resolver=artifacts, metrics=metrics, inference=inference)
 
 
-def with_sources(*, resolver: Resolver, metrics: Metrics | None) -> Build:
+def with_sources(
+    *, resolver: Resolver, metrics: Metrics | None, inference: Inference | None = None
+) -> Build:
     """The same operator with other sources; how tests run it."""
 
     def build_with(context: Context) -> list[Controller]:
-        return controllers(context, resolver=resolver, metrics=metrics)
+        asking = inference or PodInference()
+        return controllers(context, resolver=resolver, metrics=metrics, inference=asking)
 
     return build_with
 
 
 def controllers(
-    context: Context, *, resolver: Resolver, metrics: Metrics | None
+    context: Context, *, resolver: Resolver, metrics: Metrics | None, inference: Inference
 ) -> list[Controller]:
     """The controllers of models, deliveries and trainings, all keyed by Model."""
     client, cache, clock, settings = (
         context.client, context.cache, context.clock, context.settings,
     )  # fmt: skip
-    model = ModelReconciler(client, cache, context.recorder, clock, settings, resolver)
+    model = ModelReconciler(client, cache, context.recorder, clock, settings, resolver, inference)
     delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
     trainers = Trainers(client)
     context.exit_stack.push_async_callback(trainers.close)

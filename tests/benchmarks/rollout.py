@@ -53,6 +53,7 @@ from tidegate.metrics.sources import PrometheusMetrics
 from tidegate.runtime.cache import Cache
 from tidegate.runtime.process import INDEXED_LABELS, Context, connect, wake
 from tidegate.specs.metadata import MANAGED_BY, MODEL_LABEL, REVISION_LABEL
+from tidegate.testing.inference import FakeInference
 from tidegate.testing.kube import FakeKube
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ async def run(
         prometheus, profile="envoy", scrape_interval=settings.scrape_interval
     )
     context = Context(settings, client, cache, Recorder(client), clock, stack)
-    both = controllers(context, resolver=Shelf(), metrics=metrics)
+    both = controllers(context, resolver=Shelf(), metrics=metrics, inference=FakeInference())
     for res, obj in copies(stock, count):
         cache.note(res, obj)
     connect(both, cache)

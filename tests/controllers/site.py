@@ -17,6 +17,7 @@ from tidegate.errors import NotFound, Terminal
 from tidegate.kube.resources import DEPLOYMENTS, MODELS, ROLLOUTS, resource
 from tidegate.settings import Settings
 from tidegate.testing.harness import Harness
+from tidegate.testing.inference import FakeInference
 from tidegate.testing.metrics import FakeMetrics
 from tidegate.traffic.registry import PROVIDERS
 
@@ -140,7 +141,8 @@ class Site:
         self.kube = kube
         self.shelf = Shelf()
         self.metrics = metrics or FakeMetrics(kube.clock.now, seed=7)
-        build = with_sources(resolver=self.shelf, metrics=self.metrics)
+        self.inference = FakeInference()
+        build = with_sources(resolver=self.shelf, metrics=self.metrics, inference=self.inference)
         self.harness = Harness(kube, build, settings=SETTINGS)
         self.rate = 200.0
         self.weights_seen: list[dict[str, int]] = []

@@ -10,23 +10,44 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tidegate.api.base import ApiModel, Timestamp, rules
+from tidegate.api.base import ApiModel, Duration, LocalRef, Timestamp, rules
 
 GATE_LIMIT = 20
 """Most gates of a Model; their results stand in its status for every revision that matters."""
 
 
+class GoldenRequests(ApiModel):
+    """Where recorded requests are."""
+
+    config_map_ref: LocalRef = Field(
+        description='A ConfigMap; each of its keys is JSON: {"request": {"inputs": […]},'
+        ' "expected": {"outputs": […]}}, as the Open Inference Protocol writes them, or a list of'
+        " such."
+    )
+
+
 class Gate(ApiModel):
-    """One thing that a new revision has to show: a metric that the registry holds of it."""
+    """One thing that a new revision has to show: exactly one of metric and requests."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "(has(self.min) || has(self.max)) != has(self.relativeTo)",
+                "[has(self.metric), has(self.requests)].filter(form, form).size() == 1",
+                "a gate needs exactly one of metric and requests",
+            ),
+            (
+                ("!has(self.metric) || (has(self.min) || has(self.max)) != has(self.relativeTo)"),
                 (
                     "a metric needs bounds: either min and/or max, or relativeTo with maxDrop or"
                     " maxRise"
                 ),
+            ),
+            (
+                (
+                    "has(self.metric) || !(has(self.min) || has(self.max) || has(self.dataset)"
+                    " || has(self.relativeTo) || has(self.maxDrop) || has(self.maxRise))"
+                ),
+                "min, max, dataset, relativeTo, maxDrop and maxRise go with metric",
             ),
             (
                 "has(self.relativeTo) == (has(self.maxDrop) || has(self.maxRise))",
@@ -43,14 +64,18 @@ class Gate(ApiModel):
                 "!(has(self.min) && has(self.max)) || self.min <= self.max",
                 "min must be at most max",
             ),
+            (
+                "has(self.requests) || !(has(self.tolerance) || has(self.maxLatency))",
+                "tolerance and maxLatency go with requests",
+            ),
         )
     )
 
     name: Annotated[
         str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)
     ] = Field(description="Its name, in results and messages.")
-    metric: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
-        description="Name of a metric that the registry holds of the version."
+    metric: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+        default=None, description="Name of a metric that the registry holds of the version."
     )
     min: float | None = Field(default=None, description="The value must be at least this.")
     max: float | None = Field(default=None, description="The value must be at most this.")
@@ -74,6 +99,27 @@ class Gate(ApiModel):
         description="How much higher than stable's the value may be, for metrics of which less is"
         " better; absolute, in the metric's unit.",
     )  # fmt: skip
+
+    requests: GoldenRequests | None = Field(
+        default=None,
+        description="Recorded requests that are sent to the pod on trial; its answers must be as"
+        " recorded.",
+    )
+    tolerance: float | None = Field(
+        default=None, ge=0,
+        description="How far a number of an answer may be off, absolute, in the output's own unit;"
+        " 1e-6 unless given. What is no number must be equal.",
+    )  # fmt: skip
+    max_latency: Duration | None = Field(
+        default=None,
+        description="What the 95th percentile of the times of at least 20 answers may be, one"
+        " request after the other, as the operator measures them.",
+    )
+
+    @property
+    def needs_pod(self) -> bool:
+        """Whether it is judged on the pod on trial."""
+        return self.metric is None
 
 
 GateVerdict = Literal["Pending", "Passed", "Failed", "Skipped"]

@@ -16,6 +16,7 @@ from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children, same_status
 from tidegate.controllers.credentials import credentials_of
+from tidegate.controllers.gating import Gating
 from tidegate.controllers.revisions import Revisions, digest_of, is_twin
 from tidegate.controllers.trial import Trials, kept_results
 from tidegate.domain.admission import gates_passed
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from tidegate.api.origin import Origin
     from tidegate.artifacts.base import Resolved as Found
     from tidegate.controllers.trial import Trial
+    from tidegate.inference.pods import Inference
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.events import Recorder
@@ -125,6 +127,7 @@ class ModelReconciler:
         clock: Clock,
         settings: Settings,
         resolver: Resolver,
+        inference: Inference,
     ) -> None:
         self._client = client
         self._cache = cache
@@ -134,7 +137,7 @@ class ModelReconciler:
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(client, cache, clock, self._revisions, resolver)
-        self._trials = Trials(cache, clock, recorder)
+        self._trials = Trials(cache, clock, recorder, Gating(client, inference))
         self._seen: dict[str, _Seen] = {}
 
     async def reconcile(self, request: Request) -> Result:
@@ -147,7 +150,7 @@ class ModelReconciler:
         latest = await self._latest(obj, model, parent)
         arms, again_s = await self._arms.make(model, parent)
         problem = latest.problem
-        trial = self._trials.look(obj, model, latest.revision, origin=latest.origin)
+        trial = await self._trials.look(obj, model, latest.revision, origin=latest.origin)
         latest = replace(latest, trial=trial)
         try:
             with_pods = live_revisions(model.status.delivery)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tidegate.api.gate import AdmissionStatus, GateResult
+from tidegate.api.gate import AdmissionStatus
 from tidegate.api.origin import Origin
+from tidegate.controllers.gating import Asked, Gating
 from tidegate.controllers.revisions import digest_of
 from tidegate.domain.admission import (
     Candidate,
@@ -20,21 +21,20 @@ from tidegate.domain.admission import (
     keeps_pod,
     pod_until,
 )
-from tidegate.domain.gates.registry_metrics import Compared, judge
-from tidegate.domain.gates.results import gate_hash, recorded
+from tidegate.domain.gates.registry_metrics import Compared
 from tidegate.domain.pods import arm_pods
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
-from tidegate.kube.objects import name_of
+from tidegate.kube.objects import is_being_deleted, name_of
 from tidegate.kube.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS
 from tidegate.specs.metadata import REVISION_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from tidegate.api.gate import Gate
+    from tidegate.api.gate import GateResult
     from tidegate.api.model import Model
-    from tidegate.api.model_status import RevisionStatus
+    from tidegate.api.model_status import DeliveryStatus, RevisionStatus
     from tidegate.domain.admission import Admission
     from tidegate.kube.clock import Clock
     from tidegate.kube.events import Recorder
@@ -64,12 +64,13 @@ class Trial:
 class Trials:
     """Looks at latest revisions, and tells what became of them."""
 
-    def __init__(self, cache: Cache, clock: Clock, recorder: Recorder) -> None:
+    def __init__(self, cache: Cache, clock: Clock, recorder: Recorder, gating: Gating) -> None:
         self._cache = cache
         self._clock = clock
         self._recorder = recorder
+        self._gating = gating
 
-    def look(
+    async def look(
         self, obj: Object, model: Model, latest: Object | None, *, origin: Origin | None
     ) -> Trial | None:
         """Judge what can be judged now of the latest revision; None where nothing is declared.
@@ -88,32 +89,46 @@ class Trials:
             return None
         namespace, name = obj["metadata"]["namespace"], name_of(latest)
         entry = next((one for one in model.status.revisions if one.name == name), None)
+        pods = self._cache.list(PODS, namespace, labels={REVISION_LABEL: name})
         candidate = Candidate(
             spec=model.spec,
             revision=name,
             digest=digest_of(latest),
             gates=(),
-            pods=arm_pods(
-                self._cache.get(DEPLOYMENTS, namespace, name),
-                self._cache.list(PODS, namespace, labels={REVISION_LABEL: name}),
-            ),
+            pods=arm_pods(self._cache.get(DEPLOYMENTS, namespace, name), pods),
             now=self._clock.now(),
             origin=origin or _origin(latest),
             before=entry.admission if entry else None,
         )
-        before = entry.gates if entry else []
-        gates = self._gates(model, namespace, candidate, before, resolved=resolved)
-        candidate = replace(candidate, gates=gates)
-        decided = self._since(admission(candidate), candidate)
-        known_before = candidate.before is not None and candidate.before.result == decided.result
         delivery = model.status.delivery
-        live = name in live_revisions(delivery)
+        stable = delivery.stable if delivery else None
+        judged = await self._gating.judge(
+            Asked(
+                namespace=namespace,
+                candidate=candidate,
+                before=entry.gates if entry else [],
+                stable=self._compared(namespace, stable),
+                is_stable=stable == name,
+                resolved=resolved,
+                url=inference_url(latest, pods, model=name_of(obj)),
+            )
+        )
+        candidate = replace(candidate, gates=judged.results)
+        return self._decided(candidate, delivery, judged.again_s)
+
+    def _decided(
+        self, candidate: Candidate, delivery: DeliveryStatus | None, again_s: float | None
+    ) -> Trial:
+        """What follows from the results."""
+        decided = self._since(admission(candidate), candidate)
+        live = candidate.revision in live_revisions(delivery)
         pod = not live and keeps_pod(candidate, decided, delivery)
-        again_s = None
         if pod and decided.result == "Refused":
-            again_s = max(0.0, (pod_until(decided) - candidate.now).total_seconds())
-        news = decided.result != "Waiting" and not known_before
-        return Trial(name, gates, decided, pod, again_s, news)
+            until_s = max(0.0, (pod_until(decided) - candidate.now).total_seconds())
+            again_s = until_s if again_s is None else min(again_s, until_s)
+        before = candidate.before.result if candidate.before is not None else None
+        news = decided.result != "Waiting" and before != decided.result
+        return Trial(candidate.revision, tuple(candidate.gates), decided, pod, again_s, news)
 
     async def tell(self, obj: Object, trial: Trial) -> None:
         """An Event where it was admitted or refused; after that stands in status."""
@@ -127,34 +142,6 @@ class Trials:
             note=f"{trial.revision}: {trial.admission.message}"[:1000],
             action="Admit",
         )
-
-    def _gates(
-        self,
-        model: Model,
-        namespace: str,
-        candidate: Candidate,
-        before: Sequence[GateResult],
-        *,
-        resolved: bool,
-    ) -> tuple[GateResult, ...]:
-        """One result for every gate; the time stays while nothing else changes."""
-        stable = model.status.delivery.stable if model.status.delivery else None
-        results = []
-        for gate in model.spec.gates:
-            old = recorded(before, gate)
-            if stable == candidate.revision:
-                results.append(old or _skipped(gate))
-                continue
-            if old is not None and not resolved:
-                results.append(old)
-                continue
-            found = judge(gate, candidate.origin, self._compared(namespace, stable))
-            if old is not None and old.model_copy(update={"at": None}) == found:
-                found = old
-            else:
-                found = found.model_copy(update={"at": stamp(candidate.now)})
-            results.append(found)
-        return tuple(results)
 
     def _compared(self, namespace: str, stable: str | None) -> Compared | None:
         if stable is None:
@@ -186,18 +173,29 @@ def kept_results(
     return [entry if entry.name in used else entry.model_copy(update=bare) for entry in entries]
 
 
-def _skipped(gate: Gate) -> GateResult:
-    """Of a revision that was stable before the gate was declared."""
-    return GateResult(
-        name=gate.name,
-        gate=gate_hash(gate),
-        result="Skipped",
-        reason="AlreadyStable",
-        message="it was stable before this gate was declared; the next revision has to pass it",
-    )
-
-
 def _origin(revision: Object) -> Origin | None:
     """What the registry knew of a revision's version."""
     found = revision["data"].get("origin")
     return Origin.model_validate(found) if found else None
+
+
+def inference_url(revision: Object, pods: Iterable[Object], *, model: str) -> str | None:
+    """Where a ready pod of a revision answers the Open Inference Protocol; None without one."""
+    for pod in pods:
+        status = pod.get("status", {})
+        ready = any(
+            condition.get("type") == "Ready" and condition.get("status") == "True"
+            for condition in status.get("conditions", ())
+        )
+        if ready and status.get("podIP") and not is_being_deleted(pod):
+            address = status["podIP"]
+            host = f"[{address}]" if ":" in address else address
+            return f"http://{host}:{_http_port(revision)}/v2/models/{model}/infer"
+    return None
+
+
+def _http_port(revision: Object) -> int:
+    """The port that the frozen template calls `http`."""
+    containers = revision["data"]["podTemplate"]["spec"]["containers"]
+    ports = [port for container in containers for port in container.get("ports", ())]
+    return next(int(port["containerPort"]) for port in ports if port.get("name") == "http")

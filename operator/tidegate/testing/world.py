@@ -55,6 +55,11 @@ class World:
         self.pod_status[deployment] = {"phase": "Pending" if init else "Running", which: [status]}
         self.ready[deployment] = 0
 
+    def address(self, deployment: str, ip: str) -> None:
+        """Let a Deployment have a ready Pod at an address."""
+        ready = {"type": "Ready", "status": "True"}
+        self.pod_status[deployment] = {"phase": "Running", "podIP": ip, "conditions": [ready]}
+
     def recover(self, deployment: str) -> None:
         """Let a Deployment get ready again."""
         self.ready.pop(deployment, None)

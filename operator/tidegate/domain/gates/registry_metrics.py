@@ -103,6 +103,7 @@ def _of_stable(gate: Gate, found: Measured, stable: Compared) -> Measured:
 
 def _measured(gate: Gate, origin: Origin | None, whose: str) -> Measured:
     """The one value of a gate's metric on its data. Raises _Missing with what there is instead."""
+    assert gate.metric is not None, "it is a gate on a metric"
     if origin is None:
         raise _Missing(
             "OriginUnknown",

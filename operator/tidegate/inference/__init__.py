@@ -1,0 +1,1 @@
+"""Asking single pods for predictions, before any traffic reaches them."""
