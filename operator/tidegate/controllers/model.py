@@ -8,21 +8,20 @@ and frozen.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tidegate.api.model import Model
-from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
+from tidegate.api.model_status import Resolved
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.controllers.arms import Arms
-from tidegate.controllers.children import Children, same_status
+from tidegate.controllers.children import Children
 from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.gating import Gating
-from tidegate.controllers.revisions import Revisions, digest_of, is_twin
-from tidegate.controllers.trial import Trials, kept_results
-from tidegate.domain.admission import gates_passed
-from tidegate.domain.conditions import Said, merged
-from tidegate.domain.pods import ArmPods, arm_pods
-from tidegate.domain.revisions import live_revisions, phase_of, trial_phase, verified
+from tidegate.controllers.model_reporting import Latest, ModelReporter
+from tidegate.controllers.revisions import Revisions, is_twin
+from tidegate.controllers.trial import Trials
+from tidegate.domain.conditions import Said
+from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import (
@@ -31,7 +30,6 @@ from tidegate.kube.objects import (
     name_of,
     namespace_of,
     owner_reference,
-    resource_version_of,
     uid_of,
 )
 from tidegate.kube.resources import (
@@ -40,7 +38,6 @@ from tidegate.kube.resources import (
     HORIZONTALPODAUTOSCALERS,
     MODELS,
     PODDISRUPTIONBUDGETS,
-    PODS,
     SERVICES,
 )
 from tidegate.runtime.request import Request, Result
@@ -50,10 +47,7 @@ from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL, Parent
 from tidegate.specs.service import revision_service
 
 if TYPE_CHECKING:
-    from tidegate.api.base import Condition
-    from tidegate.api.origin import Origin
     from tidegate.artifacts.base import Resolved as Found
-    from tidegate.controllers.trial import Trial
     from tidegate.inference.pods import Inference
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
@@ -62,9 +56,6 @@ if TYPE_CHECKING:
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
 
-STATUS_MANAGER = "tidegate-model"
-CONDITION_TYPES = ("Resolved", "Verified", "GatesPassed")
-STATUS_FIELDS = {"resolvedGeneration", "resolved", "latestRevision", "revisions", "arms"}
 RETRY_S = 10.0
 SERVED_KINDS = (
     HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS, SERVICES, DEPLOYMENTS,
@@ -101,21 +92,6 @@ class _Seen:
     found: Found
 
 
-@dataclass(frozen=True)
-class _Latest:
-    """The revision of the current spec, or why there is none; what the Rollout asks for besides;
-    and how it stands with what it has to pass, where the Model declares anything."""
-
-    resolved: Resolved | None = None
-    revision: Object | None = None
-    problem: Said | None = None
-    again_s: float | None = None
-    why: str = ""
-    arms: tuple[ArmRevision, ...] = ()
-    origin: Origin | None = None
-    trial: Trial | None = None
-
-
 class ModelReconciler:
     """Brings one Model from its artifact to the pods of its live revisions."""
 
@@ -138,6 +114,7 @@ class ModelReconciler:
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(client, cache, clock, self._revisions, resolver)
         self._trials = Trials(cache, clock, recorder, Gating(client, inference))
+        self._reporter = ModelReporter(client, cache, clock, self._revisions)
         self._seen: dict[str, _Seen] = {}
 
     async def reconcile(self, request: Request) -> Result:
@@ -161,7 +138,7 @@ class ModelReconciler:
             problem = Said("Resolved", "False", error.reason, error.message)
         kept = {arm.revision for arm in arms if arm.revision is not None}
         await self._prune(obj, model, latest, kept)
-        await self._report(obj, model, replace(latest, problem=problem, arms=tuple(arms)))
+        await self._reporter.write(obj, model, replace(latest, problem=problem, arms=tuple(arms)))
         if trial is not None:
             await self._trials.tell(obj, trial)
         waits = [(latest.again_s, latest.why), (again_s, "the artifact of an arm may appear")]
@@ -172,7 +149,7 @@ class ModelReconciler:
 
     # -- artifact and revision -----------------------------------------------------------------
 
-    async def _latest(self, obj: Object, model: Model, parent: Parent) -> _Latest:
+    async def _latest(self, obj: Object, model: Model, parent: Parent) -> Latest:
         """Resolve the artifact and make its revision, unless both are there already."""
         poll = model.spec.artifact.poll_interval.total_seconds()
         try:
@@ -182,12 +159,12 @@ class ModelReconciler:
                 revision = await self._revisions.renumber(parent, revision)
         except Retryable as error:
             said = Said("Resolved", "Unknown", error.reason, error.message)
-            return _Latest(problem=said, again_s=RETRY_S, why="the artifact's source")
+            return Latest(problem=said, again_s=RETRY_S, why="the artifact's source")
         except Terminal as error:
             said = Said("Resolved", "False", error.reason, error.message)
-            return _Latest(problem=said, again_s=max(RETRY_S, poll), why="the artifact may appear")
+            return Latest(problem=said, again_s=max(RETRY_S, poll), why="the artifact may appear")
         resolved = self._resolved(model, found)
-        found_out = _Latest(resolved, revision, origin=found.origin)
+        found_out = Latest(resolved, revision, origin=found.origin)
         if model.spec.artifact.sha256 is not None:
             return found_out
         return replace(found_out, again_s=poll, why="the artifact is polled")
@@ -265,7 +242,7 @@ class ModelReconciler:
         await self._children.ensure(SERVICES, revision_service(parent, revision=name))
         await self._children.ensure(PODDISRUPTIONBUDGETS, disruption_budget(parent, revision=name))
 
-    async def _prune(self, obj: Object, model: Model, latest: _Latest, kept: set[str]) -> None:
+    async def _prune(self, obj: Object, model: Model, latest: Latest, kept: set[str]) -> None:
         """Drop the oldest revisions that serve nothing, beyond the limit, and twins at once."""
         parent = Parent(name_of(obj), obj["metadata"]["namespace"], {})
         used = live_revisions(model.status.delivery) | {model.status.latest_revision} | kept
@@ -276,117 +253,3 @@ class ModelReconciler:
         others = [revision for revision in spare if not is_twin(revision)]
         for revision in [*twins, *others[model.spec.revision_history_limit :]]:
             await self._children.drop(CONTROLLERREVISIONS, revision)
-
-    # -- status --------------------------------------------------------------------------------
-
-    async def _report(self, obj: Object, model: Model, latest: _Latest) -> None:
-        """Write what was found, when it differs from what stands there."""
-        namespace, name = obj["metadata"]["namespace"], name_of(obj)
-        revision = latest.revision
-        latest_name = name_of(revision) if revision else model.status.latest_revision
-        resolved = latest.resolved or model.status.resolved
-        generation = int(obj["metadata"].get("generation", 0))
-        revisions = [
-            self._revision_status(model, namespace, r, latest_name, latest.trial)
-            for r in self._revisions.of(Parent(name, namespace, {}))
-        ]
-        revisions = kept_results(model, revisions, latest_name)
-        status: dict[str, Any] = {
-            "resolvedGeneration": generation if revision else model.status.resolved_generation,
-            "resolved": resolved.wire() if resolved else None,
-            "latestRevision": latest_name,
-            "revisions": [entry.wire() for entry in revisions],
-            "arms": [arm.wire() for arm in latest.arms] or None,
-        }
-        conditions = self._conditions(model, latest, latest_name, revisions, generation)
-        live = obj.get("status", {})
-        before = [c for c in live.get("conditions", ()) if c["type"] in CONDITION_TYPES]
-        said = [condition.wire() for condition in conditions]
-        if same_status(live, status, STATUS_FIELDS) and before == said:
-            return
-        body = {key: value for key, value in status.items() if value is not None}
-        written = await self._client.apply_status(
-            MODELS,
-            {
-                "apiVersion": MODELS.api_version,
-                "kind": MODELS.kind,
-                "metadata": {
-                    "name": name,
-                    "namespace": namespace,
-                    "uid": uid_of(obj),
-                    "resourceVersion": resource_version_of(obj),
-                },
-                "status": {**body, "conditions": said},
-            },
-            manager=STATUS_MANAGER,
-        )
-        self._cache.note(MODELS, written)
-
-    def _conditions(
-        self,
-        model: Model,
-        latest: _Latest,
-        name: str | None,
-        revisions: list[RevisionStatus],
-        generation: int,
-    ) -> list[Condition]:
-        said = []
-        if latest.problem is not None:
-            said.append(latest.problem)
-        elif latest.resolved is not None:
-            short = latest.resolved.sha256[:12]
-            said.append(
-                Said(
-                    "Resolved", "True", "Resolved", f"{latest.resolved.location} is sha256 {short}…"
-                )
-            )
-        said.append(verified(latest.problem, name=name, revisions=revisions))
-        if model.spec.gates:
-            entry = next((entry for entry in revisions if entry.name == name), None)
-            said.append(gates_passed(entry.gates if entry else []))
-        return merged(
-            model.status.conditions,
-            said,
-            types=CONDITION_TYPES,
-            generation=generation,
-            now=self._clock.now(),
-        )
-
-    def _revision_status(
-        self,
-        model: Model,
-        namespace: str,
-        revision: Object,
-        latest: str | None,
-        trial: Trial | None,
-    ) -> RevisionStatus:
-        name = name_of(revision)
-        of = digest_of(revision)
-        pods = self._pods(namespace, name)
-        phase, reason, message = phase_of(
-            model.status.delivery, name=name, digest=of, pods=pods, latest=latest
-        )
-        before = next((entry for entry in model.status.revisions if entry.name == name), None)
-        gates, admitted = (before.gates, before.admission) if before else ([], None)
-        if trial is not None and trial.revision == name:
-            gates, admitted = list(trial.gates), trial.admission
-            if phase == "Pending":
-                phase, reason, message = trial_phase(trial.admission)
-        same = before is not None and before.phase == phase
-        return RevisionStatus(
-            name=name,
-            number=max(1, int(revision.get("revision", 1))),
-            digest=of,
-            phase=phase,
-            reason=reason,
-            message=message,
-            at=before.at if same and before else stamp(self._clock.now()),
-            gates=gates,
-            admission=admitted,
-        )
-
-    def _pods(self, namespace: str, revision: str) -> ArmPods:
-        return arm_pods(
-            self._cache.get(DEPLOYMENTS, namespace, revision),
-            self._cache.list(PODS, namespace, labels={REVISION_LABEL: revision}),
-        )

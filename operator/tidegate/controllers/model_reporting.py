@@ -1,0 +1,179 @@
+"""What a Model's status says of its artifact and its revisions, and the conditions about them.
+
+Owns the fields of status that the Model controller writes; writes them only when they differ from
+what stands there. It decides nothing about pods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
+from tidegate.controllers.children import same_status
+from tidegate.controllers.revisions import digest_of
+from tidegate.controllers.trial import kept_results
+from tidegate.domain.admission import gates_passed
+from tidegate.domain.conditions import Said, merged
+from tidegate.domain.pods import ArmPods, arm_pods
+from tidegate.domain.revisions import phase_of, trial_phase, verified
+from tidegate.domain.times import stamp
+from tidegate.kube.objects import (
+    name_of,
+    resource_version_of,
+    uid_of,
+)
+from tidegate.kube.resources import DEPLOYMENTS, MODELS, PODS
+from tidegate.specs.metadata import REVISION_LABEL, Parent
+
+if TYPE_CHECKING:
+    from tidegate.api.base import Condition
+    from tidegate.api.model import Model
+    from tidegate.api.origin import Origin
+    from tidegate.controllers.revisions import Revisions
+    from tidegate.controllers.trial import Trial
+    from tidegate.kube.client import Client
+    from tidegate.kube.clock import Clock
+    from tidegate.kube.objects import Object
+    from tidegate.runtime.cache import Cache
+
+STATUS_MANAGER = "tidegate-model"
+CONDITION_TYPES = ("Resolved", "Verified", "GatesPassed")
+STATUS_FIELDS = {"resolvedGeneration", "resolved", "latestRevision", "revisions", "arms"}
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The revision of the current spec, or why there is none; what the Rollout asks for besides;
+    and how it stands with what it has to pass, where the Model declares anything."""
+
+    resolved: Resolved | None = None
+    revision: Object | None = None
+    problem: Said | None = None
+    again_s: float | None = None
+    why: str = ""
+    arms: tuple[ArmRevision, ...] = ()
+    origin: Origin | None = None
+    trial: Trial | None = None
+
+
+class ModelReporter:
+    """Writes what the Model controller found."""
+
+    def __init__(self, client: Client, cache: Cache, clock: Clock, revisions: Revisions) -> None:
+        self._client = client
+        self._cache = cache
+        self._clock = clock
+        self._revisions = revisions
+
+    async def write(self, obj: Object, model: Model, latest: Latest) -> None:
+        """Write what was found, when it differs from what stands there."""
+        namespace, name = obj["metadata"]["namespace"], name_of(obj)
+        revision = latest.revision
+        latest_name = name_of(revision) if revision else model.status.latest_revision
+        resolved = latest.resolved or model.status.resolved
+        generation = int(obj["metadata"].get("generation", 0))
+        revisions = [
+            self._revision_status(model, namespace, r, latest_name, latest.trial)
+            for r in self._revisions.of(Parent(name, namespace, {}))
+        ]
+        revisions = kept_results(model, revisions, latest_name)
+        status: dict[str, Any] = {
+            "resolvedGeneration": generation if revision else model.status.resolved_generation,
+            "resolved": resolved.wire() if resolved else None,
+            "latestRevision": latest_name,
+            "revisions": [entry.wire() for entry in revisions],
+            "arms": [arm.wire() for arm in latest.arms] or None,
+        }
+        conditions = self._conditions(model, latest, latest_name, revisions, generation)
+        live = obj.get("status", {})
+        before = [c for c in live.get("conditions", ()) if c["type"] in CONDITION_TYPES]
+        said = [condition.wire() for condition in conditions]
+        if same_status(live, status, STATUS_FIELDS) and before == said:
+            return
+        body = {key: value for key, value in status.items() if value is not None}
+        written = await self._client.apply_status(
+            MODELS,
+            {
+                "apiVersion": MODELS.api_version,
+                "kind": MODELS.kind,
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "uid": uid_of(obj),
+                    "resourceVersion": resource_version_of(obj),
+                },
+                "status": {**body, "conditions": said},
+            },
+            manager=STATUS_MANAGER,
+        )
+        self._cache.note(MODELS, written)
+
+    def _conditions(
+        self,
+        model: Model,
+        latest: Latest,
+        name: str | None,
+        revisions: list[RevisionStatus],
+        generation: int,
+    ) -> list[Condition]:
+        said = []
+        if latest.problem is not None:
+            said.append(latest.problem)
+        elif latest.resolved is not None:
+            short = latest.resolved.sha256[:12]
+            said.append(
+                Said(
+                    "Resolved", "True", "Resolved", f"{latest.resolved.location} is sha256 {short}…"
+                )
+            )
+        said.append(verified(latest.problem, name=name, revisions=revisions))
+        if model.spec.gates:
+            entry = next((entry for entry in revisions if entry.name == name), None)
+            said.append(gates_passed(entry.gates if entry else []))
+        return merged(
+            model.status.conditions,
+            said,
+            types=CONDITION_TYPES,
+            generation=generation,
+            now=self._clock.now(),
+        )
+
+    def _revision_status(
+        self,
+        model: Model,
+        namespace: str,
+        revision: Object,
+        latest: str | None,
+        trial: Trial | None,
+    ) -> RevisionStatus:
+        name = name_of(revision)
+        of = digest_of(revision)
+        pods = self._pods(namespace, name)
+        phase, reason, message = phase_of(
+            model.status.delivery, name=name, digest=of, pods=pods, latest=latest
+        )
+        before = next((entry for entry in model.status.revisions if entry.name == name), None)
+        gates, admitted = (before.gates, before.admission) if before else ([], None)
+        if trial is not None and trial.revision == name:
+            gates, admitted = list(trial.gates), trial.admission
+            if phase == "Pending":
+                phase, reason, message = trial_phase(trial.admission)
+        same = before is not None and before.phase == phase
+        return RevisionStatus(
+            name=name,
+            number=max(1, int(revision.get("revision", 1))),
+            digest=of,
+            phase=phase,
+            reason=reason,
+            message=message,
+            at=before.at if same and before else stamp(self._clock.now()),
+            gates=gates,
+            admission=admitted,
+        )
+
+    def _pods(self, namespace: str, revision: str) -> ArmPods:
+        return arm_pods(
+            self._cache.get(DEPLOYMENTS, namespace, revision),
+            self._cache.list(PODS, namespace, labels={REVISION_LABEL: revision}),
+        )
