@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from tidegate.api.artifact import Artifact
 from tidegate.api.base import ApiModel, rules
 from tidegate.api.gate import GATE_LIMIT, Gate
+from tidegate.api.lineage import Lineage
 from tidegate.api.model_status import ModelStatus
 from tidegate.api.runtime import Runtime
 from tidegate.api.signature import Signature
@@ -85,6 +86,10 @@ class ModelSpec(ApiModel):
             "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
         },
     )  # fmt: skip
+    lineage: Lineage | None = Field(
+        default=None,
+        description="What a new revision must be traceable to. Not part of a revision's identity.",
+    )
     training: Training | None = Field(
         default=None,
         description="How a new version of the artifact is trained, by schedule or by `tidegate"

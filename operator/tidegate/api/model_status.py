@@ -9,6 +9,7 @@ from pydantic import Field
 from tidegate.api.artifact import Format
 from tidegate.api.base import ApiModel, Conditions, Sha256, Timestamp
 from tidegate.api.gate import GATE_LIMIT, AdmissionStatus, GateResult
+from tidegate.api.lineage import LineageStatus, Served
 from tidegate.api.training import TrainingStatus
 
 
@@ -58,6 +59,11 @@ class RevisionStatus(ApiModel):
     admission: AdmissionStatus | None = Field(
         default=None,
         description="Whether it may be delivered; only where the Model declares something to pass.",
+    )
+    served: Served | None = Field(default=None, description="How long it was stable.")
+    lineage: str | None = Field(
+        default=None,
+        description="Hash of what is kept of it in the ConfigMap <model>-lineage, once it is.",
     )
 
 
@@ -143,6 +149,9 @@ class ModelStatus(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
     delivery: DeliveryStatus | None = Field(default=None, description="Which revision serves.")
+    lineage: LineageStatus | None = Field(
+        default=None, description="Where the revision that serves comes from, in short."
+    )
     training: TrainingStatus | None = Field(
         default=None, description="What became of trainings. Written by the training controller."
     )

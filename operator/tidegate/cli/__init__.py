@@ -43,6 +43,7 @@ COMMANDS = {
         "tidegate.cli.verbs:approve", "Let an attempt go on that waits for a person."
     ),
     "skip": Command("tidegate.cli.verbs:skip", "End the step that is under way."),
+    "lineage": Command("tidegate.cli.lineage:lineage", "Where what serves comes from."),
     "retrain": Command("tidegate.cli.retrain:retrain", "Train a new version of a Model now."),
     "crds": Command(
         "tidegate.cli.crds:crds", "Write the CustomResourceDefinitions, or check them."

@@ -251,5 +251,7 @@ class ModelReconciler:
         spare = [r for r in self._revisions.of(parent) if name_of(r) not in used]
         twins = [revision for revision in spare if is_twin(revision)]
         others = [revision for revision in spare if not is_twin(revision)]
-        for revision in [*twins, *others[model.spec.revision_history_limit :]]:
+        traced = {entry.name for entry in model.status.revisions if entry.lineage}
+        old = [r for r in others[model.spec.revision_history_limit :] if name_of(r) in traced]
+        for revision in [*twins, *old]:
             await self._children.drop(CONTROLLERREVISIONS, revision)

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
 from tidegate.controllers.children import same_status
+from tidegate.controllers.lineage import LineageArchive, stable_lineage
 from tidegate.controllers.revisions import digest_of
 from tidegate.controllers.trial import kept_results
 from tidegate.domain.admission import gates_passed
 from tidegate.domain.conditions import Said, merged
+from tidegate.domain.lineage import served
 from tidegate.domain.pods import ArmPods, arm_pods
 from tidegate.domain.revisions import phase_of, trial_phase, verified
 from tidegate.domain.times import stamp
 from tidegate.kube.objects import (
     name_of,
+    owner_reference,
     resource_version_of,
     uid_of,
 )
@@ -39,7 +42,9 @@ if TYPE_CHECKING:
 
 STATUS_MANAGER = "tidegate-model"
 CONDITION_TYPES = ("Resolved", "Verified", "GatesPassed")
-STATUS_FIELDS = {"resolvedGeneration", "resolved", "latestRevision", "revisions", "arms"}
+STATUS_FIELDS = {
+    "resolvedGeneration", "resolved", "latestRevision", "revisions", "arms", "lineage",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class ModelReporter:
         self._cache = cache
         self._clock = clock
         self._revisions = revisions
+        self._lineage = LineageArchive(client)
 
     async def write(self, obj: Object, model: Model, latest: Latest) -> None:
         """Write what was found, when it differs from what stands there."""
@@ -73,17 +79,21 @@ class ModelReporter:
         latest_name = name_of(revision) if revision else model.status.latest_revision
         resolved = latest.resolved or model.status.resolved
         generation = int(obj["metadata"].get("generation", 0))
+        parent = Parent(name, namespace, owner_reference(obj))
+        made = self._revisions.of(parent)
         revisions = [
-            self._revision_status(model, namespace, r, latest_name, latest.trial)
-            for r in self._revisions.of(Parent(name, namespace, {}))
+            self._revision_status(model, namespace, r, latest_name, latest.trial) for r in made
         ]
+        revisions = await self._lineage.keep(model, parent, made, revisions)
         revisions = kept_results(model, revisions, latest_name)
+        stable = stable_lineage(model, made)
         status: dict[str, Any] = {
             "resolvedGeneration": generation if revision else model.status.resolved_generation,
             "resolved": resolved.wire() if resolved else None,
             "latestRevision": latest_name,
             "revisions": [entry.wire() for entry in revisions],
             "arms": [arm.wire() for arm in latest.arms] or None,
+            "lineage": stable.wire() if stable else None,
         }
         conditions = self._conditions(model, latest, latest_name, revisions, generation)
         live = obj.get("status", {})
@@ -170,6 +180,12 @@ class ModelReporter:
             at=before.at if same and before else stamp(self._clock.now()),
             gates=gates,
             admission=admitted,
+            served=served(
+                before.served if before else None,
+                is_stable=name == (model.status.delivery and model.status.delivery.stable),
+                now=self._clock.now(),
+            ),
+            lineage=before.lineage if before else None,
         )
 
     def _pods(self, namespace: str, revision: str) -> ArmPods:

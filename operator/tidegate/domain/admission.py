@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tidegate.domain.conditions import Said
 from tidegate.domain.gates.results import told
+from tidegate.domain.lineage import lacking
 from tidegate.domain.pods import CRASH_LOOP, FINAL_REASONS
 from tidegate.domain.times import moment
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tidegate.api.origin import Origin
     from tidegate.domain.pods import ArmPods
 
+LINEAGE_MISSING = "LineageMissing"
 GATES_PENDING = "GatesPending"
 GATE_FAILED = "GateFailed"
 TRIAL_STARTING = "TrialStarting"
@@ -76,7 +78,7 @@ def refused(reason: str, message: str) -> Admission:
 
 def governed(spec: ModelSpec) -> bool:
     """Whether a Model's revisions have anything to pass before they are delivered."""
-    return bool(spec.gates)
+    return bool(spec.gates) or spec.lineage is not None
 
 
 def admission(candidate: Candidate) -> Admission:
@@ -150,6 +152,14 @@ def gates_passed(gates: Sequence[GateResult]) -> Said:
 # -- stages, in their order ----------------------------------------------------------------------
 
 
+def _traceable(candidate: Candidate) -> Admission:
+    """The registry must know of it what `spec.lineage` requires."""
+    if candidate.spec.lineage is None:
+        return ADMITTED
+    missing = lacking(candidate.spec.lineage.require, candidate.origin)
+    return refused(LINEAGE_MISSING, missing) if missing else ADMITTED
+
+
 def _gates_failed(candidate: Candidate) -> Admission:
     """A gate that failed refuses; nothing else is tried then."""
     failed = told(candidate.gates, result="Failed")
@@ -176,6 +186,6 @@ def _gates_judged(candidate: Candidate) -> Admission:
 
 
 _POD_REASONS = FINAL_REASONS | {CRASH_LOOP}
-_WITHOUT_POD: tuple[Callable[[Candidate], Admission], ...] = (_gates_failed,)
+_WITHOUT_POD: tuple[Callable[[Candidate], Admission], ...] = (_traceable, _gates_failed)
 """What is known without a pod; the first that is not passed decides."""
 _WITH_POD: tuple[Callable[[Candidate], Admission], ...] = (_loaded, _gates_judged)
