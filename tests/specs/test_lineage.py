@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tidegate.specs.lineage import LIMIT_BYTES, by_revision, entries, forgotten
 
 
 def test_what_is_kept_can_be_read_again() -> None:
-    parts = {"made": {"number": 3}, "origin": {"run": "r"}}
+    parts: dict[str, dict[str, Any]] = {"made": {"number": 3}, "origin": {"run": "r"}}
     configmap = {"data": entries("flights-0123abcd", parts)}
     assert by_revision(configmap) == {"flights-0123abcd": parts}
 
