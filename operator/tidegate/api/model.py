@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from tidegate.api.approval import Approval
 from tidegate.api.artifact import Artifact
 from tidegate.api.base import ApiModel, rules
 from tidegate.api.gate import GATE_LIMIT, Gate
@@ -89,6 +90,11 @@ class ModelSpec(ApiModel):
     lineage: Lineage | None = Field(
         default=None,
         description="What a new revision must be traceable to. Not part of a revision's identity.",
+    )
+    approval: Approval | None = Field(
+        default=None,
+        description="A person must approve each version before it gets any traffic. Not part of the"
+        " revision's identity. docs/approvals.md says how.",
     )
     training: Training | None = Field(
         default=None,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tidegate.api.approval import ApprovalStatus
 from tidegate.api.artifact import Format
 from tidegate.api.base import ApiModel, Conditions, Sha256, Timestamp
 from tidegate.api.gate import GATE_LIMIT, AdmissionStatus, GateResult
@@ -64,6 +65,9 @@ class RevisionStatus(ApiModel):
     lineage: str | None = Field(
         default=None,
         description="Hash of what is kept of it in the ConfigMap <model>-lineage, once it is.",
+    )
+    approval: ApprovalStatus | None = Field(
+        default=None, description="Its approval, where the Model asks for one."
     )
 
 

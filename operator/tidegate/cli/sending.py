@@ -185,7 +185,7 @@ async def _store(where: Place, rollout: Object, command: dict[str, Any]) -> None
     metadata = {
         "uid": uid_of(rollout),
         "resourceVersion": resource_version_of(rollout),
-        "annotations": {ANNOTATION: json.dumps(command)},
+        "annotations": {ANNOTATION: json.dumps(command, ensure_ascii=False)},
     }
     await where.client.patch(
         ROLLOUTS,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from tidegate.api.model import Model
 from tidegate.api.model_status import Resolved
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.controllers.approving import Approving
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children
 from tidegate.controllers.credentials import credentials_of
@@ -113,7 +114,8 @@ class ModelReconciler:
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(client, cache, clock, self._revisions, resolver)
-        self._trials = Trials(cache, clock, recorder, Gating(client, inference))
+        approving = Approving(client, recorder, namespace=settings.namespace)
+        self._trials = Trials(cache, clock, recorder, Gating(client, inference), approving)
         self._reporter = ModelReporter(client, cache, clock, self._revisions)
         self._seen: dict[str, _Seen] = {}
 

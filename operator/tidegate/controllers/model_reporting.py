@@ -13,7 +13,7 @@ from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
 from tidegate.controllers.children import same_status
 from tidegate.controllers.lineage import LineageArchive, stable_lineage
 from tidegate.controllers.revisions import digest_of
-from tidegate.controllers.trial import kept_results
+from tidegate.controllers.trial import kept_results, passed
 from tidegate.domain.admission import gates_passed
 from tidegate.domain.conditions import Said, merged
 from tidegate.domain.lineage import served
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tidegate.runtime.cache import Cache
 
 STATUS_MANAGER = "tidegate-model"
-CONDITION_TYPES = ("Resolved", "Verified", "GatesPassed")
+CONDITION_TYPES = ("Resolved", "Verified", "GatesPassed", "Approved")
 STATUS_FIELDS = {
     "resolvedGeneration", "resolved", "latestRevision", "revisions", "arms", "lineage",
 }  # fmt: skip
@@ -141,6 +141,8 @@ class ModelReporter:
         if model.spec.gates:
             entry = next((entry for entry in revisions if entry.name == name), None)
             said.append(gates_passed(entry.gates if entry else []))
+        if latest.trial is not None and latest.trial.approved is not None:
+            said.append(latest.trial.approved)
         return merged(
             model.status.conditions,
             said,
@@ -164,11 +166,8 @@ class ModelReporter:
             model.status.delivery, name=name, digest=of, pods=pods, latest=latest
         )
         before = next((entry for entry in model.status.revisions if entry.name == name), None)
-        gates, admitted = (before.gates, before.admission) if before else ([], None)
-        if trial is not None and trial.revision == name:
-            gates, admitted = list(trial.gates), trial.admission
-            if phase == "Pending":
-                phase, reason, message = trial_phase(trial.admission)
+        if trial is not None and trial.revision == name and phase == "Pending":
+            phase, reason, message = trial_phase(trial.admission)
         same = before is not None and before.phase == phase
         return RevisionStatus(
             name=name,
@@ -178,8 +177,7 @@ class ModelReporter:
             reason=reason,
             message=message,
             at=before.at if same and before else stamp(self._clock.now()),
-            gates=gates,
-            admission=admitted,
+            **passed(trial, name, before),
             served=served(
                 before.served if before else None,
                 is_stable=name == (model.status.delivery and model.status.delivery.stable),

@@ -32,10 +32,13 @@ from tidegate.specs.metadata import REVISION_LABEL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tidegate.api.approval import ApprovalStatus
     from tidegate.api.gate import GateResult
     from tidegate.api.model import Model
     from tidegate.api.model_status import DeliveryStatus, RevisionStatus
+    from tidegate.controllers.approving import Approving
     from tidegate.domain.admission import Admission
+    from tidegate.domain.conditions import Said
     from tidegate.kube.clock import Clock
     from tidegate.kube.events import Recorder
     from tidegate.kube.objects import Object
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 KEPT_RESULTS = 3
 """Of so many revisions that serve nothing any more, the newest, results stay in status."""
+KEPT_APPROVALS = 10
+"""Of so many revisions, the newest, approvals stay in status."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class Trial:
     """How the latest revision stands; `pod` says whether it is to have one though it is not live.
 
     `again_s` is when something of it changes by time alone; `news` whether it was admitted or
-    refused in this look.
+    refused in this look. `approval` is what status keeps of that, `approved` its condition; both
+    None where the Model asks for no approval.
     """
 
     revision: str
@@ -59,16 +65,26 @@ class Trial:
     pod: bool
     again_s: float | None = None
     news: bool = False
+    approval: ApprovalStatus | None = None
+    approved: Said | None = None
 
 
 class Trials:
     """Looks at latest revisions, and tells what became of them."""
 
-    def __init__(self, cache: Cache, clock: Clock, recorder: Recorder, gating: Gating) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        clock: Clock,
+        recorder: Recorder,
+        gating: Gating,
+        approving: Approving,
+    ) -> None:
         self._cache = cache
         self._clock = clock
         self._recorder = recorder
         self._gating = gating
+        self._approving = approving
 
     async def look(
         self, obj: Object, model: Model, latest: Object | None, *, origin: Origin | None
@@ -114,7 +130,12 @@ class Trials:
             )
         )
         candidate = replace(candidate, gates=judged.results)
-        return self._decided(candidate, delivery, judged.again_s)
+        record = entry.approval if entry else None
+        looked = await self._approving.look(obj, model, candidate, record)
+        candidate = replace(candidate, approved=looked.approved)
+        waits = [wait for wait in (judged.again_s, looked.again_s) if wait is not None]
+        trial = self._decided(candidate, delivery, min(waits, default=None))
+        return replace(trial, approval=looked.record, approved=looked.said)
 
     def _decided(
         self, candidate: Candidate, delivery: DeliveryStatus | None, again_s: float | None
@@ -131,7 +152,8 @@ class Trials:
         return Trial(candidate.revision, tuple(candidate.gates), decided, pod, again_s, news)
 
     async def tell(self, obj: Object, trial: Trial) -> None:
-        """An Event where it was admitted or refused; after that stands in status."""
+        """Events where it was approved, admitted or refused; after that stands in status."""
+        await self._approving.tell(obj, trial.approved)
         if not trial.news:
             return
         refused = trial.admission.result == "Refused"
@@ -170,7 +192,28 @@ def kept_results(
     others = [entry.name for entry in entries if entry.name not in used and entry.gates]
     used |= set(others[:KEPT_RESULTS])
     bare: dict[str, Any] = {"gates": [], "admission": None}
-    return [entry if entry.name in used else entry.model_copy(update=bare) for entry in entries]
+    approved = [entry.name for entry in entries if entry.approval is not None and entry.approval.at]
+    # An approval is small, and without it the same annotation would count once more.
+    kept = used | set(approved[:KEPT_APPROVALS])
+    return [
+        entry.model_copy(
+            update={
+                **({} if entry.name in used else bare),
+                **({} if entry.name in kept else {"approval": None}),
+            }
+        )
+        for entry in entries
+    ]
+
+
+def passed(trial: Trial | None, name: str, before: RevisionStatus | None) -> dict[str, Any]:
+    """What a revision has passed, as fields of its entry: as the trial found it, or as it stood."""
+    if trial is not None and trial.revision == name:
+        found = {"gates": list(trial.gates), "admission": trial.admission}
+        return {**found, "approval": trial.approval}
+    if before is None:
+        return {}
+    return {"gates": before.gates, "admission": before.admission, "approval": before.approval}
 
 
 def _origin(revision: Object) -> Origin | None:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from tidegate.api.model import ModelSpec
     from tidegate.api.model_status import DeliveryStatus, ModelStatus
     from tidegate.api.origin import Origin
+    from tidegate.domain.approval import Approved
     from tidegate.domain.pods import ArmPods
 
 LINEAGE_MISSING = "LineageMissing"
 GATES_PENDING = "GatesPending"
 GATE_FAILED = "GateFailed"
+APPROVAL_PENDING = "ApprovalPending"
 TRIAL_STARTING = "TrialStarting"
 KEEP_REFUSED = timedelta(minutes=10)
 """How long the pod of a revision that was refused on trial stays, for a look at it."""
@@ -40,8 +42,9 @@ KEEP_REFUSED = timedelta(minutes=10)
 class Candidate:
     """The latest revision of a governed Model, and all that is known of it.
 
-    `gates` has one result for each gate of the spec, Pending where it was not judged yet; `before`
-    is what was decided at the last look.
+    `gates` has one result for each gate of the spec, Pending where it was not judged yet;
+    `approved` is what is known of its approval, None where that was not asked for; `before` is
+    what was decided at the last look.
     """
 
     spec: ModelSpec
@@ -51,6 +54,7 @@ class Candidate:
     pods: ArmPods
     now: datetime
     origin: Origin | None = None
+    approved: Approved | None = None
     before: AdmissionStatus | None = None
 
 
@@ -78,7 +82,7 @@ def refused(reason: str, message: str) -> Admission:
 
 def governed(spec: ModelSpec) -> bool:
     """Whether a Model's revisions have anything to pass before they are delivered."""
-    return bool(spec.gates) or spec.lineage is not None
+    return bool(spec.gates) or spec.lineage is not None or spec.approval is not None
 
 
 def admission(candidate: Candidate) -> Admission:
@@ -88,6 +92,13 @@ def admission(candidate: Candidate) -> Admission:
         if found.result != "Admitted":
             return found
     return ADMITTED
+
+
+def before_approval(candidate: Candidate) -> Admission:
+    """What comes before the approval: a person is asked about what has passed everything else."""
+    return next(
+        (found for stage in _MEASURED if (found := stage(candidate)).result != "Admitted"), ADMITTED
+    )
 
 
 def on_trial(candidate: Candidate) -> bool:
@@ -185,7 +196,18 @@ def _gates_judged(candidate: Candidate) -> Admission:
     return waiting(GATES_PENDING, pending) if pending else ADMITTED
 
 
+def _approved(candidate: Candidate) -> Admission:
+    """Somebody must have approved it, where the Model asks for that."""
+    found = candidate.approved
+    if candidate.spec.approval is None or (found is not None and found.holds):
+        return ADMITTED
+    if found is None:
+        return waiting(APPROVAL_PENDING, "whether it is approved is still to be looked at")
+    return waiting(found.said.reason, found.why)
+
+
 _POD_REASONS = FINAL_REASONS | {CRASH_LOOP}
 _WITHOUT_POD: tuple[Callable[[Candidate], Admission], ...] = (_traceable, _gates_failed)
 """What is known without a pod; the first that is not passed decides."""
-_WITH_POD: tuple[Callable[[Candidate], Admission], ...] = (_loaded, _gates_judged)
+_WITH_POD: tuple[Callable[[Candidate], Admission], ...] = (_loaded, _gates_judged, _approved)
+_MEASURED = (*_WITHOUT_POD, _loaded, _gates_judged)

@@ -30,8 +30,13 @@ def live_revisions(delivery: DeliveryStatus | None) -> set[str]:
     drain."""
     if delivery is None:
         return set()
+    return taken_over(delivery) | {entry.revision for entry in delivery.draining}
+
+
+def taken_over(delivery: DeliveryStatus) -> set[str]:
+    """The revisions that the delivery has taken over, and may give traffic without asking again."""
     named = {delivery.stable, delivery.previous, delivery.candidate, *delivery.contenders}
-    return {name for name in named if name} | {entry.revision for entry in delivery.draining}
+    return {name for name in named if name}
 
 
 def phase_of(

@@ -20,7 +20,7 @@ from tidegate.kube.transport import Response, split_lines
 from tidegate.local.apiserver.messages import ADMIN_TOKEN, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from tidegate.kube.objects import Object
     from tidegate.kube.transport import Transport
@@ -39,11 +39,19 @@ class Handler(Protocol):
 
 
 class InProcessTransport:
-    """Calls an API server in the same process; no sockets, no time limits."""
+    """Calls an API server in the same process; no sockets, no time limits.
 
-    def __init__(self, api: Handler, *, token: str = ADMIN_TOKEN) -> None:
+    `user` is whom the administrator acts as, in `groups`; without one it is the token's own user.
+    """
+
+    def __init__(
+        self, api: Handler, *, token: str = ADMIN_TOKEN, user: str = "", groups: Iterable[str] = ()
+    ) -> None:
         self._api = api
         self._token = token
+        self._acting = {"impersonate-user": user} if user else {}
+        if groups:
+            self._acting["impersonate-group"] = "\n".join(groups)
 
     async def request(
         self,
@@ -92,7 +100,7 @@ class InProcessTransport:
         headers: Mapping[str, str],
         body: bytes | None,
     ) -> HttpResponse:
-        authorized = {**headers, "authorization": f"Bearer {self._token}"}
+        authorized = {**headers, **self._acting, "authorization": f"Bearer {self._token}"}
         return await self._api.handle(HttpRequest(method, path, params, authorized, body or b""))
 
 
