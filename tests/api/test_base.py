@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tidegate.api.base import DURATION_PATTERN, format_duration, parse_duration
@@ -21,7 +21,7 @@ from tidegate.api.base import DURATION_PATTERN, format_duration, parse_duration
         ("7d", 604800),
         ("250ms", 0.25),
         ("0s", 0),
-        ("1h1h", 7200),
+        ("1d1h1m1s1ms", 90061.001),
     ],
 )
 def test_a_duration_is_the_sum_of_its_parts(text: str, seconds: float) -> None:
@@ -29,7 +29,7 @@ def test_a_duration_is_the_sum_of_its_parts(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "5 min", "-3s", "1w", "1.5h", "s", "5m ", None, 60, True]
+    "text", ["", "5", "5 min", "1h1h", "1m2h", "-3s", "1w", "1.5h", "s", "5m ", None, 60, True]
 )
 def test_what_is_no_duration_is_refused_with_an_example(text: object) -> None:
     with pytest.raises(ValueError, match="write it like 90s, 10m, 2h30m or 7d"):
@@ -46,4 +46,5 @@ def test_a_duration_survives_writing_and_reading_to_the_millisecond(value: timed
 
 @given(st.from_regex(DURATION_PATTERN, fullmatch=True))
 def test_every_text_that_the_schema_accepts_is_read(text: str) -> None:
+    assume(text)  # a rule of its own refuses nothing at all
     assert timedelta(0) <= parse_duration(text) <= timedelta(days=366 * 1400)

@@ -177,8 +177,8 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
             [{"weight": 0, "minRequests": 9}, {"weight": 5}],
             "at weight 0 no request reaches",
         ),
-        ("spec.deadline", "0s", "longer than 0"),
-        ("spec.holds", {"deadline": "0h0m"}, "longer than 0"),
+        ("spec.deadline", "0s", "must be from 1s to 90d"),
+        ("spec.holds", {"deadline": "0h0m"}, "must be from 1s to 30d"),
         ("spec.strategy.canary.steps.0.shadow", {}, "exactly one of weight, shadow and approval"),
         ("spec.strategy.canary.steps.0.approval", {}, "exactly one of weight, shadow and approval"),
         (
@@ -245,6 +245,7 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
         ("spec.analysis.metrics.0.margin", {"ratio": 0.9, "absolute": 0.1}, "at least 1"),
         ("spec.analysis.metrics.0.margin", {"ratio": 1.5, "absolute": 0}, "absolute"),
         ("spec.analysis.metrics.0.margin", {"ratio": 1.5, "absolute": 1}, "absolute"),
+        ("spec.analysis.metrics.0.margin", {"ratio": 1.5, "absolute": 1e-9}, "absolute"),
         ("spec.analysis.metrics.0.margin", None, "either margin"),
         ("spec.analysis.metrics.0.max", 0.05, "either margin"),
         ("spec.analysis.metrics.0.quantiles", [0.5], "quantiles belong to type Latency"),
@@ -275,10 +276,31 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
         ),
         ("spec.analysis.falseRollbackRate", 0, "falseRollbackRate"),
         ("spec.analysis.falsePromotionRate", 0.5, "falsePromotionRate"),
-        ("spec.analysis.interval", "soon", "interval"),
+        ("spec.analysis.interval", "soon", "write a duration like 90s, 10m, 2h30m or 7d"),
+        ("spec.analysis.interval", "1m2h", "largest unit first"),
+        ("spec.analysis.interval", "", "like 90s"),
+        ("spec.analysis.interval", "10000d", "must be from 1s to 1h, like 15s"),
+        ("spec.analysis.interval", "59m60s1ms", "must be from 1s to 1h"),
+        ("spec.analysis.interval", "999ms", "must be from 1s to 1h"),
+        ("spec.analysis.warmup", "1d1ms", "must be from 0s to 1d"),
+        ("spec.deadline", "91d", "must be from 1s to 90d"),
+        ("spec.keepFailed", "31d", "must be from 0s to 30d"),
+        ("spec.baking", {"duration": "0s"}, "must be from 1s to 90d"),
+        ("spec.rollbackWindow", {"duration": "2161h"}, "must be from 0s to 90d"),
+        ("spec.strategy.canary.steps.0.duration", "999999m", "must be from 0s to 30d"),
+        ("spec.strategy", {"aa": {"duration": "0s"}}, "must be from 1s to 7d"),
+        ("spec.strategy", {"blueGreen": {"duration": "31d"}}, "must be from 0s to 30d"),
+        (
+            "spec.strategy",
+            {"adaptive": {"errorBudget": 9, "soak": "31d"}},
+            "must be from 0s to 30d",
+        ),
+        ("spec.strategy", a_test(A, B, minDuration="3h"), "must be shorter than deadline"),
+        ("spec.analysis.falseRollbackRate", 1e-9, "falseRollbackRate"),
+        ("spec.analysis.falsePromotionRate", 1e-9, "falsePromotionRate"),
         ("spec.holds", {"then": "Promote"}, "Rollback"),
         ("spec.onFailure", "Ignore", "Rollback"),
-        ("spec.deadline", "2", "deadline"),
+        ("spec.deadline", "2", "like 90s, 10m"),
         ("spec.modelRef", {}, "name"),
         ("spec.modelRef.name", "UPPER", "name"),
     ],
@@ -364,6 +386,44 @@ async def test_adaptive_without_a_metric_that_can_spend_its_budget_is_refused(
     wrong = put_at(a_rollout(), "spec.analysis.metrics", [LATENCY])
     wrong["spec"]["strategy"] = {"adaptive": {"errorBudget": 100}}
     assert "adaptive spends an error budget" in await refusal(kube, wrong)
+
+
+LABELS = {
+    "name": "quality",
+    "type": "Labels",
+    "prometheus": {"bad": "wrong", "total": "labelled"},
+    "margin": {"ratio": 1.2, "absolute": 0.01},
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"baking": {"duration": "1d"}}, "longer than the metric's delay"),
+        ({"baking": {"duration": "25h"}}, ""),
+        ({}, "longer than the metric's delay"),
+        ({"strategy": {"blueGreen": {}}}, "longer than the metric's delay"),
+        ({"strategy": {"blueGreen": {}}, "rollbackWindow": {"duration": "2d"}}, ""),
+        ({"strategy": {"aa": {}}, "baking": {"duration": "2d"}}, "aa and shadow promote nothing"),
+        ({"strategy": {"shadow": {}}, "baking": {"duration": "2d"}}, "promote nothing"),
+    ],
+)
+async def test_labels_must_come_while_somebody_still_judges(
+    kube: FakeKube, more: Obj, said: str
+) -> None:
+    wanted = put_at(a_rollout(), "spec.analysis.metrics", [ERRORS, {**LABELS, "delay": "24h"}])
+    wanted["spec"] |= more
+    if said:
+        assert said in await refusal(kube, wanted)
+    else:
+        await kube.put(wanted)
+
+
+@pytest.mark.parametrize("delay", ["0s", "61d", "1 day"])
+async def test_a_delay_of_labels_that_makes_no_sense_is_refused(kube: FakeKube, delay: str) -> None:
+    wrong = put_at(a_rollout(), "spec.analysis.metrics", [ERRORS, {**LABELS, "delay": delay}])
+    wrong["spec"]["baking"] = {"duration": "90d"}
+    assert "like 24h" in await refusal(kube, wrong) or delay == "1 day"
 
 
 async def test_the_least_rollout_is_accepted_with_its_defaults(kube: FakeKube) -> None:

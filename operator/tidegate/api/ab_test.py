@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from tidegate.api.artifact import Format
-from tidegate.api.base import ApiModel, Duration, Sha256, parse_duration, rules
+from tidegate.api.base import ApiModel, Duration, Sha256, lasting, parse_duration, rules
 
 MAX_ARMS = 5
 MAX_TRIALS = 50
@@ -142,6 +142,7 @@ class AbTest(ApiModel):
     min_duration: Duration = Field(
         default=parse_duration("1h"),
         description="Shortest observed time before a winner is named.",
+        json_schema_extra=lasting("0s", "90d", like="7d"),
     )
 
 
@@ -159,4 +160,5 @@ class AaTest(ApiModel):
     duration: Duration = Field(
         default=parse_duration("30m"),
         description="Observed time of one trial; a false alarm ends it early.",
+        json_schema_extra=lasting("1s", "7d", like="30m"),
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from tidegate.api.base import ApiModel, Duration, parse_duration, rules
+from tidegate.api.base import ApiModel, Duration, lasting, parse_duration, rules
 from tidegate.api.metric import Metric
 
 _METRICS: dict[str, Any] = {
@@ -52,10 +52,12 @@ class Analysis(ApiModel):
         default=parse_duration("15s"),
         description="How often evidence is taken; at least the scrape period. Looking more often"
         " never makes a decision less valid.",
+        json_schema_extra=lasting("1s", "1h", like="15s"),
     )
     warmup: Duration = Field(
         default=parse_duration("30s"),
         description="How long all pods of both arms must be Ready before anything is measured.",
+        json_schema_extra=lasting("0s", "1d", like="30s"),
     )
     min_requests: int = Field(
         default=500, ge=0, le=1_000_000_000,
@@ -63,12 +65,12 @@ class Analysis(ApiModel):
         " needs no minimum.",
     )  # fmt: skip
     false_rollback_rate: float = Field(
-        default=0.01, gt=0, lt=0.5,
+        default=0.01, ge=1e-6, lt=0.5,
         description="Probability that a version which is not worse is taken back, over the whole"
         " attempt and all looks: half for comparisons, half for guards.",
     )  # fmt: skip
     false_promotion_rate: float = Field(
-        default=0.05, gt=0, lt=0.5,
+        default=0.05, ge=1e-6, lt=0.5,
         description="Probability that a version which is worse by the margin is promoted.",
     )  # fmt: skip
     source: Literal["Gateway", "Server"] = Field(

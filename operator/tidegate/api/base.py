@@ -29,15 +29,17 @@ NAME_LIMIT = 40
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)")
-DURATION_PATTERN = r"^([0-9]{1,9}(ms|s)|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,5}d){1,5}$"
-"""What the schema accepts stays below 1400 years: added to a date, it still is a date."""
+DURATION_PATTERN = "^([0-9]{1,5}d)?([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$"
+"""Each unit once, the largest first. What the schema accepts stays below 1400 years: added to a
+date, it still is a date."""
+DURATION_PROBLEM = "write a duration like 90s, 10m, 2h30m or 7d: largest unit first"
 
 
 def parse_duration(text: object) -> timedelta:
     """`"2h30m"` as a timedelta. Raises ValueError with an example when it is no duration."""
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
+    if not isinstance(text, str) or not text or not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError(f"{text!r} is no duration: write it like 90s, 10m, 2h30m or 7d")
     return timedelta(seconds=sum(int(n) * _UNITS_S[unit] for n, unit in _DURATION.findall(text)))
 
@@ -59,12 +61,43 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+_IS_DURATION = (f"self.size() > 1 && self.matches('{DURATION_PATTERN}')", DURATION_PROBLEM)
+
+
+def milliseconds(field: str) -> str:
+    """CEL: how many milliseconds the duration in a field has (0 for what is no duration).
+
+    Not by `findAll`: how long its parts may be is unknown to the server's estimate of the cost.
+    """
+    units = (("d", 86_400_000), ("h", 3_600_000), ("m([^s]|$)", 60_000), ("s", 1000), ("ms", 1))
+    parts = [
+        f"int('0' + {field}.find('[0-9]+{unit}').find('[0-9]+')) * {size}" for unit, size in units
+    ]
+    return f"({' + '.join(parts)})"
+
+
+def lasting(least: str, most: str, *, like: str) -> dict[str, Any]:
+    """The schema of a duration with bounds, for `Field(json_schema_extra=…)`."""
+    low, high = (round(parse_duration(text).total_seconds() * 1000) for text in (least, most))
+    length = milliseconds("self")
+    said = f"must be from {least} to {most}, like {like}"
+    bounds = f"{length} <= {high}" if not low else f"{length} >= {low} && {length} <= {high}"
+    return rules(_IS_DURATION, (f"!({_IS_DURATION[0]}) || ({bounds})", said))
+
+
+def rules(*pairs: tuple[str, str], **extra: Any) -> dict[str, Any]:
+    """CEL rules for a model's schema, as (rule, message that says the mend) pairs."""
+    validations = [{"rule": rule, "message": message} for rule, message in pairs]
+    return {"x-kubernetes-validations": validations, **extra}
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 40}),
+    WithJsonSchema({"type": "string", "maxLength": 40, **rules(_IS_DURATION)}),
 ]
+"""A CEL rule and no pattern: that would tell people a regular expression and no example."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ObjectName = Annotated[
@@ -76,12 +109,6 @@ ObjectName = Annotated[
 ]
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """An RFC 3339 time in UTC; kept as text in status, parsed where it is used."""
-
-
-def rules(*pairs: tuple[str, str], **extra: Any) -> dict[str, Any]:
-    """CEL rules for a model's schema, as (rule, message that says the mend) pairs."""
-    validations = [{"rule": rule, "message": message} for rule, message in pairs]
-    return {"x-kubernetes-validations": validations, **extra}
 
 
 WHOLE: dict[str, Any] = {"x-kubernetes-map-type": "atomic"}

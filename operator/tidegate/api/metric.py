@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tidegate.api.base import ApiModel, Duration, rules
+from tidegate.api.base import ApiModel, Duration, lasting, rules
 
 MetricType = Literal[
     "ErrorRate", "Latency", "Counters", "Value", "Disagreement", "PredictionDrift", "Labels"
@@ -95,7 +95,7 @@ class Margin(ApiModel):
         " absent: then `absolute` alone counts.",
     )  # fmt: skip
     absolute: float | None = Field(
-        default=None, gt=0, lt=1,
+        default=None, ge=1e-6, lt=1,
         description="Difference of the rates (0.005 is half a per cent). The larger of both"
         " margins counts. All but Latency need it: beside an error-free stable no ratio can be"
         " judged.",
@@ -200,7 +200,7 @@ class Metric(ApiModel):
         default=None, description="Compare with stable, and allow this much."
     )
     max: float | None = Field(
-        default=None, gt=0, lt=1,
+        default=None, ge=1e-6, lt=1,
         description="A guard. ErrorRate and Counters: the candidate's rate must not be above this,"
         " whatever stable does. Disagreement: the share of predictions that may differ."
         " PredictionDrift: the population stability index, less what chance alone gives, that is"
@@ -238,6 +238,7 @@ class Metric(ApiModel):
     )  # fmt: skip
     delay: Duration | None = Field(
         default=None,
+        json_schema_extra=lasting("1s", "60d", like="24h"),
         description="Age of a request at which its label is taken for known or missing. `bad` and"
         " `total` must count a request when it is this old, however early its label came: counted"
         " by arrival, early labels would outvote late ones.",

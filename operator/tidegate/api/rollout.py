@@ -11,26 +11,31 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from tidegate.api.analysis import Analysis
-from tidegate.api.base import ApiModel, Duration, LocalRef, parse_duration, rules
+from tidegate.api.base import (
+    ApiModel,
+    Duration,
+    LocalRef,
+    lasting,
+    milliseconds,
+    parse_duration,
+    rules,
+)
 from tidegate.api.rollout_status import RolloutStatus
 from tidegate.api.strategy import Strategy
 
-
-def _positive(field: str) -> tuple[str, str]:
-    """The rule that a duration is not zero: some digit of it is not."""
-    return (
-        f"self.{field}.matches('[1-9]')",
-        f"{field} must be longer than 0: with none everything would end before it could be seen",
-    )
+_LABELS_BAKE = (
+    "a metric of type Labels is judged while baking: give baking a duration longer than the"
+    " metric's delay (blueGreen without baking: rollbackWindow)"
+)
 
 
 class Holds(ApiModel):
     """What becomes of waits that clear themselves, such as missing data."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_positive("deadline")))
-
     deadline: Duration = Field(
-        default=parse_duration("10m"), description="Longest time of one hold."
+        default=parse_duration("10m"),
+        description="Longest time of one hold.",
+        json_schema_extra=lasting("1s", "30d", like="10m"),
     )
     then: Literal["Pause", "Rollback"] = Field(
         default="Pause", description="What happens at its end."
@@ -43,6 +48,7 @@ class RollbackWindow(ApiModel):
     duration: Duration = Field(
         default=parse_duration("1h"),
         description="How long the previous stable stays warm at full size.",
+        json_schema_extra=lasting("0s", "90d", like="1h"),
     )
 
 
@@ -52,6 +58,7 @@ class Baking(ApiModel):
     duration: Duration = Field(
         default=parse_duration("24h"),
         description="How long. The previous stable stays warm at least as long.",
+        json_schema_extra=lasting("1s", "90d", like="24h"),
     )
 
 
@@ -60,7 +67,6 @@ class RolloutSpec(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            _positive("deadline"),
             (
                 (
                     "!self.analysis.metrics.exists(m, m.type == 'Disagreement')"
@@ -79,9 +85,43 @@ class RolloutSpec(ApiModel):
                     "!self.analysis.metrics.exists(m, m.type == 'Labels') || has(self.baking)"
                     " || has(self.strategy.blueGreen)"
                 ),
+                _LABELS_BAKE,
+            ),
+            (
                 (
-                    "a metric of type Labels is judged while baking: give baking a duration longer"
-                    " than the metric's delay"
+                    "!has(self.baking) || self.analysis.metrics.all(m, !has(m.delay)"
+                    f" || {milliseconds('m.delay')} < {milliseconds('self.baking.duration')})"
+                ),
+                _LABELS_BAKE,
+            ),
+            (
+                (
+                    "has(self.baking) || !has(self.strategy.blueGreen)"
+                    " || self.analysis.metrics.all(m, !has(m.delay) ||"
+                    f" {milliseconds('m.delay')} <"
+                    f" {milliseconds('self.rollbackWindow.duration')})"
+                ),
+                _LABELS_BAKE,
+            ),
+            (
+                (
+                    "!self.analysis.metrics.exists(m, m.type == 'Labels')"
+                    " || (!has(self.strategy.aa) && !has(self.strategy.shadow))"
+                ),
+                (
+                    "a metric of type Labels is judged after a promotion, and strategies aa and"
+                    " shadow promote nothing: leave it out"
+                ),
+            ),
+            (
+                (
+                    "!has(self.strategy.abTest) ||"
+                    f" {milliseconds('self.strategy.abTest.minDuration')} <"
+                    f" {milliseconds('self.deadline')}"
+                ),
+                (
+                    "abTest.minDuration must be shorter than deadline, or no winner could be named"
+                    " in time: set spec.deadline to more"
                 ),
             ),
             (
@@ -159,6 +199,7 @@ class RolloutSpec(ApiModel):
     deadline: Duration = Field(
         default=parse_duration("2h"),
         description="Longest evaluating time of an attempt; pauses and holds do not count.",
+        json_schema_extra=lasting("1s", "90d", like="2h"),
     )
     on_inconclusive: Literal["Rollback", "Pause", "Promote"] = Field(
         default="Rollback", description="What happens when the deadline comes before a verdict."
@@ -181,6 +222,7 @@ class RolloutSpec(ApiModel):
     keep_failed: Duration = Field(
         default=parse_duration("10m"),
         description="How long the pods of a rejected candidate stay, for a look at them.",
+        json_schema_extra=lasting("0s", "30d", like="10m"),
     )
     paused: bool = Field(
         default=False,

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from tidegate.api.ab_test import AaTest, AbTest
-from tidegate.api.base import ApiModel, Duration, parse_duration, rules
+from tidegate.api.base import ApiModel, Duration, lasting, parse_duration, rules
 
 MAX_STEPS = 30
 
@@ -83,6 +83,7 @@ class Step(ApiModel):
         default=None,
         description="Shortest time at this weight; none when absent. Only time that Prometheus"
         " covered counts.",
+        json_schema_extra=lasting("0s", "30d", like="10m"),
     )
     min_requests: int | None = Field(
         default=None, ge=0, le=1_000_000_000,
@@ -156,10 +157,12 @@ class Adaptive(ApiModel):
     min_duration: Duration = Field(
         default=parse_duration("5m"),
         description="Shortest observed time of the whole attempt before a promotion.",
+        json_schema_extra=lasting("0s", "30d", like="5m"),
     )
     soak: Duration = Field(
         default=parse_duration("2m"),
         description="Shortest observed time at maxWeight before a promotion.",
+        json_schema_extra=lasting("0s", "30d", like="2m"),
     )
 
 
@@ -199,6 +202,7 @@ class BlueGreen(ApiModel):
     duration: Duration = Field(
         default=parse_duration("0s"),
         description="Shortest observed time of the checks before the switch.",
+        json_schema_extra=lasting("0s", "30d", like="10m"),
     )
     min_requests: int = Field(
         default=0, ge=0, le=1_000_000_000,

@@ -18,7 +18,7 @@ EXCEEDED = "operation cancelled: actual cost limit exceeded"
 _LOOPS = frozenset(("all", "exists", "exists_one", "map", "filter", "optMap", "bind"))
 # These make longer collections of what there is, or look at each of its items for each other.
 _GROWING = frozenset(("flatten", "sort", "distinct", "findAll", "split", "isSorted", "intersects",
-                      "contains", "equivalent", "find", "indexOf", "lastIndexOf"))  # fmt: skip
+                      "contains", "equivalent", "indexOf", "lastIndexOf"))  # fmt: skip
 
 
 class TooExpensive(ValueError):
