@@ -114,6 +114,7 @@ def controllers(
             watched=[
                 Watched(MODELS, itself("Model")),
                 Watched(ROLLOUTS, acting, matters=redeclared),
+                Watched(JOBS, owner("Model"), managed_only=True),
                 *children,
                 pods,
             ],

@@ -11,6 +11,8 @@ from tests.controllers.site import NAMESPACE, Site, condition, model, rollout
 
 from tidegate.api.origin import Origin
 from tidegate.kube.resources import DEPLOYMENTS
+from tidegate.testing.kube import FakeKube
+from tidegate.testing.transport import Killed
 
 V1, V2, V3 = "https://models/v1", "https://models/v2", "https://models/v3"
 GATES = [
@@ -188,3 +190,36 @@ async def test_an_arm_with_its_own_artifact_does_not_pass_by_the_gates(site: Sit
     entry = found["status"]["arms"][0]
     assert (entry["reason"], entry.get("revision")) == ("ArmNotAdmitted", None)
     assert await site.deployments() == {revision_of(V1): 2}
+
+
+async def _delivered(first: int) -> tuple[dict[str, int], dict[str, str], int]:
+    """v1 replaced by v2 with gates, while the operator dies at the `first`-th write and at every
+    third after that, after it and before it by turns; 0 for never. Returns how often it died."""
+    async with FakeKube.start(namespace=NAMESPACE) as kube:
+        site = Site(kube)
+        site.shelf.origins = {V1: measured(0.70), V2: measured(0.71, version="2")}
+        await put(site, direct(V1, gates=GATES), seconds=1)
+        await site.kube.put(direct(V2, gates=GATES))
+        died = 0
+        for _ in range(40):
+            if first:
+                kill = kube.transport.kill_after if died % 2 else kube.transport.kill_before
+                kill(3 if died else first)
+            try:
+                await site.harness.settle()
+                await site.pass_time(seconds=1)
+            except Killed:
+                died += 1
+                site.harness.restart()
+                site.harness.wake_all()
+        found = await site.model()
+        return await site.deployments(), results(found, revision_of(V2)), died
+
+
+async def test_an_operator_that_dies_again_and_again_comes_to_the_same_end() -> None:
+    deployments, judged, _ = await _delivered(0)
+    assert deployments == {revision_of(V2): 2}
+    for first in (1, 2, 3):
+        *ended, died = await _delivered(first)
+        assert ended == [deployments, judged], f"killed from write {first} on"
+        assert died > 3

@@ -6,14 +6,25 @@ revision's identity: an edit of one restarts nothing.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tidegate.api.base import ApiModel, Duration, LocalRef, Timestamp, rules
+from tidegate.api.base import (
+    ApiModel,
+    Duration,
+    LocalRef,
+    Timestamp,
+    parse_duration,
+    rules,
+)
+from tidegate.api.runtime import EnvVar
 
 GATE_LIMIT = 20
 """Most gates of a Model; their results stand in its status for every revision that matters."""
+
+_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+_Word = Annotated[str, StringConstraints(max_length=4096)]
 
 
 class GoldenRequests(ApiModel):
@@ -26,14 +37,44 @@ class GoldenRequests(ApiModel):
     )
 
 
+class GateJob(ApiModel):
+    """A container that judges the pod on trial."""
+
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] = Field(
+        description="Its image. It runs as user 65532 with a read-only root; /tmp is writable."
+    )
+    command: Annotated[list[_Word], Field(max_length=64)] = Field(
+        default_factory=list, description="Its entry point, instead of the image's.",
+        json_schema_extra=_ATOMIC,
+    )  # fmt: skip
+    args: Annotated[list[_Word], Field(max_length=64)] = Field(
+        default_factory=list, description="Its arguments.", json_schema_extra=_ATOMIC
+    )
+    env: list[EnvVar] = Field(
+        default_factory=list, max_length=64,
+        description="Its environment, besides TIDEGATE_URL (where the pod on trial listens),"
+        " TIDEGATE_MODEL, TIDEGATE_NAMESPACE, TIDEGATE_REVISION, TIDEGATE_GATE and TIDEGATE_REPORT"
+        " (the file that a report is written to).",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+        },
+    )  # fmt: skip
+    timeout: Duration = Field(
+        default=parse_duration("10m"), description="How long it may take; then the gate fails."
+    )
+
+
 class Gate(ApiModel):
-    """One thing that a new revision has to show: exactly one of metric and requests."""
+    """One thing that a new revision has to show: exactly one of metric, requests and job."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "[has(self.metric), has(self.requests)].filter(form, form).size() == 1",
-                "a gate needs exactly one of metric and requests",
+                (
+                    "[has(self.metric), has(self.requests), has(self.job)]"
+                    ".filter(form, form).size() == 1"
+                ),
+                "a gate needs exactly one of metric, requests and job",
             ),
             (
                 ("!has(self.metric) || (has(self.min) || has(self.max)) != has(self.relativeTo)"),
@@ -114,6 +155,13 @@ class Gate(ApiModel):
         default=None,
         description="What the 95th percentile of the times of at least 20 answers may be, one"
         " request after the other, as the operator measures them.",
+    )
+
+    job: GateJob | None = Field(
+        default=None,
+        description="A container that judges the pod on trial: exit code 0 passes. A JSON object"
+        ' {"value": …, "bound": …, "message": …} as the last line of $TIDEGATE_REPORT, or of its'
+        " log where it fails, stands in the result.",
     )
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.api.gate import GateResult
+from tidegate.controllers.gate_job import GateJobs
 from tidegate.controllers.golden import GoldenReplay, source_of
 from tidegate.domain.gates.registry_metrics import judge
 from tidegate.domain.gates.results import gate_hash, recorded
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidegate.api.gate import Gate
+    from tidegate.api.model import Model
     from tidegate.domain.admission import Candidate
     from tidegate.domain.gates.registry_metrics import Compared
     from tidegate.inference.pods import Inference
     from tidegate.kube.client import Client
+    from tidegate.kube.objects import Object
+    from tidegate.runtime.cache import Cache
+    from tidegate.specs.metadata import Parent
 
 RETRY_S = 15.0
 """Until a gate is tried again that could not be judged."""
@@ -38,10 +43,10 @@ class Asked:
 
     `stable` is what it is compared with, None while nothing serves; `is_stable` says that it is
     stable itself. `resolved` says whether what the registry says of it was read now. `url` is where
-    its pod infers, None while none is ready.
+    its pod listens, None while none is ready.
     """
 
-    namespace: str
+    parent: Parent
     candidate: Candidate
     before: Sequence[GateResult]
     stable: Compared | None
@@ -63,6 +68,7 @@ class Gating:
     """Judges gates."""
 
     client: Client
+    cache: Cache
     inference: Inference
     _fresh: dict[tuple[str, str, str], GateResult] = field(default_factory=dict)
     """Results by namespace, revision and gate that may not stand in status yet: what took a while
@@ -86,6 +92,12 @@ class Gating:
             found[gate.name] = result
         return Judged(tuple(found[gate.name] for gate in gates), min(waits, default=None))
 
+    async def sweep(self, obj: Object, model: Model) -> None:
+        """Take away what was made to judge, and is not needed any more."""
+        name = model.status.latest_revision
+        entry = next((one for one in model.status.revisions if one.name == name), None)
+        await GateJobs(self.client, self.cache).sweep(obj, model.spec.gates, entry)
+
     def _at_once(self, asked: Asked, gate: Gate, old: GateResult | None) -> GateResult:
         """The result of a gate that needs no pod; the time stays while nothing else changes."""
         if old is not None and not asked.resolved:
@@ -99,22 +111,28 @@ class Gating:
         self, asked: Asked, gate: Gate, old: GateResult | None, *, failed: bool
     ) -> tuple[GateResult, float | None]:
         """The result of a gate that needs the pod, and when to look again."""
-        key = (asked.namespace, asked.candidate.revision, gate_hash(gate))
+        key = (asked.parent.namespace, asked.candidate.revision, gate_hash(gate))
         old = old or self._fresh.get(key)
         replay = GoldenReplay(self.client, self.inference)
         if old is not None and not await _corrected(replay, asked, gate, old):
-            return old, LOOK_S if old.result == "Failed" else None
+            return old, _look_again(gate, old)
         if failed:
             return _pending(gate, "NotJudged", "another gate failed first"), None
         if asked.url is None:
             return _pending(gate, "PodNotReady", "it is judged once its pod is ready"), None
         try:
-            found = await replay.judge(gate, asked.namespace, asked.url)
+            if gate.job is not None:
+                found = await GateJobs(self.client, self.cache).judge(
+                    gate, asked.parent, revision=asked.candidate.revision, url=asked.url
+                )
+            else:
+                infer = f"{asked.url}/v2/models/{asked.parent.name}/infer"
+                found = await replay.judge(gate, asked.parent.namespace, infer)
         except (Terminal, Retryable) as error:
             return _pending(gate, error.reason, error.message), RETRY_S
         found = found.model_copy(update={"at": stamp(asked.candidate.now)})
         self._remember(key, found)
-        return found, LOOK_S if found.result == "Failed" else None
+        return found, _look_again(gate, found)
 
     def _remember(self, key: tuple[str, str, str], found: GateResult) -> None:
         while len(self._fresh) >= _FRESH_LIMIT:
@@ -127,10 +145,15 @@ async def _corrected(replay: GoldenReplay, asked: Asked, gate: Gate, old: GateRe
     if old.result != "Failed" or gate.requests is None:
         return False
     try:
-        entries = await replay.content(gate, asked.namespace)
+        entries = await replay.content(gate, asked.parent.namespace)
     except Terminal:
         return False
     return old.source != source_of(gate.requests.config_map_ref.name, entries)
+
+
+def _look_again(gate: Gate, found: GateResult) -> float | None:
+    """When to see whether the requests of a gate that failed were corrected."""
+    return LOOK_S if found.result == "Failed" and gate.requests is not None else None
 
 
 def _pending(gate: Gate, reason: str, message: str) -> GateResult:

@@ -115,7 +115,8 @@ class ModelReconciler:
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(client, cache, clock, self._revisions, resolver)
         approving = Approving(client, recorder, namespace=settings.namespace)
-        self._trials = Trials(cache, clock, recorder, Gating(client, inference), approving)
+        gating = Gating(client, cache, inference)
+        self._trials = Trials(cache, clock, recorder, gating, approving)
         self._reporter = ModelReporter(client, cache, clock, self._revisions)
         self._seen: dict[str, _Seen] = {}
 

@@ -25,9 +25,9 @@ from tidegate.domain.gates.registry_metrics import Compared
 from tidegate.domain.pods import arm_pods
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
-from tidegate.kube.objects import is_being_deleted, name_of
+from tidegate.kube.objects import is_being_deleted, name_of, owner_reference
 from tidegate.kube.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS
-from tidegate.specs.metadata import REVISION_LABEL
+from tidegate.specs.metadata import REVISION_LABEL, Parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,6 +96,7 @@ class Trials:
         the latest of the last look goes on, with the results that it had.
         """
         resolved = latest is not None
+        await self._gating.sweep(obj, model)
         if not governed(model.spec):
             return None
         if latest is None:
@@ -120,13 +121,13 @@ class Trials:
         stable = delivery.stable if delivery else None
         judged = await self._gating.judge(
             Asked(
-                namespace=namespace,
+                parent=Parent(name_of(obj), namespace, owner_reference(obj)),
                 candidate=candidate,
                 before=entry.gates if entry else [],
                 stable=self._compared(namespace, stable),
                 is_stable=stable == name,
                 resolved=resolved,
-                url=inference_url(latest, pods, model=name_of(obj)),
+                url=pod_url(latest, pods),
             )
         )
         candidate = replace(candidate, gates=judged.results)
@@ -222,8 +223,8 @@ def _origin(revision: Object) -> Origin | None:
     return Origin.model_validate(found) if found else None
 
 
-def inference_url(revision: Object, pods: Iterable[Object], *, model: str) -> str | None:
-    """Where a ready pod of a revision answers the Open Inference Protocol; None without one."""
+def pod_url(revision: Object, pods: Iterable[Object]) -> str | None:
+    """Where a ready pod of a revision listens; None without one."""
     for pod in pods:
         status = pod.get("status", {})
         ready = any(
@@ -233,7 +234,7 @@ def inference_url(revision: Object, pods: Iterable[Object], *, model: str) -> st
         if ready and status.get("podIP") and not is_being_deleted(pod):
             address = status["podIP"]
             host = f"[{address}]" if ":" in address else address
-            return f"http://{host}:{_http_port(revision)}/v2/models/{model}/infer"
+            return f"http://{host}:{_http_port(revision)}"
     return None
 
 
