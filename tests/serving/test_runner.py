@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tidegate.serving.runner import INLINE_BODY_BYTES, Overloaded, Runner
+from tidegate.serving.runner import Overloaded, Runner
 
 
 def where(_: bytes) -> str:
@@ -27,7 +27,7 @@ async def test_a_large_body_never_runs_on_the_loop() -> None:
     runner = Runner(threads=1, inline_s=0.5, max_pending=10)
     for _ in range(3):
         await runner.run(where, b"")
-    assert (await runner.run(where, b" " * (INLINE_BODY_BYTES + 1))).startswith("predict")
+    assert (await runner.run(where, b"", large=True)).startswith("predict")
     runner.close()
 
 

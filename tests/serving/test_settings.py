@@ -46,6 +46,10 @@ def test_it_binds_the_pod_s_address() -> None:
         ("TIDEGATE_KEPT_BYTES", "many"),
         ("TIDEGATE_THREADS", "0"),
         ("TIDEGATE_INLINE_MS", "nan"),
+        ("TIDEGATE_MAX_ROWS", "0"),
+        ("TIDEGATE_BATCH_ROWS", "-1"),
+        ("TIDEGATE_BATCH_DELAY_MS", "2000"),
+        ("TIDEGATE_ALLOW_PICKLE", "yes"),
         ("POD_IP", "pod"),
     ],
 )

@@ -9,7 +9,9 @@ A request goes through these modules, in this order:
     process.py      sockets, loading, signals and draining around uvicorn
     application.py  ASGI: routes, limits, the revision header, counting; sideports.py beside it
     requests.py     reading a body and its headers off the wire
+    batching.py     which requests that wait are predicted together, where that is asked for
     runner.py       where a prediction runs: on the loop or in a thread
+    predictor.py    a body to an answer by the model, alone or several in one prediction
     protocol.py     JSON to tensors and back (pure)
     model.py        what a loaded model is; the kinds are sklearn_model.py, onnx_model.py and
                     boosted_model.py (xgboost_file.py, lightgbm_file.py); mlflow_folder.py finds

@@ -11,14 +11,15 @@ _JSON = b"application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response. `allow` lists the methods in a 405."""
+    """A response. `allow` lists the methods in a 405; `retry_after` is in seconds, 0 for none."""
 
     status: int
     body: bytes
     content_type: bytes = _JSON
     allow: bytes = b""
+    retry_after: int = 0
 
 
-def error(status: int, message: str, *, allow: bytes = b"") -> Answer:
+def error(status: int, message: str, *, allow: bytes = b"", retry_after: int = 0) -> Answer:
     """An answer with the protocol's error body."""
-    return Answer(status, protocol.encode_error(message), allow=allow)
+    return Answer(status, protocol.encode_error(message), allow=allow, retry_after=retry_after)

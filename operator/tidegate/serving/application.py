@@ -14,27 +14,33 @@ from typing import TYPE_CHECKING
 from tidegate import __version__
 from tidegate.serving import protocol
 from tidegate.serving.answers import Answer, error
-from tidegate.serving.model import ForeignError, LoadedModel, foreign
+from tidegate.serving.batching import Batcher
+from tidegate.serving.model import ForeignError
+from tidegate.serving.predictor import Predictor
 from tidegate.serving.protocol import CallerMistake
 from tidegate.serving.requests import CallerLeft, read_body, read_headers
-from tidegate.serving.runner import Overloaded, Runner
+from tidegate.serving.runner import INLINE_BODY_BYTES, Overloaded, Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
     from tidegate.serving.distribution import Distributions
+    from tidegate.serving.model import LoadedModel
     from tidegate.serving.outputs import Ring
-    from tidegate.serving.protocol import Tensor
+    from tidegate.serving.predictor import Outputs
+    from tidegate.serving.protocol import Inference, Tensor
     from tidegate.serving.requests import Headers
+    from tidegate.serving.settings import Limits
     from tidegate.serving.sideports import Port
     from tidegate.serving.signature import TensorSpec
     from tidegate.serving.telemetry import Telemetry
 
-    type Outputs = Sequence[tuple[TensorSpec, Tensor]]
-
 log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 1
+"""Told with a 503: long enough for a burst to pass, or for endpoints to change."""
 
 _TRACEBACK_EVERY_S = 10.0
 """A model that fails on every tenth request must not fill the disk with the same traceback."""
@@ -48,7 +54,7 @@ class Application:
         *,
         model: str,
         revision: str,
-        max_body: int,
+        limits: Limits,
         runner: Runner,
         telemetry: Telemetry,
         ring: Ring,
@@ -57,23 +63,23 @@ class Application:
         self.revision = revision
         self.draining = False
         self.last_request = time.monotonic()
-        self._loaded: LoadedModel | None = None
-        self._max_body = max_body
+        self._predictor: Predictor | None = None
+        self._batcher: Batcher[Inference, list[Tensor]] | None = None
+        self._limits = limits
         self._runner = runner
         self._telemetry = telemetry
         self._ring = ring
-        self._distributions: Distributions | None = None
         self._side: Mapping[int, Port] = {}
         self._last_traceback = float("-inf")
         self._untold = 0
 
     @property
     def ready(self) -> bool:
-        return self._loaded is not None and not self.draining
+        return self._predictor is not None and not self.draining
 
     @property
     def was_ready(self) -> bool:
-        return self._loaded is not None
+        return self._predictor is not None
 
     def lead(self, ports: Mapping[int, Port]) -> None:
         """Requests on these ports are answered by others; on any other port by the model."""
@@ -81,9 +87,24 @@ class Application:
 
     def serve(self, model: LoadedModel, distributions: Distributions) -> None:
         """From now on be ready, answer from `model`, and count by `distributions`."""
-        self._loaded = model
-        self._distributions = distributions
+        self._predictor = Predictor(
+            model,
+            distributions,
+            name=self.name,
+            version=self.revision,
+            max_rows=self._limits.rows,
+        )
         self._telemetry.set_ready(True)
+
+    def batch(self, *, max_rows: int, max_delay_s: float, at_once: int) -> None:
+        """From now on predict small requests that wait together."""
+        self._batcher = Batcher(
+            self._predict_together,
+            max_rows=max_rows,
+            max_delay_s=max_delay_s,
+            at_once=at_once,
+            max_waiting=self._limits.in_flight,
+        )
 
     def drain(self) -> None:
         """From now on not be ready, answer as before, and end each connection by its answer."""
@@ -114,6 +135,8 @@ class Application:
         ]
         if answer.allow:
             headers.append((b"allow", answer.allow))
+        if answer.retry_after:
+            headers.append((b"retry-after", str(answer.retry_after).encode()))
         if self.draining or answer.status in (408, 413):
             headers.append((b"connection", b"close"))
         await send(
@@ -178,9 +201,9 @@ class Application:
         return Answer(200 if self.ready else 503, protocol.encode(body))
 
     def _metadata(self) -> Answer:
-        model = self._loaded
-        if model is None:
-            return error(503, "the model is still being loaded; wait for /v2/health/ready")
+        if self._predictor is None:
+            return _refused("the model is still being loaded; wait for /v2/health/ready")[0]
+        model = self._predictor.model
         return Answer(
             200,
             protocol.encode(
@@ -210,11 +233,18 @@ class Application:
     async def _inferred(
         self, receive: ASGIReceiveCallable, headers: Headers
     ) -> tuple[Answer, Outputs]:
-        body = await read_body(receive, headers, limit=self._max_body)
-        if self._loaded is None:
+        body = await read_body(receive, headers, limit=self._limits.body)
+        predictor = self._predictor
+        if predictor is None:
             return _refused("the model is still being loaded; wait for /v2/health/ready")
+        large = len(body) > INLINE_BODY_BYTES
         try:
-            answer, outputs = await self._runner.run(self._predict, body)
+            if self._batcher is None or large:
+                answer, outputs = await self._runner.run(predictor.whole, body, large=large)
+            else:
+                inference = predictor.decode(body)
+                values = await self._batcher.submit(inference, rows=inference.rows)
+                answer, outputs = predictor.answer(inference, values)
         except Overloaded:
             return _refused("too many requests are waiting for this replica; send fewer at once")
         except ForeignError as failure:
@@ -226,23 +256,9 @@ class Application:
             return error(500, message), ()
         return Answer(200, answer), outputs
 
-    def _predict(self, body: bytes) -> tuple[bytes, Outputs]:
-        """From a request's body to its answer's, and what is in it. May run in a thread."""
-        model, distributions = self._loaded, self._distributions
-        assert model is not None  # _inferred checked; a model is never unloaded
-        assert distributions is not None
-        inference = protocol.decode_request(body, model.signature)
-        values = foreign(model.predict, inference.tensors, inference.wanted)
-        outputs = list(zip(inference.wanted, values, strict=True))
-        answer = protocol.encode_response(
-            inference, outputs, model=self.name, version=self.revision
-        )
-        distributions.note(
-            inference.tensors,
-            {spec.name: value for spec, value in outputs},
-            rows=inference.rows,
-        )
-        return answer, outputs
+    async def _predict_together(self, batch: list[Inference]) -> list[list[Tensor] | Exception]:
+        assert self._predictor is not None
+        return await self._runner.run(self._predictor.together, batch)
 
     def _log_failure(self, failure: ForeignError) -> None:
         now = time.monotonic()
@@ -260,7 +276,9 @@ class Application:
 
 
 def _refused(message: str) -> tuple[Answer, Outputs]:
-    return error(503, message), ()
+    # Not 429: that would be the caller's mistake, and a revision that is too slow for its requests
+    # would look as well as one that answers them.
+    return error(503, message, retry_after=RETRY_AFTER_S), ()
 
 
 def _described(specs: tuple[TensorSpec, ...]) -> list[dict[str, object]]:

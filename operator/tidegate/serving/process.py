@@ -90,7 +90,7 @@ async def serve(settings: Settings) -> None:
     runner = Runner(
         threads=settings.threads,
         inline_s=settings.inline_ms / 1000,
-        max_pending=settings.max_pending,
+        max_pending=settings.limits.in_flight,
     )
     # A series beside each counter that nobody reads.
     disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -105,7 +105,7 @@ async def serve(settings: Settings) -> None:
     application = Application(
         model=settings.model,
         revision=settings.revision,
-        max_body=settings.max_body,
+        limits=settings.limits,
         runner=runner,
         telemetry=telemetry,
         ring=ring,
@@ -147,6 +147,12 @@ async def _load(
     # What is loaded stays: the collector need not walk through it again in every full collection.
     gc.collect()
     gc.freeze()
+    if settings.batch_rows:
+        application.batch(
+            max_rows=settings.batch_rows,
+            max_delay_s=settings.batch_delay_s,
+            at_once=settings.threads,
+        )
     application.serve(model, distributions)
     log.info("ready model=%s revision=%s", settings.model, settings.revision)
 

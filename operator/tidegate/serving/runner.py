@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INLINE_BODY_BYTES = 32 * 1024
-"""Bodies above this hold many rows: never on the loop."""
+"""Bodies above this hold many rows: they are `large`."""
 
 _SMOOTHING = 0.1
 
@@ -46,19 +46,19 @@ class Runner:
     def pending(self) -> int:
         return self._pending
 
-    async def run[T](self, call: Callable[[bytes], T], body: bytes) -> T:
-        """`call(body)`, wherever it belongs.
+    async def run[A, T](self, call: Callable[[A], T], given: A, *, large: bool = False) -> T:
+        """`call(given)`, wherever it belongs; a `large` one never on the loop.
 
         :raises Overloaded: `max_pending` requests are waiting.
         """
-        if self._usual_s < self._inline_s and len(body) <= INLINE_BODY_BYTES:
-            return self._timed(call, body)
+        if self._usual_s < self._inline_s and not large:
+            return self._timed(call, given, large)
         if self._pending >= self._max_pending:
             raise Overloaded
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._timed, call, body
+                self._pool, self._timed, call, given, large
             )
         finally:
             self._pending -= 1
@@ -66,11 +66,11 @@ class Runner:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _timed[T](self, call: Callable[[bytes], T], body: bytes) -> T:
+    def _timed[A, T](self, call: Callable[[A], T], given: A, large: bool, /) -> T:
         started = time.perf_counter()
         try:
-            return call(body)
+            return call(given)
         finally:
-            if len(body) <= INLINE_BODY_BYTES:
+            if not large:
                 took = time.perf_counter() - started
                 self._usual_s += _SMOOTHING * (took - self._usual_s)

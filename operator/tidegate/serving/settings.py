@@ -24,10 +24,21 @@ PROFILE_NAME = "profile.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is refused: a `body` of more bytes, more `rows` (both 413), more requests that wait for
+    a prediction at a time than `in_flight` (503)."""
+
+    body: int = 16 * _MIB
+    rows: int = 1_000_000
+    in_flight: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The server's settings.
 
-    `max_body` is in bytes, `max_pending` counts requests that wait for a prediction at a time.
+    `batch_rows`: how many rows are predicted together at most, 0 for none but a request's own;
+    `batch_delay_s`: how long the first of a batch may be kept waiting for more.
     `inline_ms`: a prediction expected to be quicker runs on the event loop (0: never).
     `metrics_port` answers `/metrics`, `outputs_port` the comparer's reads: apart from `port`, which
     the gateway leads everybody to. `sample_rate` is the share of request ids whose outputs are kept
@@ -51,8 +62,9 @@ class Settings:
     outputs_port: int = 8082
     threads: int = 2
     inline_ms: float = INLINE_MS
-    max_body: int = 16 * _MIB
-    max_pending: int = 256
+    limits: Limits = Limits()
+    batch_rows: int = 0
+    batch_delay_s: float = 0.0
     sample_rate: float = 1.0
     kept_outputs: int = 20_000
     kept_bytes: int = 16 * _MIB
@@ -83,10 +95,10 @@ class Settings:
             outputs_port=int(read.number("TIDEGATE_OUTPUTS_PORT", default=8082, low=0, high=65535)),
             threads=int(read.number("TIDEGATE_THREADS", default=2, low=1, high=64)),
             inline_ms=read.number("TIDEGATE_INLINE_MS", default=INLINE_MS, low=0, high=1000),
-            max_body=int(
-                read.number("TIDEGATE_MAX_BODY_BYTES", default=16 * _MIB, low=1024, high=2**31)
-            ),
-            max_pending=int(read.number("TIDEGATE_MAX_PENDING", default=256, low=1, high=100_000)),
+            limits=read.limits(),
+            batch_rows=int(read.number("TIDEGATE_BATCH_ROWS", default=0, low=0, high=100_000)),
+            batch_delay_s=read.number("TIDEGATE_BATCH_DELAY_MS", default=0, low=0, high=1000)
+            / 1000,
             sample_rate=read.number("TIDEGATE_SAMPLE_RATE", default=1.0, low=0, high=1),
             kept_outputs=int(
                 read.number("TIDEGATE_KEPT_OUTPUTS", default=20_000, low=1, high=10_000_000)
@@ -126,6 +138,18 @@ class _Reader:
             return str(ipaddress.ip_address(value))
         except ValueError:
             raise Terminal(SETTINGS_INVALID, f"{name}={value!r} is no IP address") from None
+
+    def limits(self) -> Limits:
+        default = Limits()
+        return Limits(
+            body=int(
+                self.number("TIDEGATE_MAX_BODY_BYTES", default=default.body, low=1024, high=2**31)
+            ),
+            rows=int(self.number("TIDEGATE_MAX_ROWS", default=default.rows, low=1, high=2**31)),
+            in_flight=int(
+                self.number("TIDEGATE_MAX_PENDING", default=default.in_flight, low=1, high=100_000)
+            ),
+        )
 
     def number(self, name: str, *, default: float, low: float, high: float) -> float:
         value = self._environment.get(name, "").strip()
