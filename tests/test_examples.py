@@ -10,14 +10,22 @@ from ruamel.yaml import YAML
 
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
+from tidegate.controllers.revisions import server_image
 from tidegate.demo.flights import COLUMNS
 from tidegate.demo.story import CHAPTERS
+from tidegate.domain.revision import digest, identity
+from tidegate.local.schema.builtin import schema_for
 from tidegate.local.schema.defaulting import default, prune
 from tidegate.local.schema.validation import validate
+from tidegate.settings import Settings
+from tidegate.specs.container import PodFacts
+from tidegate.specs.pod import pod_template
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.yaml"))
 ISTIO = "07-istio.yaml"
+STORY = EXAMPLES[:8]
+"""Those that are applied one after the other; the later ones stand in for 02."""
 KINDS: dict[str, type[Model] | type[Rollout]] = {"Model": Model, "Rollout": Rollout}
 
 
@@ -77,7 +85,7 @@ def models(*paths: Path) -> list[dict[str, Any]]:
 
 
 def test_only_the_artifact_differs_from_one_version_to_the_next() -> None:
-    specs = models(*(path for path in EXAMPLES[2:] if path.name != ISTIO))
+    specs = models(*(path for path in STORY[2:] if path.name != ISTIO))
     artifacts = [spec.pop("artifact")["uri"] for spec in specs]
     assert [uri.rsplit("/", 1)[1] for uri in artifacts] == [f"v{n}.skops" for n in (1, 2, 3, 4)]
     assert all(spec == specs[0] for spec in specs)
@@ -93,3 +101,33 @@ def test_on_istio_only_the_traffic_section_differs() -> None:
 
 def test_the_demo_tells_its_story_with_these_files() -> None:
     assert {chapter.example for chapter in CHAPTERS} <= {path.name for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_the_pods_of_a_model_are_what_the_api_server_takes(path: Path) -> None:
+    for document in documents(path):
+        if document["kind"] != "Model":
+            continue
+        spec = Model.model_validate(document).spec
+        facts = PodFacts(
+            model="flight-delay",
+            namespace="default",
+            revision="flight-delay-1",
+            image="tidegate/runtime-v2:1",
+            server_image=server_image(spec.runtime, Settings()),
+            location="file:///artifacts/x",
+            sha256="a" * 64,
+            size_limit_bytes=2**30,
+            cache_claim="cache",
+        )
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            **pod_template(spec, facts),
+        }
+        pod["metadata"] = {"name": "p", "namespace": "default", **pod["metadata"]}
+        schema = schema_for("", "v1", "Pod")
+        pruned, unknown = prune(schema, pod)
+        assert unknown == []
+        assert validate(schema, default(schema, pruned)) == []
+        assert digest(identity(spec, sha256="a" * 64, image="i:1"))

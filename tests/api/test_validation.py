@@ -96,6 +96,11 @@ def a_test(*arms: Obj, **more: Any) -> Obj:
 
 
 @pytest.mark.scenario("SW-10")
+def custom(**changes: Any) -> dict[str, Any]:
+    """A runtime custom, changed."""
+    return {"custom": {"image": "a/b:1", "port": 9000, "readyPath": "/ready", **changes}}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
@@ -110,7 +115,12 @@ def a_test(*arms: Obj, **more: Any) -> Obj:
         ("spec.artifact.pollInterval", "", "pollInterval"),
         ("spec.artifact.pollInterval", 60, "pollInterval"),
         ("spec.artifact", None, "artifact"),
-        ("spec.runtime", {}, "name the runtime"),
+        ("spec.runtime", {}, "name one runtime"),
+        (
+            "spec.runtime",
+            {"v2": {}, "custom": {"image": "a:1", "port": 9000, "readyPath": "/"}},
+            "name one runtime",
+        ),
         ("spec.delivery", "Rollout", "needs spec.traffic"),
         ("spec.delivery", "BlueGreen", "Direct"),
         ("spec.scaling", {"minReplicas": 3, "maxReplicas": 2}, "at least minReplicas"),
@@ -129,6 +139,22 @@ def a_test(*arms: Obj, **more: Any) -> Obj:
         ("spec.runtime.v2", {"env": [{"name": "1X"}]}, "env"),
         ("spec.runtime.v2", {"env": [{"name": "A"}, {"name": "A"}]}, "uplicate"),
         ("spec.runtime.v2", {"resources": {"requests": {"cpu": "lots"}}}, "cpu"),
+        ("spec.runtime.v2", {"resources": {"limits": {"nvidia.com/gpu": 0}}}, "nvidia.com/gpu"),
+        ("spec.runtime.v2", {"batching": {"maxSize": 1}}, "maxSize"),
+        ("spec.runtime.v2", {"batching": {"maxDelay": "2s"}}, "1s at most"),
+        ("spec.runtime.v2", {"limits": {"maxRows": 0}}, "maxRows"),
+        ("spec.artifact.format", "custom", "is for runtime.custom"),
+        ("spec.artifact.allowPickle", True, "allowPickle is for format: mlflow"),
+        ("spec.runtime", custom(port=8081), "8081 and 8082 are Tidegate's own"),
+        ("spec.runtime", custom(readyPath="ready"), "readyPath"),
+        ("spec.runtime", custom(image="two words"), "image"),
+        ("spec.runtime", custom(artifactPath="/mnt/"), "artifactPath"),
+        ("spec.runtime", custom(metrics={"port": 9001, "requests": []}), "requests"),
+        (
+            "spec.runtime",
+            custom(metrics={"port": 9001, "requests": [{"name": "a"}]}),
+            "by codeLabel or by code",
+        ),
         ("spec.signature", {"inputs": [], "outputs": []}, "inputs"),
         ("spec.gates", [{"name": "a", "metric": "m"}], "needs bounds"),
         ("spec.gates", [{**GATE, "relativeTo": "stable", "maxDrop": 0.1}], "needs bounds"),

@@ -17,9 +17,10 @@ from tidegate.api.traffic import GatewayAPI
 from tidegate.domain.route import Detours, Mirror, Routing
 from tidegate.kube.resources import CONFIGMAPS, PODS
 from tidegate.specs.comparer import ComparedArm, comparer, comparer_name
+from tidegate.specs.container import PodFacts
 from tidegate.specs.deployment import first_deployment
 from tidegate.specs.metadata import Parent
-from tidegate.specs.pod import PodFacts, pod_template
+from tidegate.specs.pod import pod_template
 from tidegate.specs.service import revision_service
 from tidegate.traffic.gateway_api import GatewayAPIProvider
 
@@ -48,6 +49,7 @@ def arm(parent: Parent, revision: str, artifact: Artifact) -> list[Obj]:
         namespace=WHERE,
         revision=revision,
         image=IMAGE,
+        server_image=IMAGE,
         location=artifact.uri,
         sha256=artifact.sha256,
         size_limit_bytes=2**30,

@@ -8,8 +8,8 @@ import pytest
 
 from tidegate.comparing.settings import Settings
 from tidegate.specs.comparer import ComparedArm, comparer, comparer_name
+from tidegate.specs.container import METRICS_PORT, OUTPUTS_PORT
 from tidegate.specs.metadata import Parent, labels, selector
-from tidegate.specs.pod import METRICS_PORT, OUTPUTS_PORT
 from tidegate.specs.service import model_service
 
 PARENT = Parent("m", "demo", {"kind": "Model", "name": "m", "uid": "u", "apiVersion": "x/v1"})

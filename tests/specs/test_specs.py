@@ -10,9 +10,10 @@ import pytest
 from tidegate.api.model import ModelSpec, Scaling
 from tidegate.domain.revision import attempt_key, digest, identity, revision_name
 from tidegate.specs.autoscaler import autoscaler, disruption_budget
+from tidegate.specs.container import CACHE_PATH, PodFacts
 from tidegate.specs.deployment import deployment, first_deployment
 from tidegate.specs.metadata import NOTHING, Parent, labels, selector
-from tidegate.specs.pod import CACHE_PATH, PodFacts, pod_template
+from tidegate.specs.pod import pod_template
 from tidegate.specs.service import model_service, revision_service
 
 PARENT = Parent("m", "demo", {"kind": "Model", "name": "m", "uid": "u", "apiVersion": "x/v1"})
@@ -34,6 +35,7 @@ def a_template(*, claim: str | None = "cache", spec: ModelSpec | None = None) ->
         namespace="demo",
         revision="m-1",
         image="image:1",
+        server_image="server:1",
         location="https://models/v1",
         sha256=SHA,
         size_limit_bytes=10,
@@ -108,6 +110,36 @@ def test_the_signature_reaches_the_server_as_json() -> None:
     template = a_template(spec=a_spec(signature=signature))
     env = {v["name"]: v.get("value") for v in template["spec"]["containers"][0]["env"]}
     assert json.loads(env["TIDEGATE_SIGNATURE"]) == signature
+
+
+def test_what_a_model_says_of_batches_and_limits_reaches_the_server() -> None:
+    runtime = {
+        "batching": {"maxSize": 16, "maxDelay": "5ms"},
+        "limits": {"maxBody": "1.5Mi", "maxRows": 10, "maxInFlight": 7},
+    }
+    template = a_template(spec=a_spec(runtime={"v2": runtime}))
+    env = {v["name"]: v.get("value") for v in template["spec"]["containers"][0]["env"]}
+    assert (env["TIDEGATE_BATCH_ROWS"], env["TIDEGATE_BATCH_DELAY_MS"]) == ("16", "5")
+    assert env["TIDEGATE_MAX_BODY_BYTES"] == str(3 * 2**19)
+    assert (env["TIDEGATE_MAX_ROWS"], env["TIDEGATE_MAX_PENDING"]) == ("10", "7")
+
+
+@pytest.mark.parametrize(
+    ("resources", "requests"),
+    [
+        ({}, {"cpu": "100m", "memory": "256Mi"}),
+        ({"requests": {"cpu": "2"}}, {"cpu": "2", "memory": "256Mi"}),
+        ({"limits": {"memory": "128Mi"}}, {"cpu": "100m", "memory": "128Mi"}),
+        ({"limits": {"nvidia.com/gpu": 1}}, {"cpu": "100m", "memory": "256Mi"}),
+    ],
+)
+def test_compute_is_asked_for_where_a_model_does_not_say(
+    resources: dict[str, Any], requests: dict[str, str]
+) -> None:
+    template = a_template(spec=a_spec(runtime={"v2": {"resources": resources}}))
+    found = template["spec"]["containers"][0]["resources"]
+    assert found["requests"] == requests
+    assert found.get("limits") == resources.get("limits")
 
 
 def test_only_the_model_s_own_port_is_led_to_by_services() -> None:
@@ -197,6 +229,10 @@ def test_what_replaces_no_pods_is_not_in_the_digest(changes: dict[str, Any]) -> 
         {"artifact": {"uri": "https://models/v1", "format": "sklearn-skops"}},
         {"runtime": {"v2": {"env": [{"name": "A", "value": "2"}]}}},
         {"runtime": {"v2": {"resources": {"limits": {"memory": "1Gi"}}}}},
+        {"runtime": {"v2": {"env": [{"name": "A", "value": "1"}], "batching": {}}}},
+        {"runtime": {"v2": {"env": [{"name": "A", "value": "1"}], "limits": {"maxRows": 1}}}},
+        {"runtime": {"custom": {"image": "a:1", "port": 9000, "readyPath": "/ready"}}},
+        {"artifact": {"uri": "https://models/v1", "format": "mlflow", "allowPickle": True}},
         {
             "signature": {
                 "inputs": [{"name": "x", "type": "FP64"}],
@@ -215,6 +251,17 @@ def test_content_and_image_are_in_the_digest_and_the_order_of_env_is_not() -> No
     env = [{"name": "B", "value": "1"}, {"name": "A", "value": "1"}]
     one, two = ({"v2": {"env": list(order)}} for order in (env, reversed(env)))
     assert of(a_spec(runtime=one)) == of(a_spec(runtime=two))
+
+
+def test_a_digest_stays_what_it_was_before_fields_were_added() -> None:
+    """Else an upgrade of the operator would replace every pod."""
+    assert of(a_spec()) == ("5308faa19346842b64369a077e14baa44bf072d11e91ac35bb1cefed62c006be")
+    assert identity(a_spec(), sha256=SHA, image="image:1")["runtime"] == {
+        "name": "v2",
+        "image": "image:1",
+        "env": [{"name": "A", "value": "1"}],
+        "resources": {},
+    }
 
 
 def test_names_stay_short_enough_for_a_service() -> None:

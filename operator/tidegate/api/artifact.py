@@ -8,7 +8,9 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from tidegate.api.base import ApiModel, Duration, Sha256, parse_duration, rules
 
-Format = Literal["sklearn-skops", "sklearn-joblib", "onnx", "xgboost", "lightgbm"]
+Format = Literal[
+    "sklearn-skops", "sklearn-joblib", "onnx", "xgboost", "lightgbm", "mlflow", "custom"
+]
 
 
 class CredentialsRef(ApiModel):
@@ -32,6 +34,10 @@ class Artifact(ApiModel):
                 ),
                 "uri must begin with file://, http:// or https://",
             ),
+            (
+                "!self.allowPickle || self.format == 'mlflow'",
+                "allowPickle is for format: mlflow; sklearn-joblib names a pickle by itself",
+            ),
         )
     )
 
@@ -50,7 +56,15 @@ class Artifact(ApiModel):
         description="How the artifact is stored. sklearn-skops loads without running code of the"
         " artifact; sklearn-joblib can run any code when it is loaded, so it is never guessed, only"
         " used when named here; onnx is run by ONNX Runtime; xgboost is a model file in JSON or"
-        " UBJSON, lightgbm one in text: both hold trees and no code."
+        " UBJSON, lightgbm one in text: both hold trees and no code; mlflow is an MLflow model's"
+        " folder, of the flavors sklearn, xgboost, lightgbm or onnx; custom is whatever the image"
+        " of runtime.custom reads."
+    )
+    allow_pickle: bool = Field(
+        default=False,
+        description="Lets the model in an MLflow folder be a pickle, which can run any code when it"
+        " is loaded: only for models that you made. Refused otherwise (LoadFailed). Formats say it"
+        " by their name, sklearn-joblib for one, and need no such leave.",
     )
     poll_interval: Duration = Field(
         default=parse_duration("1m"),

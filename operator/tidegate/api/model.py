@@ -59,6 +59,10 @@ class ModelSpec(ApiModel):
                     " add it, or use delivery: Direct"
                 ),
             ),
+            (
+                "self.artifact.format != 'custom' || has(self.runtime.custom)",
+                "artifact.format: custom is for runtime.custom; name the format for our own server",
+            ),
         )
     )
 

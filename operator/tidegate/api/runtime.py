@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
-from tidegate.api.base import ApiModel, rules
+from tidegate.api.base import ApiModel, Duration, parse_duration, rules
+from tidegate.api.custom_runtime import CustomRuntime
+from tidegate.api.resources import EnvVar, Quantity, Resources
 
-Quantity = Annotated[
-    str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", max_length=32)
-]
-
-
-class ResourceList(ApiModel):
-    """Amounts of compute."""
-
-    cpu: Quantity | None = Field(default=None, description="CPU cores, like 500m or 2.")
-    memory: Quantity | None = Field(default=None, description="Memory, like 256Mi.")
+ENV: dict[str, Any] = {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+}
 
 
-class Resources(ApiModel):
-    """Compute that a server pod asks for, and its limits."""
+class Batching(ApiModel):
+    """Requests that wait are predicted together, as one matrix."""
 
-    requests: ResourceList | None = Field(default=None, description="What a pod is promised.")
-    limits: ResourceList | None = Field(default=None, description="What a pod may not exceed.")
-
-
-class EnvVar(ApiModel):
-    """One environment variable."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)] = (
-        Field(description="Its name.")
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("duration(self.maxDelay) <= duration('1s')", "maxDelay may be 1s at most")
+        )
     )
-    value: Annotated[str, StringConstraints(max_length=4096)] = Field(
-        default="", description="Its value. No secrets here: they would be part of the revision."
+
+    max_size: int = Field(
+        default=32, ge=2, le=10_000, description="Most rows that are predicted together."
     )
+    max_delay: Duration = Field(
+        default=parse_duration("0s"),
+        description="How long the first request of a batch may be kept waiting for others, and only"
+        " while requests come closely enough for one to be expected. 0s: only what waits anyhow,"
+        " while another prediction runs, goes together.",
+    )
+
+
+class Limits(ApiModel):
+    """What one pod refuses, before it costs memory or time."""
+
+    max_body: Quantity | None = Field(
+        default=None,
+        description="Largest body of a request, like 16Mi, which it is when absent. Above: 413.",
+    )
+    max_rows: int | None = Field(
+        default=None, ge=1, le=100_000_000,
+        description="Most rows of a request; a million when absent. Above: 413.",
+    )  # fmt: skip
+    max_in_flight: int | None = Field(
+        default=None, ge=1, le=100_000,
+        description="Most requests that wait for a prediction at a time; 256 when absent. Above:"
+        " 503 with Retry-After.",
+    )  # fmt: skip
 
 
 class V2Runtime(ApiModel):
@@ -43,7 +59,8 @@ class V2Runtime(ApiModel):
 
     resources: Resources = Field(
         default=Resources(),
-        description="Compute of one server pod. Part of the revision's identity.",
+        description="Compute of one server pod. Part of the revision's identity. Without a request"
+        " for cpu or memory a pod asks for 100m and 256Mi.",
     )
     env: Annotated[
         list[EnvVar],
@@ -51,21 +68,40 @@ class V2Runtime(ApiModel):
             default_factory=list,
             max_length=64,
             description="Extra environment of the server. Part of the revision's identity.",
-            json_schema_extra={
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-            },
+            json_schema_extra=ENV,
         ),
     ]
+    batching: Batching | None = Field(
+        default=None,
+        description="Predict requests that wait together. For models that give a row the same"
+        " answer whatever stands beside it, and that take many rows nearly as quickly as one. Part"
+        " of the revision's identity.",
+    )
+    limits: Limits | None = Field(
+        default=None, description="What a pod refuses. Part of the revision's identity."
+    )
 
 
 class Runtime(ApiModel):
     """What serves the artifact: exactly one member."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(("has(self.v2)", "name the runtime: v2 is the one there is"))
+        json_schema_extra=rules(
+            (
+                "[has(self.v2), has(self.custom)].filter(x, x).size() == 1",
+                "name one runtime: v2 or custom",
+            )
+        )
     )
 
     v2: V2Runtime | None = Field(
         default=None, description="Serve by Tidegate's Open Inference Protocol v2 server."
     )
+    custom: CustomRuntime | None = Field(
+        default=None, description="Serve by an image of yours, whatever it speaks over HTTP."
+    )
+
+    @property
+    def name(self) -> str:
+        """The word of the member that is there."""
+        return "custom" if self.custom is not None else "v2"

@@ -26,6 +26,7 @@ from tidegate.domain.rollout import (
     RouteFacts,
 )
 from tidegate.domain.rollout.commands import ANNOTATION, read
+from tidegate.domain.runtimes import unmeasured
 from tidegate.errors import Terminal
 from tidegate.kube.objects import is_being_deleted, name_of, namespace_of
 from tidegate.kube.resources import (
@@ -114,14 +115,18 @@ class Gatherer:
         elif unknown is not None:
             facts = replace(facts, blocked=unknown)
         elif declared is not None:
-            facts = replace(facts, blocked=self._obstacle(declared, provider))
+            facts = replace(facts, blocked=self._obstacle(declared, model, provider))
         return Gathered(obj, model, facts, acting, declared, others, against, provider)
 
-    def _obstacle(self, declared: Declared, provider: TrafficProvider | None) -> Said | None:
+    def _obstacle(
+        self, declared: Declared, model: Model, provider: TrafficProvider | None
+    ) -> Said | None:
         """Why a Rollout cannot be carried out here at all."""
         if self._settings.cache_claim is None:
             return _artifact_mutable()
-        return lacking(provider, declared.spec.strategy)
+        return lacking(provider, declared.spec.strategy) or unmeasured(
+            model.spec.runtime, declared.spec.analysis
+        )
 
     def _facts(self, obj: Object, model: Model, provider: TrafficProvider | None) -> Facts:
         name, namespace = name_of(obj), str(obj["metadata"]["namespace"])

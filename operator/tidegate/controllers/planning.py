@@ -14,6 +14,7 @@ from tidegate.api.rollout import Rollout
 from tidegate.controllers.delivery import decision_for
 from tidegate.controllers.gathering import Gatherer
 from tidegate.controllers.observing import Observer
+from tidegate.controllers.revisions import server_image
 from tidegate.domain.plan import Effect, Plan, model_effects, plan_of, rollout_effects
 from tidegate.domain.revision import digest, identity, revision_name
 from tidegate.domain.rollout import RevisionFacts, Timing, wanted
@@ -207,13 +208,17 @@ class Planner:
         return status.resolved.sha256 if same and status.resolved is not None else None
 
     def _image(self, gathered: Gathered) -> str:
-        """The runtime image that the operator uses, as its latest revision says."""
+        """The runtime image that the operator uses, as its latest revision says where that is of
+        the same runtime."""
         latest = gathered.facts.latest
         found = (
             self._cache.get(CONTROLLERREVISIONS, self._namespace, latest.name) if latest else None
         )
-        made_of = (found or {}).get("data", {}).get("identity", {})
-        return str(made_of.get("runtime", {}).get("image") or self._settings.runtime_v2_image)
+        runtime = gathered.model.spec.runtime
+        frozen = (found or {}).get("data", {}).get("identity", {}).get("runtime", {})
+        if frozen.get("image") and frozen.get("name") == runtime.name:
+            return str(frozen["image"])
+        return server_image(runtime, self._settings)
 
 
 def _applied(res: Resource, live: Object | None, manifest: Object, namespace: str) -> Object:

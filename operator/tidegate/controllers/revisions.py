@@ -13,12 +13,14 @@ from tidegate.domain.revision import digest, identity, revision_name, twin_diges
 from tidegate.errors import Terminal
 from tidegate.kube.objects import name_of
 from tidegate.kube.resources import CONTROLLERREVISIONS
+from tidegate.specs.container import PodFacts
 from tidegate.specs.metadata import MODEL_LABEL
-from tidegate.specs.pod import PodFacts, pod_template, twin_template
+from tidegate.specs.pod import pod_template, twin_template
 from tidegate.specs.revision import DIGEST_ANNOTATION, TWIN_ANNOTATION, controller_revision
 
 if TYPE_CHECKING:
     from tidegate.api.model import ModelSpec
+    from tidegate.api.runtime import Runtime
     from tidegate.artifacts.base import Resolved as Found
     from tidegate.controllers.children import Children
     from tidegate.kube.client import Client
@@ -48,7 +50,7 @@ class Revisions:
 
     def known(self, spec: ModelSpec, parent: Parent, *, sha256: str) -> Object | None:
         """The revision of a spec with an artifact, if it was made before."""
-        of = digest(identity(spec, sha256=sha256, image=self._settings.runtime_v2_image))
+        of = digest(identity(spec, sha256=sha256, image=self._image(spec)))
         exactly = self._existing(parent, revision_name(parent.name, of), of)
         return exactly or self._by_another_image(spec, parent, sha256=sha256)
 
@@ -61,7 +63,7 @@ class Revisions:
         existing = self.known(spec, parent, sha256=found.sha256)
         if existing is not None:
             return existing
-        made_of = identity(spec, sha256=found.sha256, image=self._settings.runtime_v2_image)
+        made_of = identity(spec, sha256=found.sha256, image=self._image(spec))
         of = digest(made_of)
         name = revision_name(parent.name, of)
         facts = PodFacts(
@@ -69,6 +71,7 @@ class Revisions:
             namespace=parent.namespace,
             revision=name,
             image=self._settings.runtime_v2_image,
+            server_image=self._image(spec),
             location=found.location,
             kind=found.kind,
             sha256=found.sha256,
@@ -133,12 +136,18 @@ class Revisions:
         obj["metadata"]["annotations"][TWIN_ANNOTATION] = name_of(stable)
         return await self._children.create(CONTROLLERREVISIONS, obj)
 
+    def _image(self, spec: ModelSpec) -> str:
+        """The image of the server: the Model's own, or the operator's for its runtime."""
+        return server_image(spec.runtime, self._settings)
+
     def _by_another_image(self, spec: ModelSpec, parent: Parent, *, sha256: str) -> Object | None:
         """The newest revision that differs in the runtime's image alone, if there is one.
 
         An operator that is upgraded brings a newer image. That alone is no reason to replace every
         pod of the cluster, nor to start attempts: it is taken with the next change of a Model.
         """
+        if spec.runtime.custom is not None:
+            return None  # another image there is another revision: it was asked for
         for revision in self.of(parent):
             image = revision["data"]["identity"]["runtime"]["image"]
             if digest_of(revision) == digest(identity(spec, sha256=sha256, image=image)):
@@ -160,6 +169,13 @@ class Revisions:
         if existing is not None and numbers.get(name_of(existing)) == newest:
             return newest
         return newest + 1
+
+
+def server_image(runtime: Runtime, settings: Settings) -> str:
+    """The image that serves a runtime."""
+    if runtime.custom is not None:
+        return runtime.custom.image
+    return settings.runtime_v2_image
 
 
 def digest_of(revision: Object) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidegate.api.model import ModelSpec
+    from tidegate.api.resources import EnvVar
+    from tidegate.api.runtime import Runtime
 
 IDENTITY_VERSION = 1
 """Raised only when the meaning of an identity changes; every digest changes with it."""
@@ -20,22 +22,40 @@ IDENTITY_VERSION = 1
 def identity(spec: ModelSpec, *, sha256: str, image: str) -> dict[str, Any]:
     """What a revision is made of, as a JSON-ready dict.
 
-    `sha256` is that of the resolved artifact, not of the pin; `image` is the runtime's image.
+    `sha256` is that of the resolved artifact, not of the pin; `image` is the one that the operator
+    has for the runtime, which counts where the Model does not name one itself.
     """
-    runtime = spec.runtime.v2
-    assert runtime is not None, "the schema requires a runtime"
+    artifact: dict[str, Any] = {"sha256": sha256, "format": spec.artifact.format}
+    if spec.artifact.allow_pickle:
+        artifact["allowPickle"] = True
     return {
         "version": IDENTITY_VERSION,
-        "artifact": {"sha256": sha256, "format": spec.artifact.format},
-        "runtime": {
-            "name": "v2",
-            "image": image,
-            "env": [variable.wire() for variable in sorted(runtime.env, key=lambda e: e.name)],
-            "resources": runtime.resources.wire(),
-        },
+        "artifact": artifact,
+        "runtime": _runtime(spec.runtime, image=image),
         "signature": spec.signature.wire() if spec.signature else None,
         "backend": "Native",
     }
+
+
+def _runtime(runtime: Runtime, *, image: str) -> dict[str, Any]:
+    """The runtime's part. What is not said is left out, so that a field which is added later
+    changes no digest."""
+    if runtime.custom is not None:
+        made_of = runtime.custom.wire()
+        return {"name": "custom", **made_of, "env": _sorted(runtime.custom.env)}
+    assert runtime.v2 is not None, "the schema requires a runtime"
+    optional = {"batching": runtime.v2.batching, "limits": runtime.v2.limits}
+    return {
+        "name": "v2",
+        "image": image,
+        "env": _sorted(runtime.v2.env),
+        "resources": runtime.v2.resources.wire(),
+        **{name: said.wire() for name, said in optional.items() if said is not None},
+    }
+
+
+def _sorted(env: list[EnvVar]) -> list[dict[str, Any]]:
+    return [variable.wire() for variable in sorted(env, key=lambda each: each.name)]
 
 
 def digest(made_of: dict[str, Any]) -> str:

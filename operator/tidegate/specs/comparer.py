@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tidegate.specs.container import METRICS_PORT, OUTPUTS_PORT, SCRATCH_PATH
 from tidegate.specs.metadata import MANAGED_BY, MODEL_LABEL, child
-from tidegate.specs.pod import METRICS_PORT, OUTPUTS_PORT, SCRATCH_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidegate.specs.container import STARTUP_LIMIT_S
 from tidegate.specs.metadata import child, selector
-from tidegate.specs.pod import STARTUP_LIMIT_S
 
 if TYPE_CHECKING:
     from tidegate.specs.metadata import Object, Parent

@@ -7,48 +7,25 @@ Pods meet the restricted Pod Security Standard.
 from __future__ import annotations
 
 import copy
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from tidegate.specs.container import (
+    CACHE_PATH,
+    METRICS_PORT,
+    SCRATCH_PATH,
+    USER,
+    PodFacts,
+    base_container,
+)
+from tidegate.specs.custom import custom_grace_s, custom_servers
 from tidegate.specs.fetching import fetch_args, fetch_mounts, fetch_volumes
 from tidegate.specs.metadata import labels
+from tidegate.specs.server import GRACE_S, v2_server
 
 if TYPE_CHECKING:
     from tidegate.api.model import ModelSpec
 
 type Object = dict[str, Any]
-
-PORT = 8080
-METRICS_PORT = 8081
-OUTPUTS_PORT = 8082
-"""Apart from PORT, which the gateway leads everybody to: what others asked and were answered is for
-Prometheus and the comparer. No Service names them."""
-CACHE_PATH = "/var/cache/tidegate"
-SCRATCH_PATH = "/var/tmp/tidegate"
-GRACE_S = 30
-STARTUP_LIMIT_S = 600
-_USER = 65532
-
-
-@dataclass(frozen=True)
-class PodFacts:
-    """What a template is rendered from, beside the Model's spec.
-
-    `location` is where the artifact is fetched from when the cache does not hold it, as a file or a
-    tree (a folder; `sha256` is then that of its manifest); `cache_claim` is the
-    PersistentVolumeClaim with the content-addressed cache, None for an emptyDir of each pod's own.
-    """
-
-    model: str
-    namespace: str
-    revision: str
-    image: str
-    location: str
-    sha256: str
-    size_limit_bytes: int
-    cache_claim: str | None
-    kind: Literal["file", "tree"] = "file"
 
 
 def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
@@ -56,30 +33,56 @@ def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
     return {
         "metadata": {
             "labels": labels(facts.model, facts.revision),
-            "annotations": {
-                "prometheus.io/scrape": "true",
-                "prometheus.io/port": str(METRICS_PORT),
-                "prometheus.io/path": "/metrics",
-            },
+            "annotations": _annotations(spec),
         },
         "spec": {
             "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": GRACE_S,
+            "terminationGracePeriodSeconds": _grace_s(spec),
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "fsGroup": _USER,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "initContainers": [_fetch(spec, facts)],
-            "containers": [_server(spec, facts)],
+            "containers": _servers(spec, facts),
             "volumes": [
                 _cache(facts.cache_claim),
                 {"name": "scratch", "emptyDir": {}},
+                *_more_volumes(spec),
                 *fetch_volumes(spec.artifact),
             ],
         },
+    }
+
+
+def _servers(spec: ModelSpec, facts: PodFacts) -> list[Object]:
+    if spec.runtime.custom is not None:
+        return custom_servers(spec.runtime.custom, facts)
+    return [v2_server(spec, facts)]
+
+
+def _grace_s(spec: ModelSpec) -> int:
+    """From the order to end until the pod is killed, in seconds."""
+    if spec.runtime.custom is not None:
+        return custom_grace_s(spec.runtime.custom)
+    return GRACE_S
+
+
+def _more_volumes(spec: ModelSpec) -> list[Object]:
+    """An image of others writes into /tmp, whatever TMPDIR says."""
+    return [] if spec.runtime.v2 is not None else [{"name": "tmp", "emptyDir": {}}]
+
+
+def _annotations(spec: ModelSpec) -> dict[str, str]:
+    """What Prometheus's usual discovery of pods looks for."""
+    if spec.runtime.custom is not None and spec.runtime.custom.metrics is None:
+        return {}
+    return {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(METRICS_PORT),
+        "prometheus.io/path": "/metrics",
     }
 
 
@@ -100,26 +103,9 @@ def _cache(claim: str | None) -> Object:
     return {"name": "cache", "persistentVolumeClaim": {"claimName": claim}}
 
 
-def _container(name: str, facts: PodFacts, *, cache_read_only: bool) -> Object:
-    mount: Object = {"name": "cache", "mountPath": CACHE_PATH}
-    if cache_read_only:
-        mount["readOnly"] = True
-    return {
-        "name": name,
-        "image": facts.image,
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [mount, {"name": "scratch", "mountPath": SCRATCH_PATH}],
-    }
-
-
 def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
     """Fetches into the cache unless the artifact is there already, and verifies its SHA-256."""
-    container = _container("fetch", facts, cache_read_only=False)
+    container = base_container("fetch", facts.image, cache_read_only=False)
     return {
         **container,
         "command": ["python", "-m", "tidegate.serving.fetch"],
@@ -137,54 +123,4 @@ def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
             "limits": {"memory": "256Mi"},
         },
         "volumeMounts": [*container["volumeMounts"], *fetch_mounts(spec.artifact)],
-    }
-
-
-def _server(spec: ModelSpec, facts: PodFacts) -> Object:
-    runtime = spec.runtime.v2
-    assert runtime is not None, "the schema requires a runtime"
-    signature = json.dumps(spec.signature.wire(), sort_keys=True) if spec.signature else ""
-    own = {
-        "TIDEGATE_MODEL": facts.model,
-        "TIDEGATE_NAMESPACE": facts.namespace,
-        "TIDEGATE_REVISION": facts.revision,
-        "TIDEGATE_ARTIFACT": f"{CACHE_PATH}/sha256/{facts.sha256}",
-        "TIDEGATE_SHA256": facts.sha256,
-        "TIDEGATE_FORMAT": spec.artifact.format,
-        "TIDEGATE_SIGNATURE": signature,
-        "TIDEGATE_PORT": str(PORT),
-        "TIDEGATE_METRICS_PORT": str(METRICS_PORT),
-        "TIDEGATE_OUTPUTS_PORT": str(OUTPUTS_PORT),
-        "TMPDIR": SCRATCH_PATH,
-        "HOME": SCRATCH_PATH,
-    }
-    reserved = {*own, "POD_IP"}  # a name that came twice would make the API server refuse it all
-    theirs = [variable.wire() for variable in runtime.env if variable.name not in reserved]
-    return {
-        **_container("server", facts, cache_read_only=True),
-        "command": ["python", "-m", "tidegate.serving.server"],
-        "ports": [
-            {"name": "http", "containerPort": PORT, "protocol": "TCP"},
-            {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
-            {"name": "outputs", "containerPort": OUTPUTS_PORT, "protocol": "TCP"},
-        ],
-        "env": [
-            *({"name": name, "value": value} for name, value in own.items()),
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-            *theirs,
-        ],
-        "resources": runtime.resources.wire(),
-        "startupProbe": _probe("/v2/health/ready", period=1, failures=STARTUP_LIMIT_S),
-        "readinessProbe": _probe("/v2/health/ready", period=2, failures=2),
-        "livenessProbe": _probe("/v2/health/live", period=10, failures=3),
-    }
-
-
-def _probe(path: str, *, period: int, failures: int) -> Object:
-    """An HTTP probe; `period` in seconds."""
-    return {
-        "httpGet": {"path": path, "port": "http"},
-        "periodSeconds": period,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
     }
