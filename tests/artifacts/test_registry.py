@@ -23,13 +23,13 @@ async def test_a_uri_goes_to_the_source_of_its_scheme(tmp_path: Path) -> None:
     await sources.close()
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/model", "model", "", "C:/model"])
+@pytest.mark.parametrize("uri", ["ftp://host/model", "model", "", "C:/model"])
 async def test_an_unknown_scheme_is_answered_with_those_there_are(tmp_path: Path, uri: str) -> None:
     sources = default_sources(file_root=tmp_path)
     with pytest.raises(Terminal) as caught:
         await sources.resolve(uri, sha256=None, previous=None)
     assert caught.value.reason == "SchemeUnsupported"
-    assert "file://, http://, https://" in caught.value.message
+    assert "file://, gs://, http://, https://, s3://" in caught.value.message
     await sources.close()
 
 

@@ -263,7 +263,7 @@ def test_no_message_shows_a_password_or_a_signed_query(site: Site, wanted: Any) 
     [
         ("file:///nowhere/model", "ArtifactNotFound"),
         ("file:///tmp", "ArtifactNotFound"),
-        ("s3://bucket/model", "SchemeUnsupported"),
+        ("ftp://host/model", "SchemeUnsupported"),
         ("model.skops", "SchemeUnsupported"),
     ],
 )

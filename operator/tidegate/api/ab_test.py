@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tidegate.api.artifact import Format
+from tidegate.api.artifact import KNOWN_SCHEME, Format
 from tidegate.api.base import ApiModel, Duration, Sha256, lasting, parse_duration, rules
 
 MAX_ARMS = 5
@@ -29,13 +29,7 @@ class ArmArtifact(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            (
-                (
-                    "self.uri.startsWith('file://') || self.uri.startsWith('http://')"
-                    " || self.uri.startsWith('https://')"
-                ),
-                "uri must begin with file://, http:// or https://",
-            ),
+            KNOWN_SCHEME,
         )
     )
 

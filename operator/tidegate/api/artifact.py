@@ -13,6 +13,15 @@ Format = Literal[
 ]
 
 
+SCHEMES = ("file", "http", "https", "s3", "gs", "azure", "az")
+"""Where an artifact may be; each has a source in `tidegate.artifacts`."""
+KNOWN_SCHEME = (
+    f"self.uri.matches('^({'|'.join(SCHEMES)})://')",
+    f"uri must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}",
+)
+"""The rule of whatever has a `uri` of an artifact, and what to say where it is broken."""
+
+
 class CredentialsRef(ApiModel):
     """The Secret with what the artifact's source wants to know."""
 
@@ -27,13 +36,7 @@ class Artifact(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            (
-                (
-                    "self.uri.startsWith('file://') || self.uri.startsWith('http://')"
-                    " || self.uri.startsWith('https://')"
-                ),
-                "uri must begin with file://, http:// or https://",
-            ),
+            KNOWN_SCHEME,
             (
                 "!self.allowPickle || self.format == 'mlflow'",
                 "allowPickle is for format: mlflow; sklearn-joblib names a pickle by itself",
@@ -43,9 +46,9 @@ class Artifact(ApiModel):
 
     uri: Annotated[str, StringConstraints(min_length=8, max_length=2048)] = Field(
         description="Where the artifact is: file:///path (only below the folder that the operator's"
-        " TIDEGATE_FILE_ROOT names), http://… or https://…. What stands behind it is hashed; a"
-        " change"
-        " of content makes a new revision."
+        " TIDEGATE_FILE_ROOT names), http://… or https://…, s3://bucket/key, gs://bucket/key,"
+        " azure://container/path (or az://). A URI that ends with / names a folder. What stands"
+        " behind it is hashed; a change of content makes a new revision."
     )
     sha256: Sha256 | None = Field(
         default=None,
@@ -73,7 +76,8 @@ class Artifact(ApiModel):
     )
     credentials_ref: CredentialsRef | None = Field(
         default=None,
-        description="The Secret with the credentials for the URI; docs/artifacts.md lists the keys"
-        " of each scheme (http, https: token, or username and password). Read when it is needed,"
+        description="The Secret with the credentials for the URI, and with the endpoint of a store"
+        " that is not the usual one; docs/artifacts.md lists the keys of each scheme (http, https:"
+        " token, or username and password; s3: AWS_ACCESS_KEY_ID, …). Read when it is needed,"
         " mounted into the pod's init container alone, and no part of the revision's identity.",
     )

@@ -8,9 +8,10 @@ import what only the operator has (`tidegate.api`) but where it resolves.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.tree import MAX_FILES
@@ -99,6 +100,18 @@ class ArtifactSource(Protocol):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+async def update(digest: Any, chunk: bytes) -> None:
+    """Hash a chunk without keeping the event loop waiting.
+
+    A megabyte takes about a millisecond, in which hashlib lets other threads run; small pieces are
+    not worth a thread.
+    """
+    if len(chunk) < CHUNK // 4:
+        digest.update(chunk)
+    else:
+        await asyncio.to_thread(digest.update, chunk)
 
 
 def is_settled(previous: Resolved | None, *, location: str, sha256: str | None) -> bool:

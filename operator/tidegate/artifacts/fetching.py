@@ -26,9 +26,13 @@ CHUNK = 1024 * 1024
 """Bytes that a stream delivers at a time, at most."""
 
 FETCHERS = {
+    "az": "tidegate.artifacts.azure:AzureFetcher",
+    "azure": "tidegate.artifacts.azure:AzureFetcher",
     "file": "tidegate.artifacts.file:FileFetcher",
+    "gs": "tidegate.artifacts.gs:GsFetcher",
     "http": "tidegate.artifacts.http:HttpFetcher",
     "https": "tidegate.artifacts.http:HttpFetcher",
+    "s3": "tidegate.artifacts.s3:S3Fetcher",
 }
 """Which class fetches a scheme, as `module:class`; it is made with the credentials alone."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import (
     CHUNK,
@@ -19,6 +19,7 @@ from tidegate.artifacts.base import (
     check_pin,
     is_settled,
     too_large,
+    update,
     utc_now,
 )
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
@@ -149,18 +150,6 @@ class HttpFetcher:
     def files(self, location: str) -> Iterable[Entry]:
         """:raises Terminal: always: an address is one file."""
         raise no_tree(location)
-
-
-async def update(digest: Any, chunk: bytes) -> None:
-    """Hash a chunk without keeping the event loop waiting.
-
-    A megabyte takes about a millisecond, in which hashlib lets other threads run; small pieces are
-    not worth a thread.
-    """
-    if len(chunk) < CHUNK // 4:
-        digest.update(chunk)
-    else:
-        await asyncio.to_thread(digest.update, chunk)
 
 
 def _conditions(previous: Resolved | None) -> dict[str, str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidegate.artifacts.azure import AZURE
 from tidegate.artifacts.base import SCHEME_UNSUPPORTED, ArtifactSource, Limits, Resolved
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.file import FileSource
+from tidegate.artifacts.gs import GS
 from tidegate.artifacts.http import HttpSource
+from tidegate.artifacts.objects import ObjectSource
+from tidegate.artifacts.s3 import S3
 from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Terminal
 
@@ -47,4 +51,15 @@ class Sources:
 def default_sources(*, file_root: Path | None, limits: Limits = _DEFAULT_LIMITS) -> Sources:
     """The sources that an operator has. `file_root` None: file:// is refused."""
     http = HttpSource(limits=limits)
-    return Sources({"file": FileSource(root=file_root, limits=limits), "http": http, "https": http})
+    azure = ObjectSource(AZURE, limits=limits)
+    return Sources(
+        {
+            "file": FileSource(root=file_root, limits=limits),
+            "http": http,
+            "https": http,
+            "s3": ObjectSource(S3, limits=limits),
+            "gs": ObjectSource(GS, limits=limits),
+            "az": azure,
+            "azure": azure,
+        }
+    )
