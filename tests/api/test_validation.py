@@ -233,7 +233,11 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
         ("spec.strategy", a_test(A, {**B, "artifact": ARTIFACT}), "exactly one of revision"),
         ("spec.strategy", a_test(A, {**B, "name": "B_1"}), "name"),
         ("spec.strategy", a_test(A, {**C, "artifact": {**ARTIFACT, "sha256": None}}), "sha256"),
-        ("spec.strategy", a_test(A, {**C, "artifact": {**ARTIFACT, "uri": "ftp://b/m"}}), "file://"),
+        (
+            "spec.strategy",
+            a_test(A, {**C, "artifact": {**ARTIFACT, "uri": "ftp://b/m"}}),
+            "file://",
+        ),
         ("spec.strategy", a_test(A, B, goal="revenue"), "abTest.goal must be the name of a metric"),
         ("spec.strategy", a_test(A, B, allocation="Greedy"), "TopTwo"),
         ("spec.strategy", a_test(A, B, stickyBy={}), "exactly one of cookie"),

@@ -18,7 +18,7 @@ from tidegate.api.base import (
     parse_duration,
     rules,
 )
-from tidegate.api.runtime import EnvVar
+from tidegate.api.resources import EnvVar
 
 GATE_LIMIT = 20
 """Most gates of a Model; their results stand in its status for every revision that matters."""
