@@ -162,6 +162,11 @@ def custom(**changes: Any) -> dict[str, Any]:
         ("spec.gates", [{**GATE, "maxDrop": 0.1}], "maxDrop"),
         ("spec.gates", [{**GATE, "max": 0.1}], "min must be at most max"),
         ("spec.gates", [GATE, GATE], "uplicate"),
+        ("spec.gates", [{"name": "a"}], "exactly one of metric, schema, requests and job"),
+        ("spec.gates", [{**GATE, "job": {"image": "a"}}], "exactly one of metric"),
+        ("spec.gates", [{**GATE, "tolerance": 0.1}], "go with requests"),
+        ("spec.gates", [{"name": "a", "job": {"image": "a"}, "min": 1}], "go with metric"),
+        ("spec.gates", [{"name": "a", "job": {"image": "a", "timeout": "5"}}], "timeout"),
         ("spec.gates", [{**GATE, "name": "A b"}], "name"),
         (
             "spec.signature",

@@ -169,6 +169,42 @@ async def test_a_pod_that_cannot_load_is_refused_on_trial_and_goes_after_a_while
     assert await traffic(site) == {revision_of(V1): 100}
 
 
+def taking(*names: str) -> Origin:
+    signature = {
+        "inputs": [{"name": name, "type": "FP64"} for name in names],
+        "outputs": [{"name": "p", "type": "FP64"}],
+    }
+    return Origin.model_validate(
+        {"registry": "mlflow", "name": "flights", "version": "1", "signature": signature}
+    )
+
+
+async def test_a_version_that_would_break_callers_is_refused_unless_it_is_meant(
+    site: Site,
+) -> None:
+    site.shelf.origins = {V1: taking("temp"), V2: taking("temp", "wind")}
+    await put(site, direct(V1))
+    found = await put(site, direct(V2))
+    for type_ in ("Resolved", "Verified"):
+        assert condition(found, type_)["reason"] == "SignatureIncompatible"
+    assert "input wind FP64 is needed" in condition(found, "Ready")["message"]
+    assert await traffic(site) == {revision_of(V1): 100}
+    declared = site.shelf.origins[V2].signature
+    assert declared is not None
+    await put(site, direct(V2, signature=declared.wire()))
+    assert await traffic(site) == {revision_of(V2, signature=declared.wire()): 100}
+    await put(site, direct(V1))
+    assert await traffic(site) == {revision_of(V1): 100}, "going back is always possible"
+
+
+async def test_a_schema_gate_is_judged_by_the_artifacts_signature(site: Site) -> None:
+    site.shelf.origins = {V1: taking("temp", "wind")}
+    gate = {"name": "contract", "schema": {"inputs": [{"name": "temp", "type": "FP64"}]}}
+    found = await put(site, direct(V1, gates=[gate]))
+    assert results(found, revision_of(V1)) == {"contract": "Failed SchemaViolated"}
+    assert await site.deployments() == {}
+
+
 async def test_a_model_without_gates_has_no_trial(site: Site) -> None:
     found = await put(site, direct(V1))
     assert condition(found, "GatesPassed") == {}

@@ -19,6 +19,7 @@ from tidegate.api.base import (
     rules,
 )
 from tidegate.api.resources import EnvVar
+from tidegate.api.signature import TENSORS, Tensor
 
 GATE_LIMIT = 20
 """Most gates of a Model; their results stand in its status for every revision that matters."""
@@ -64,17 +65,30 @@ class GateJob(ApiModel):
     )
 
 
+class DataSchema(ApiModel):
+    """What callers send, and what they need."""
+
+    inputs: list[Tensor] = Field(
+        min_length=1, max_length=512, description="What callers send: all that it may take.",
+        json_schema_extra=TENSORS,
+    )  # fmt: skip
+    outputs: list[Tensor] = Field(
+        default_factory=list, max_length=64, description="What callers need; it may give more.",
+        json_schema_extra=TENSORS,
+    )  # fmt: skip
+
+
 class Gate(ApiModel):
-    """One thing that a new revision has to show: exactly one of metric, requests and job."""
+    """One thing that a new revision has to show: a metric, a schema, answers, a job's verdict."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
                 (
-                    "[has(self.metric), has(self.requests), has(self.job)]"
+                    "[has(self.metric), has(self.schema), has(self.requests), has(self.job)]"
                     ".filter(form, form).size() == 1"
                 ),
-                "a gate needs exactly one of metric, requests and job",
+                "a gate needs exactly one of metric, schema, requests and job",
             ),
             (
                 ("!has(self.metric) || (has(self.min) || has(self.max)) != has(self.relativeTo)"),
@@ -164,10 +178,17 @@ class Gate(ApiModel):
         " log where it fails, stands in the result.",
     )
 
+    data_schema: DataSchema | None = Field(
+        default=None, alias="schema",
+        description="What callers send, and which outputs they need. The artifact's own signature"
+        " must take exactly these inputs, by name and type (and shape where it is given), and give"
+        " at least these outputs.",
+    )  # fmt: skip
+
     @property
     def needs_pod(self) -> bool:
         """Whether it is judged on the pod on trial."""
-        return self.metric is None
+        return self.requests is not None or self.job is not None
 
 
 GateVerdict = Literal["Pending", "Passed", "Failed", "Skipped"]

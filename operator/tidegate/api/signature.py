@@ -28,7 +28,8 @@ class Tensor(ApiModel):
     )
 
 
-_TENSORS: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+TENSORS: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+"""A list of tensors, each name once."""
 
 
 class Signature(ApiModel):
@@ -36,8 +37,8 @@ class Signature(ApiModel):
 
     inputs: list[Tensor] = Field(
         min_length=1, max_length=512, description="What it takes, in the model's column order.",
-        json_schema_extra=_TENSORS,
+        json_schema_extra=TENSORS,
     )  # fmt: skip
     outputs: list[Tensor] = Field(
-        min_length=1, max_length=64, description="What it gives.", json_schema_extra=_TENSORS
+        min_length=1, max_length=64, description="What it gives.", json_schema_extra=TENSORS
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tidegate.api.gate import GateResult
 from tidegate.controllers.gate_job import GateJobs
 from tidegate.controllers.golden import GoldenReplay, source_of
-from tidegate.domain.gates.registry_metrics import judge
+from tidegate.domain.gates import data_schema, registry_metrics
 from tidegate.domain.gates.results import gate_hash, recorded
 from tidegate.domain.times import stamp
 from tidegate.errors import Retryable, Terminal
@@ -102,7 +102,11 @@ class Gating:
         """The result of a gate that needs no pod; the time stays while nothing else changes."""
         if old is not None and not asked.resolved:
             return old
-        found = judge(gate, asked.candidate.origin, asked.stable)
+        origin = asked.candidate.origin
+        if gate.data_schema is not None:
+            found = data_schema.judge(gate, origin)
+        else:
+            found = registry_metrics.judge(gate, origin, asked.stable)
         if old is not None and old.model_copy(update={"at": None}) == found:
             return old
         return found.model_copy(update={"at": stamp(asked.candidate.now)})

@@ -20,10 +20,11 @@ from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.gating import Gating
 from tidegate.controllers.model_reporting import Latest, ModelReporter
 from tidegate.controllers.revisions import Revisions, is_twin
-from tidegate.controllers.trial import Trials
+from tidegate.controllers.trial import Trials, serving
 from tidegate.domain.conditions import Said
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
+from tidegate.domain.verification import verify
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import (
     is_being_deleted,
@@ -157,6 +158,7 @@ class ModelReconciler:
         poll = model.spec.artifact.poll_interval.total_seconds()
         try:
             found = await self._resolve(obj, model)
+            self._verify(model, parent, found)
             revision = await self._revisions.make(model.spec, parent, found)
             if name_of(revision) != model.status.latest_revision:
                 revision = await self._revisions.renumber(parent, revision)
@@ -171,6 +173,15 @@ class ModelReconciler:
         if model.spec.artifact.sha256 is not None:
             return found_out
         return replace(found_out, again_s=poll, why="the artifact is polled")
+
+    def _verify(self, model: Model, parent: Parent, found: Found) -> None:
+        """Check a version before a revision is made of it; one that is there was checked then."""
+        if self._revisions.known(model.spec, parent, sha256=found.sha256) is not None:
+            return
+        delivery = model.status.delivery
+        stable = (delivery.stable if delivery else None) or ""
+        revision = self._cache.get(CONTROLLERREVISIONS, parent.namespace, stable)
+        verify(model.spec, found.origin, serving(revision) if revision is not None else None)
 
     async def _resolve(self, obj: Object, model: Model) -> Found:
         """What stands behind the URI; a pinned artifact is asked for once, others by their

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.gate import AdmissionStatus
 from tidegate.api.origin import Origin
+from tidegate.api.signature import Signature
 from tidegate.controllers.gating import Asked, Gating
 from tidegate.controllers.revisions import digest_of
 from tidegate.domain.admission import (
@@ -25,6 +26,7 @@ from tidegate.domain.gates.registry_metrics import Compared
 from tidegate.domain.pods import arm_pods
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
+from tidegate.domain.verification import Serving
 from tidegate.kube.objects import is_being_deleted, name_of, owner_reference
 from tidegate.kube.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS
 from tidegate.specs.metadata import REVISION_LABEL, Parent
@@ -215,6 +217,16 @@ def passed(trial: Trial | None, name: str, before: RevisionStatus | None) -> dic
     if before is None:
         return {}
     return {"gates": before.gates, "admission": before.admission, "approval": before.approval}
+
+
+def serving(revision: Object) -> Serving:
+    """What is known of the revision that serves, to hold a new version against."""
+    declared = revision["data"]["identity"].get("signature")
+    return Serving(
+        name_of(revision),
+        Signature.model_validate(declared) if declared else None,
+        _origin(revision),
+    )
 
 
 def _origin(revision: Object) -> Origin | None:

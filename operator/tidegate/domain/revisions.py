@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidegate.domain.admission import GATE_FAILED, TRIAL_STARTING
+from tidegate.domain import verification
+from tidegate.domain.admission import TRIAL_STARTING
 from tidegate.domain.conditions import Said
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from tidegate.api.model_status import DeliveryStatus, RevisionPhase, RevisionStatus
     from tidegate.domain.pods import ArmPods
 
-UNVERIFIED = frozenset(
-    {"ArtifactNotFound", "DigestMismatch", "FormatUnsupported", "LoadFailed", "SignatureMismatch",
-     "TooLarge"}
-)  # fmt: skip
+UNVERIFIED = (
+    frozenset({"ArtifactNotFound", "DigestMismatch", "FormatUnsupported", "LoadFailed", "TooLarge"})
+    | verification.REASONS
+)
 """What is wrong with an artifact itself, whoever found it out."""
 
 
@@ -79,8 +80,8 @@ def verified(
         return Said("Verified", "Unknown", "NotLoaded", "no pod has loaded it yet")
     if entry.phase == "Failed" and entry.reason in UNVERIFIED:
         return Said("Verified", "False", entry.reason or "", entry.message or "")
-    if entry.phase == "Failed" and entry.reason == GATE_FAILED:
-        return Said("Verified", "Unknown", "NotLoaded", "a gate refused it; nothing of it serves")
+    if entry.phase == "Failed" and entry.admission and entry.admission.result == "Refused":
+        return Said("Verified", "Unknown", "NotLoaded", "it was refused; nothing of it serves")
     if entry.phase == "Failed":
         return Said("Verified", "True", "Loaded", "it was loaded, and rejected for another reason")
     return Said("Verified", "True", "Loaded", "digest and signature fit; it is loaded")
