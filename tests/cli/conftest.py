@@ -71,13 +71,25 @@ async def tidegate(
     await front.close()
 
 
+PERSONS = ("alice", "bob", "carol")
+"""Contexts of their own; a test that uses one gives the server its user (`NAME-token`)."""
+
+
 def kubeconfig(server: str) -> dict[str, Any]:
+    persons = [{"name": f"{name}'s", "user": {"token": f"{name}-token"}} for name in PERSONS]
     return {
         "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "alice", "user": {"token": ADMIN_TOKEN}}],
+        "users": [{"name": "alice", "user": {"token": ADMIN_TOKEN}}, *persons],
         "contexts": [
             {"name": "here", "context": {"cluster": "c", "user": "alice", "namespace": NAMESPACE}},
             {"name": "away", "context": {"cluster": "c", "user": "alice", "namespace": "away"}},
+            *(
+                {
+                    "name": name,
+                    "context": {"cluster": "c", "user": f"{name}'s", "namespace": NAMESPACE},
+                }
+                for name in PERSONS
+            ),
         ],
         "current-context": "here",
     }

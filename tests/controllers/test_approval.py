@@ -111,7 +111,7 @@ async def test_a_version_waits_for_somebody_else_of_the_groups(
     found = await site.model()
     assert said(found) == ("True", "Approved")
     approval = entry(found, V1)["approval"]
-    assert (approval["by"], approval["author"]) == ("carol", "alice")
+    assert (approval["by"], approval["authors"]) == ("carol", ["alice"])
     digest = entry(found, V1)["digest"]
     for part in ("carol", approval["at"]):
         assert part in condition(found, "Approved")["message"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = Approval(groups=["ml-leads"], expires=timedelta(hours=72))
 GATES = "6f1d0a2b3c4d5e6f"
-ASKED = Asked("flights", "flights-2", "d" * 64, GATES, "alice@corp")
+ASKED = Asked("flights", "flights-2", "d" * 64, GATES, ("alice@corp",))
 GROUND = Ground(guarded=True, authors={"alice@corp": "alice"})
 EVIDENCE = evidence_of(ASKED, POLICY.groups, None)
 CAROL = Given("flights-2", EVIDENCE, "carol")
@@ -66,8 +66,12 @@ def test_somebody_else_approves_and_status_says_who_and_when() -> None:
         ({"given": replace(CAROL, revision="flights-1")}, "ApprovalPending", "about flights-1"),
         ({"asked": replace(ASKED, digest="e" * 64)}, "ApprovalVoid", "have changed since"),
         ({"asked": replace(ASKED, gates="0")}, "ApprovalVoid", "have changed since"),
-        ({"asked": replace(ASKED, author=None)}, "AuthorUnknown", "nobody knows who made it"),
-        ({"asked": replace(ASKED, author="eve")}, "AuthorUnknown", "add the line `eve: USER`"),
+        ({"asked": replace(ASKED, authors=(None,))}, "AuthorUnknown", "nobody knows who made it"),
+        (
+            {"asked": replace(ASKED, authors=("alice@corp", "eve"))},
+            "AuthorUnknown",
+            "add the line `eve: USER`",
+        ),
         ({"policy": Approval(groups=["others"])}, "ApprovalVoid", "groups that are asked"),
         (
             {"ground": replace(GROUND, guarded=False)},
@@ -84,6 +88,15 @@ def test_what_does_not_count_is_refused_with_the_mend(
     assert found.said.reason == reason
     assert says in found.said.message
     assert found.record.by is None
+
+
+def test_whoever_registered_the_same_bytes_anew_is_an_author_too() -> None:
+    twice = replace(ASKED, authors=("alice@corp", "carol@corp"))
+    ground = replace(GROUND, authors={**GROUND.authors, "carol@corp": "carol"})
+    found = look(twice, ground=ground)
+    assert found.said.reason == "ApproverIsAuthor"
+    assert "other than its author alice or carol" in found.said.message
+    assert look(twice, replace(CAROL, by="dave"), ground=ground).holds
 
 
 def test_a_recorded_approval_holds_without_its_annotation() -> None:
@@ -119,7 +132,7 @@ def test_an_approval_runs_out_and_its_text_does_not_count_again() -> None:
 
 
 def test_what_serves_already_is_asked_nothing() -> None:
-    serving = replace(ASKED, serves=True, author=None)
+    serving = replace(ASKED, serves=True, authors=(None,))
     assert look(serving, given=None).said.reason == "ServesAlready"
     first = look()
     found = look(serving, given=None, record=first.record, after=timedelta(days=30))

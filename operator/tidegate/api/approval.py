@@ -53,9 +53,11 @@ class ApprovalStatus(ApiModel):
         description="What an approval is bound to: SHA-256 of the revision's digest, the results of"
         " its gates, and the groups that are asked."
     )
-    author: str | None = Field(
-        default=None, max_length=256,
-        description="The author of the version, as the user of Kubernetes.",
+    authors: list[Annotated[str, StringConstraints(max_length=256)]] = Field(
+        default_factory=list, max_length=2,
+        description="The authors of the version, as users of Kubernetes: whoever registered it, and"
+        " whoever registered the same bytes anew. Empty while one of them is not known.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
     by: str | None = Field(default=None, max_length=256, description="Who approved it.")
     at: Timestamp | None = Field(default=None, description="When that was recorded.")

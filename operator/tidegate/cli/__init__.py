@@ -40,7 +40,7 @@ COMMANDS = {
     "pause": Command("tidegate.cli.verbs:pause", "Freeze the weight where it is."),
     "resume": Command("tidegate.cli.verbs:resume", "Go on after a pause."),
     "approve": Command(
-        "tidegate.cli.verbs:approve", "Let an attempt go on that waits for a person."
+        "tidegate.cli.approve:approve", "Say yes to a version or a step that waits for a person."
     ),
     "skip": Command("tidegate.cli.verbs:skip", "End the step that is under way."),
     "lineage": Command("tidegate.cli.lineage:lineage", "Where what serves comes from."),

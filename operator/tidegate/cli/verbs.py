@@ -1,4 +1,4 @@
-"""`tidegate abort | approve | promote | retry | pause | resume | skip`: a verb sent to a Rollout.
+"""`tidegate abort | promote | retry | pause | resume | skip`: a verb sent to a Rollout.
 
 Only asks, sends and shows; `sending.py` knows how, and the engine decides. Exit codes: 0 it was
 done (with --no-wait: stored), 1 it was refused or failed, 2 the command line is wrong, 124 nobody
@@ -141,10 +141,6 @@ abort = _plain(
     "abort",
     "Take the candidate back now.\n\nIts weight goes to 0 at once; the same revision is not tried"
     " again until somebody sends retry.",
-)
-approve = _plain(
-    "approve",
-    "Let an attempt go on that waits for a person.\n\nRefused when nothing waits for an approval.",
 )
 retry = _plain(
     "retry",

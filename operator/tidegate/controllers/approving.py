@@ -78,7 +78,7 @@ class Approving:
             revision=candidate.revision,
             digest=candidate.digest,
             gates=evidence(candidate.gates),
-            author=candidate.origin.author if candidate.origin else None,
+            authors=candidate.authors,
             serves=delivery is not None and candidate.revision in taken_over(delivery),
         )
         earlier = before_approval(candidate)

@@ -117,6 +117,7 @@ class Trials:
             pods=arm_pods(self._cache.get(DEPLOYMENTS, namespace, name), pods),
             now=self._clock.now(),
             origin=origin or _origin(latest),
+            authors=_authors(origin, _origin(latest)),
             before=entry.admission if entry else None,
         )
         delivery = model.status.delivery
@@ -233,6 +234,12 @@ def _origin(revision: Object) -> Origin | None:
     """What the registry knew of a revision's version."""
     found = revision["data"].get("origin")
     return Origin.model_validate(found) if found else None
+
+
+def _authors(*origins: Origin | None) -> tuple[str | None, ...]:
+    """Who registered it, by every origin that is known: none of them is somebody else."""
+    names = [origin.author for origin in origins if origin is not None]
+    return tuple(dict.fromkeys(names)) or (None,)
 
 
 def pod_url(revision: Object, pods: Iterable[Object]) -> str | None:

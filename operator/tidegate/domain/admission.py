@@ -43,6 +43,7 @@ class Candidate:
     """The latest revision of a governed Model, and all that is known of it.
 
     `gates` has one result for each gate of the spec, Pending where it was not judged yet;
+    `authors` are whom the registry named when it was made, and names now, None for nobody;
     `approved` is what is known of its approval, None where that was not asked for; `before` is
     what was decided at the last look.
     """
@@ -54,6 +55,7 @@ class Candidate:
     pods: ArmPods
     now: datetime
     origin: Origin | None = None
+    authors: tuple[str | None, ...] = ()
     approved: Approved | None = None
     before: AdmissionStatus | None = None
 

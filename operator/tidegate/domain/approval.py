@@ -52,14 +52,15 @@ class Given:
 @dataclass(frozen=True)
 class Asked:
     """What is to be approved. `gates` is the evidence of its gates (`gates.results.evidence`);
-    `author` is whom the registry names, None where it names nobody. `serves`: it has traffic
-    already, or is on its way in, so that nothing is asked about it any more."""
+    `authors` are whom the registry names (when the revision was made, and now), None where it names
+    nobody. `serves`: it has traffic already, or is on its way in, so that nothing is asked about it
+    any more."""
 
     model: str
     revision: str
     digest: str
     gates: str
-    author: str | None
+    authors: tuple[str | None, ...]
     serves: bool = False
 
 
@@ -161,9 +162,9 @@ def judge(
 ) -> Approved:
     """One look. `record` is what status kept of the look before."""
     lapsed = record.lapsed if record is not None else None
-    author = ground.authors.get(asked.author) if asked.author is not None else None
+    authors = _authors(asked, ground)
     fresh = ApprovalStatus(
-        evidence=evidence_of(asked, policy.groups, lapsed), author=author, lapsed=lapsed
+        evidence=evidence_of(asked, policy.groups, lapsed), authors=authors, lapsed=lapsed
     )
     if asked.serves:
         return Approved(record or fresh, _serves(asked, record))
@@ -172,7 +173,7 @@ def judge(
         if now < until:
             return Approved(record, _approved(asked, record), until=until)
         again = evidence_of(asked, policy.groups, record.expires)
-        fresh = ApprovalStatus(evidence=again, author=author, lapsed=record.expires)
+        fresh = ApprovalStatus(evidence=again, authors=authors, lapsed=record.expires)
     refusal = _refusal(asked, policy, given, fresh, ground)
     if refusal is not None:
         reason, why = refusal
@@ -184,15 +185,23 @@ def judge(
     return Approved(kept, _approved(asked, kept), until=until)
 
 
+def _authors(asked: Asked, ground: Ground) -> list[str]:
+    """Every author as a user of Kubernetes; empty where one of them is not known."""
+    users = [ground.authors.get(name) if name is not None else None for name in asked.authors]
+    known = sorted({user for user in users if user is not None})
+    return known if None not in users else []
+
+
 def _refusal(
     asked: Asked, policy: Approval, given: Given | None, fresh: ApprovalStatus, ground: Ground
 ) -> tuple[str, str] | None:
     """Why the revision is not approved (reason, words), or None: then `given` approves it."""
-    if fresh.author is None:
-        return "AuthorUnknown", _author_unknown(asked)
+    if not fresh.authors:
+        return "AuthorUnknown", _author_unknown(asked, ground)
+    groups, authors = " or ".join(policy.groups), " or ".join(fresh.authors)
     wanted = (
-        f"a member of {' or '.join(policy.groups)} other than its author {fresh.author} must"
-        f" approve it: tidegate approve model/{asked.model}"
+        f"a member of {groups} other than its author {authors} must approve it: tidegate approve"
+        f" model/{asked.model}"
     )
     if given is None:
         ran_out = f"the approval before ran out at {fresh.lapsed}; " if fresh.lapsed else ""
@@ -212,7 +221,7 @@ def _refusal(
             " gates, or the groups that are asked have changed since"
         )
         return "ApprovalVoid", f"{text}; {wanted}"
-    if given.by == fresh.author:
+    if given.by in fresh.authors:
         return "ApproverIsAuthor", f"{given.by} registered it, so {wanted}"
     if not ground.guarded:
         text = (
@@ -223,16 +232,18 @@ def _refusal(
     return None
 
 
-def _author_unknown(asked: Asked) -> str:
-    if asked.author is None:
+def _author_unknown(asked: Asked, ground: Ground) -> str:
+    named = [name for name in asked.authors if name is not None]
+    if len(named) < max(1, len(asked.authors)):
         return (
             "nobody knows who made it, so nobody can be shown to be somebody else: take the"
             " artifact from a registry that names the author of a version, or take spec.approval"
             " out of the Model"
         )
+    name = next(one for one in named if one not in ground.authors)
     return (
-        f"its registry names {asked.author} as the author, and no user of Kubernetes is known for"
-        f" that: add the line `{asked.author}: USER` to authors in ConfigMap {CONFIGURATION}"
+        f"its registry names {name} as the author, and no user of Kubernetes is known for that: add"
+        f" the line `{name}: USER` to authors in ConfigMap {CONFIGURATION}"
     )
 
 
