@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.controllers.site import NAMESPACE, Site, condition, rollout, sha
+from tests.controllers.test_archive import records
+from tests.controllers.test_observing import CANCELLED, ERRORS, booked
 
+from tidegate.domain.record import replay
 from tidegate.kube.resources import CONTROLLERREVISIONS, ROLLOUTS, SERVICES
+from tidegate.specs.record import rows_of
 from tidegate.specs.revision import TWIN_ANNOTATION
 
 if TYPE_CHECKING:
@@ -89,6 +93,30 @@ async def test_three_arms_are_compared_and_the_artifact_that_wins_is_named_and_a
     assert await site.weights() == {challenger: 100}
     reasons = [entry["reason"] for entry in (await site.rollout())["status"]["history"]]
     assert "WinnerAdopted" in reasons
+
+
+async def test_a_winner_is_found_by_counters_of_the_users_own(site: Site) -> None:
+    stable = await site.start()
+    declared = changed_to(a_test(goal="cancelled", minDuration="30s"))
+    declared["spec"]["analysis"] = {**declared["spec"]["analysis"], "metrics": [ERRORS, CANCELLED]}
+    await site.kube.put(declared)
+    latest = await site.ask_for("https://models/v2")
+    challenger = (await arm(site))["revision"]
+    for revision, rate in ((stable, 0.3), (latest, 0.1), (challenger, 0.3)):
+        site.metrics.route({booked(revision): 60.0})
+        site.metrics.behave(booked(revision), error_rate=rate)
+    found = await site.until("Progressing")
+    assert "not known before the test" in found["status"]["attempt"]["expected"]["message"]
+    assert found["status"]["contest"]["unit"] == "Events"
+    found = await site.until("Healthy")
+    assert found["status"]["contest"]["winner"] == "b"
+    assert await site.weights() == {latest: 100}
+    counted = {entry["name"]: entry for entry in found["status"]["contest"]["arms"]}
+    assert counted["c"]["n"] >= 60
+    assert counted["c"]["estimate"] > counted["b"]["estimate"]
+    await site.pass_time(seconds=2)
+    (record,) = await records(site)
+    assert replay(rows_of(record)).same
 
 
 async def test_an_artifact_that_is_not_what_it_should_be_is_said_with_its_arm(site: Site) -> None:

@@ -130,8 +130,8 @@ class AbTest(ApiModel):
         " to the two arms that may be best, at least 5 % to each (top-two Thompson sampling).",
     )
     goal: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
-        description="Name of the metric, of type ErrorRate, on whose failures the winner is"
-        " decided."
+        description="Name of the metric, of type ErrorRate or Counters, on whose failures the"
+        " winner is decided. With Counters what they count is compared, sticky or not."
     )
     min_duration: Duration = Field(
         default=parse_duration("1h"),

@@ -53,9 +53,14 @@ class Contest(ApiModel):
     model_config = ConfigDict(json_schema_extra=WHOLE)
 
     key: str = Field(description="Hash of arms, metrics and error rates: decided once each.")
-    unit: Literal["Users", "Requests"] = Field(
-        description="What is compared: new callers by the answer to their first request, or"
-        " requests."
+    unit: Literal["Users", "Requests", "Events"] = Field(
+        description="What is compared: new callers by the answer to their first request, requests,"
+        " or the events that the goal's own counters count."
+    )
+    callers: bool | None = Field(
+        default=None,
+        description="Whether new callers are counted, so that their shares can be checked; when"
+        " absent they are where they are compared.",
     )
     arms: list[ContestArm] = Field(
         max_length=MAX_ARMS, description="The arms.", json_schema_extra=_ATOMIC
@@ -76,6 +81,11 @@ class Contest(ApiModel):
     message: str = Field(default="", description="How it stands, in words.")
     seed: int = Field(description="What the draws of TopTwo begin from.")
     state: str = Field(default="", description="What is needed to go on after a restart, as JSON.")
+
+    @property
+    def counts_callers(self) -> bool:
+        """Whether new callers of each arm are counted."""
+        return self.unit == "Users" if self.callers is None else self.callers
 
 
 class Trial(ApiModel):

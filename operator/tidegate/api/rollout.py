@@ -144,9 +144,12 @@ class RolloutSpec(ApiModel):
             (
                 (
                     "!has(self.strategy.abTest) || self.analysis.metrics.exists(m,"
-                    " m.name == self.strategy.abTest.goal && m.type == 'ErrorRate')"
+                    " m.name == self.strategy.abTest.goal && m.type in ['ErrorRate', 'Counters'])"
                 ),
-                "abTest.goal must be the name of a metric in analysis.metrics of type ErrorRate",
+                (
+                    "abTest.goal must be the name of a metric in analysis.metrics of type ErrorRate"
+                    " or Counters"
+                ),
             ),
             (
                 (
@@ -162,11 +165,11 @@ class RolloutSpec(ApiModel):
             (
                 (
                     "!has(self.strategy.abTest) || self.analysis.metrics.all(m,"
-                    " m.type in ['ErrorRate', 'Latency'])"
+                    " m.type in ['ErrorRate', 'Latency', 'Counters'])"
                 ),
                 (
-                    "abTest judges its arms by what the gateway counts of each: use metrics of type"
-                    " ErrorRate and Latency"
+                    "abTest judges its arms by what is counted of each: use metrics of type"
+                    " ErrorRate, Latency and Counters"
                 ),
             ),
             (

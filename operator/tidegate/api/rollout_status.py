@@ -34,7 +34,10 @@ class ExpectedDecision(ApiModel):
     """What a decision was expected to take when the attempt began."""
 
     requests: float = Field(
-        ge=0, description="Requests of the candidate until a version like stable is promoted."
+        ge=0,
+        description="Requests of the candidate until a version like stable is promoted. In an"
+        " abTest: requests (or callers) of each arm until one wins that fails less by the goal's"
+        " margin.",
     )
     seconds: float | None = Field(
         default=None, ge=0,

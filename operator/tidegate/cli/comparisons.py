@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tidegate.api.contest_status import Contest, ContestArm, Trials
     from tidegate.api.rollout_status import RolloutStatus
 
-_UNITS = {"Users": "new callers", "Requests": "requests"}
+_UNITS = {"Users": "new callers", "Requests": "requests", "Events": "counted events"}
 
 
 def comparisons(status: RolloutStatus) -> Iterator[RenderableType]:

@@ -28,6 +28,8 @@ from tidegate.metrics.templates import filled
 from tidegate.stats import NO_COUNTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidegate.domain.evidence import Answer, Ask
     from tidegate.metrics.base import Metrics, Ratios, TrafficMetrics
 
@@ -46,14 +48,21 @@ class Asker:
         self._owner = f"{namespace}/{model}"
 
     async def answer(
-        self, ask: Ask, *, stable: str, candidate: str, traffic: TrafficMetrics
+        self,
+        ask: Ask,
+        *,
+        stable: str,
+        candidate: str,
+        traffic: TrafficMetrics,
+        others: Sequence[str] = (),
     ) -> Answer:
-        """The answer for one metric, or why there is none."""
+        """The answer for one metric, or why there is none. `others` are further arms of a test,
+        which Counters are counted for."""
         match ask:
             case ValueAsk():
                 return await self._value(ask, candidate)
             case CountersAsk():
-                return await self._rated(ask, stable, candidate, traffic)
+                return await self._rated(ask, stable, candidate, traffic, others)
             case PairsAsk():
                 return await self._pairs(ask, stable, candidate)
             case PredictionsAsk():
@@ -93,10 +102,16 @@ class Asker:
             return Unseen(BAD_METRIC, str(error))
 
     async def _rated(
-        self, ask: CountersAsk, stable: str, candidate: str, traffic: TrafficMetrics
+        self,
+        ask: CountersAsk,
+        stable: str,
+        candidate: str,
+        traffic: TrafficMetrics,
+        others: Sequence[str],
     ) -> Rated | Unseen:
         try:
-            pairs = {_CANDIDATE: self._counters(ask, candidate)}
+            pairs = {revision: self._counters(ask, revision) for revision in others}
+            pairs[_CANDIDATE] = self._counters(ask, candidate)
             if not ask.alone:
                 pairs[_STABLE] = self._counters(ask, stable)
         except ValueError as error:
@@ -113,7 +128,13 @@ class Asker:
             if isinstance(cohort, Unseen):
                 return cohort
             requests = cohort
-        return Rated(ask.end, counts[_CANDIDATE], counts.get(_STABLE, NO_COUNTS), requests)
+        return Rated(
+            ask.end,
+            counts[_CANDIDATE],
+            counts.get(_STABLE, NO_COUNTS),
+            requests,
+            {revision: counts[revision] for revision in others},
+        )
 
     async def _cohort(
         self,

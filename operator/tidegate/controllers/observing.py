@@ -116,7 +116,13 @@ class Observer:
         asker = Asker(self._metrics, gathered.namespace, gathered.name)
         answers = await asyncio.gather(
             *(
-                asker.answer(ask, stable=asked.stable, candidate=asked.candidate, traffic=traffic)
+                asker.answer(
+                    ask,
+                    stable=asked.stable,
+                    candidate=asked.candidate,
+                    traffic=traffic,
+                    others=asked.others,
+                )
                 for ask in asked.asks
             )
         )

@@ -370,6 +370,7 @@ def test_answers_survive_being_written_down() -> None:
     known: dict[str, Answer] = {
         "a": rated((30, 1), (90, 2)),
         "b": Rated(T0, Counts(1, 2), Counts(3, 4), (5.0, 6.0)),
+        "arms": Rated(T0, Counts(1, 2), Counts(3, 4), others={"r3": Counts(5, 6)}),
         "c": Paired(T0, Counts(1, 300)),
         "d": Reading(T0, math.inf, holds=False),
         "e": predicted(1, 20, EVEN, EVEN),

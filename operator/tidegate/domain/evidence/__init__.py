@@ -49,6 +49,7 @@ from tidegate.domain.evidence.judgement import (
     state_of,
     summary,
 )
+from tidegate.domain.evidence.telling_apart import Contestants, expected_winner
 from tidegate.domain.evidence.trying import BAD_METRIC, Tried, trials, wrong_condition
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Ask",
     "Baseline",
     "Batch",
+    "Contestants",
     "CountersAsk",
     "Expected",
     "Judgement",
@@ -79,6 +81,7 @@ __all__ = [
     "checks_hold",
     "common_cause",
     "expected",
+    "expected_winner",
     "guard_level",
     "is_baked",
     "judge",

@@ -37,7 +37,8 @@ def _written(answer: Answer) -> list[Any]:
         case Rated():
             requests = list(answer.requests) if answer.requests else None
             counts = [_pair(answer.candidate), _pair(answer.stable)]
-            return ["rated", stamp(answer.end), *counts, requests]
+            others = {name: _pair(found) for name, found in answer.others.items()}
+            return ["rated", stamp(answer.end), *counts, requests, *([others] if others else [])]
         case Paired():
             return ["paired", stamp(answer.end), _pair(answer.pairs)]
         case Reading():
@@ -57,7 +58,9 @@ def _read(listed: Sequence[Any]) -> Answer:
             return Unseen(first, rest[0])
         case "rated":
             requests = (float(rest[2][0]), float(rest[2][1])) if rest[2] else None
-            return Rated(moment(first), Counts(*rest[0]), Counts(*rest[1]), requests)
+            others = rest[3] if len(rest) > 3 else {}
+            counts = {name: Counts(*found) for name, found in others.items()}
+            return Rated(moment(first), Counts(*rest[0]), Counts(*rest[1]), requests, counts)
         case "paired":
             return Paired(moment(first), Counts(*rest[0]))
         case "reading":

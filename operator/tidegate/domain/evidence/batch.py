@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tidegate.stats import (
@@ -48,13 +48,14 @@ class Rated:
     """An answer for Counters and Labels: bad ones of all, by arm, of one interval up to `end`.
 
     For Labels `requests` is how many requests each arm had in the cohort (candidate, stable), so
-    that missing labels can be counted.
+    that missing labels can be counted. `others` are further arms of a test, by revision.
     """
 
     end: datetime
     candidate: Counts
     stable: Counts
     requests: tuple[float, float] | None = None
+    others: Mapping[str, Counts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,16 @@ class Batch:
     bounds_ms: tuple[float, ...] = ()
     others: Mapping[str, Arm] = field(default_factory=dict)
     users: Mapping[str, Counts] = field(default_factory=dict)
+
+    def about(self, revision: str) -> Batch:
+        """The same, with a further arm in the candidate's place."""
+        answers: dict[str, Answer] = {}
+        for name, answer in self.answers.items():
+            of = answer.others.get(revision) if isinstance(answer, Rated) else None
+            answers[name] = answer
+            if isinstance(answer, Rated) and of is not None:
+                answers[name] = replace(answer, candidate=of)
+        return replace(self, candidate=self.others[revision], answers=answers)
 
     @property
     def seconds(self) -> float:

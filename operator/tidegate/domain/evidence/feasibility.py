@@ -108,14 +108,14 @@ def expected(
     requests = math.ceil(round(min(MOST_REQUESTS, _requests_by(decided, rate, way)), 4))
     text = (
         f"a decision about a version like stable needs about {requests} requests of the candidate;"
-        f" at {rate:.3g} requests a second and these weights that takes {_spoken(decided)}"
+        f" at {rate:.3g} requests a second and these weights that takes {spoken(decided)}"
     )
     if steps > decided:
-        text += f", and the steps take {_spoken(steps)}"
+        text += f", and the steps take {spoken(steps)}"
     enough = seconds <= deadline_s
     if not enough:
         text += (
-            f"; the deadline is {_spoken(deadline_s)}: allow more time, more weight or a wider"
+            f"; the deadline is {spoken(deadline_s)}: allow more time, more weight or a wider"
             " margin"
         )
     return Expected(requests, seconds if math.isfinite(seconds) else None, enough, text)
@@ -178,7 +178,7 @@ def _one(known: _Rate, level: float, weight: float) -> float:
     def reached(requests: float) -> bool:
         return _log_e([[requests * drift for drift in grid] for grid in drifts]) >= level
 
-    return _first(reached, MOST_REQUESTS)
+    return first_reached(reached, MOST_REQUESTS)
 
 
 def _time(known: _Rate, level: float, rate: float, way: Sequence[Leg]) -> float:
@@ -196,11 +196,13 @@ def _time(known: _Rate, level: float, rate: float, way: Sequence[Leg]) -> float:
                     grid[i] += requests[way.index(leg)] * value
         return _log_e(grids) >= level
 
-    return _first(reached, MOST_REQUESTS / rate)
+    return first_reached(reached, MOST_REQUESTS / rate)
 
 
 def _time_for(requests: float, rate: float, way: Sequence[Leg]) -> float:
-    return _first(lambda seconds: _requests_by(seconds, rate, way) >= requests, MOST_REQUESTS)
+    return first_reached(
+        lambda seconds: _requests_by(seconds, rate, way) >= requests, MOST_REQUESTS
+    )
 
 
 def _by_leg(seconds: float, rate: float, way: Sequence[Leg]) -> list[float]:
@@ -217,7 +219,7 @@ def _requests_by(seconds: float, rate: float, way: Sequence[Leg]) -> float:
     return math.fsum(_by_leg(seconds, rate, way)) if math.isfinite(seconds) else math.inf
 
 
-def _first(reached: Callable[[float], bool], most: float) -> float:
+def first_reached(reached: Callable[[float], bool], most: float) -> float:
     """The smallest value for which `reached` holds, to a 10^-12th of it; inf where none does."""
     if reached(0.0):
         return 0.0
@@ -233,7 +235,7 @@ def _first(reached: Callable[[float], bool], most: float) -> float:
     return high
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
     """A time for people."""
     if math.isinf(seconds):
         return "for ever"

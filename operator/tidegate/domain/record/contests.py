@@ -32,7 +32,7 @@ def taking_part(contest: Contest | None) -> list[tuple[str, str, str | None]]:
 def checked_weights(before: RolloutStatus, after: RolloutStatus) -> dict[str, int] | None:
     """The weights with which a batch was added to the check of shares; None when it was not."""
     old, new = before.contest, after.contest
-    if old is None or new is None or new.unit != "Users" or not (old.state and new.state):
+    if old is None or new is None or not new.counts_callers or not (old.state and new.state):
         return None
     if Tally.read(old).shares == Tally.read(new).shares:
         return None
@@ -59,6 +59,7 @@ def counted(
         phi=phi_of(evidence, test.goal),
         alpha=spec.analysis.false_promotion_rate,
         allocates=False,
+        goal=test.goal,
     )
     return add(contest, batch, spec.analysis, given)[0]
 

@@ -13,7 +13,7 @@ from tidegate.domain.evidence import Baseline
 from tidegate.domain.rollout import contesting, sizes, trialing
 from tidegate.domain.rollout.baseline import freeze
 from tidegate.domain.rollout.ending import take_back
-from tidegate.domain.rollout.expecting import expect
+from tidegate.domain.rollout.expecting import expect, expect_winner
 from tidegate.domain.rollout.leaving import without_pods
 from tidegate.domain.rollout.promoting import promote
 from tidegate.domain.rollout.stepping import progress, take_step
@@ -127,9 +127,10 @@ def _warm_up(draft: Draft) -> None:
     if not freeze(draft):
         return
     draft.move("WarmedUp", "warm-up is over")
+    baseline = draft.facts.baseline
     if draft.spec.strategy.ab_test is not None:
         contesting.open_contest(draft)
+        expect_winner(draft, baseline if isinstance(baseline, Baseline) else None)
         return
-    baseline = draft.facts.baseline
     expect(draft, baseline if isinstance(baseline, Baseline) else None)
     take_step(draft, 0)

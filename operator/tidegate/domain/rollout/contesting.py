@@ -24,7 +24,7 @@ from tidegate.domain.rollout.allotting import (
     wrong_rate,
 )
 from tidegate.domain.rollout.beginning import new_attempt
-from tidegate.domain.rollout.entering import Entry, decided, entry_of, taking_part
+from tidegate.domain.rollout.entering import Entry, decided, entry_of, goal_of, taking_part
 from tidegate.domain.rollout.leaving import leave, without_pods
 from tidegate.domain.rollout.observing import (
     NO_TRAFFIC_EXPECTED,
@@ -52,11 +52,13 @@ def enrolled(draft: Draft, entry: Entry) -> Contest:
     test = draft.spec.strategy.ab_test
     assert test is not None
     by_cookie = test.sticky_by is not None and test.sticky_by.cookie is not None
+    counters = goal_of(draft).type == "Counters"
     order = {arm.name: place for place, arm in enumerate(test.arms)}
     arms = sorted(entry.arms, key=lambda arm: order[arm.name])
     return Contest(
         key=entry.key,
-        unit="Users" if by_cookie else "Requests",
+        unit="Events" if counters else "Users" if by_cookie else "Requests",
+        callers=by_cookie if counters else None,
         arms=[
             ContestArm(name=arm.name, revision=arm.revision.name, digest=arm.revision.digest)
             for arm in arms
@@ -153,12 +155,6 @@ def progress(draft: Draft) -> None:
 # -- evidence ------------------------------------------------------------------------------------
 
 
-def _goal(draft: Draft) -> str:
-    test = draft.spec.strategy.ab_test
-    assert test is not None
-    return test.goal
-
-
 def _count(draft: Draft) -> Mapping[str, Sequence[Evidence]]:
     """Take the batch into everything at once; returns every challenger's evidence, none without a
     batch."""
@@ -177,9 +173,10 @@ def _count(draft: Draft) -> Mapping[str, Sequence[Evidence]]:
         stable=draft.delivery.stable or "",
         candidate=attempt.revision,
         weights=weights if settled else None,
-        phi=phi_of(draft.status.evidence, _goal(draft)),
+        phi=phi_of(draft.status.evidence, test.goal),
         alpha=wrong_rate(draft),
         allocates=test.allocation == "TopTwo",
+        goal=test.goal,
     )
     contest, judged = add(contest_of(draft), seen, draft.spec.analysis, given)
     draft.set(contest=contest.model_copy(update={"message": standing_of(contest)}))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tidegate.api.ab_test import AbArm, AbTest
     from tidegate.api.contest_status import ContestArm
+    from tidegate.api.metric import Metric
     from tidegate.domain.rollout.draft import Draft
 
 NOT_DECIDED = frozenset({"Superseded", "StatusLost"})
@@ -45,6 +46,13 @@ class Entry:
     def challengers(self, stable: str | None) -> tuple[Entrant, ...]:
         """Those that are not stable: the Model's latest revision first."""
         return tuple(arm for arm in self.arms if arm.revision.name != stable)
+
+
+def goal_of(draft: Draft) -> Metric:
+    """The metric on whose failures the winner of the test is decided."""
+    test = draft.spec.strategy.ab_test
+    assert test is not None, "a test has a goal"
+    return next(metric for metric in draft.spec.analysis.metrics if metric.name == test.goal)
 
 
 def entry_of(draft: Draft, test: AbTest) -> Entry:

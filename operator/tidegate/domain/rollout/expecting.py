@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.rollout_status import ExpectedDecision
 from tidegate.domain import evidence as evidences
-from tidegate.domain.evidence import Leg
+from tidegate.domain.evidence import Contestants, Leg
+from tidegate.domain.rollout.allotting import wrong_rate
+from tidegate.domain.rollout.entering import goal_of
 from tidegate.domain.rollout.plan import stages
 
 if TYPE_CHECKING:
-    from tidegate.domain.evidence import Baseline
+    from tidegate.domain.evidence import Baseline, Expected
     from tidegate.domain.rollout.draft import Draft
 
 
@@ -25,6 +27,27 @@ def expect(draft: Draft, baseline: Baseline | None) -> None:
         return  # strategies that compare nothing before the switch
     deadline_s = draft.spec.deadline.total_seconds()
     found = evidences.expected(draft.spec.analysis, baseline, way=way, deadline_s=deadline_s)
+    _tell(draft, found)
+
+
+def expect_winner(draft: Draft, baseline: Baseline | None) -> None:
+    """The same for a test between arms."""
+    test, contest = draft.spec.strategy.ab_test, draft.status.contest
+    assert test is not None
+    assert contest is not None
+    contestants = Contestants(
+        arms=sum(1 for arm in contest.arms if arm.left is None),
+        alpha=wrong_rate(draft),
+        by_caller=contest.unit == "Users",
+        least_requests=float(draft.spec.analysis.min_requests),
+        least_seconds=test.min_duration.total_seconds(),
+    )
+    deadline_s = draft.spec.deadline.total_seconds()
+    found = evidences.expected_winner(goal_of(draft), baseline, contestants, deadline_s=deadline_s)
+    _tell(draft, found)
+
+
+def _tell(draft: Draft, found: Expected) -> None:
     draft.set_attempt(
         expected=ExpectedDecision(
             requests=found.requests,

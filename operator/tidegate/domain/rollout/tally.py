@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 from tidegate.api.contest_status import ContestPair
 from tidegate.api.rollout_status import ArmEvidence, Evidence, Interval
 from tidegate.domain import evidence as evidences
+from tidegate.domain.evidence import Rated
 from tidegate.domain.evidence.packing import packed, unpacked
 from tidegate.domain.times import stamp
-from tidegate.stats import Counts, log_mean_exp
+from tidegate.stats import NO_COUNTS, Counts, log_mean_exp
 from tidegate.stats.allocation import DRAWS, best_chances
 from tidegate.stats.assignment import ALARM, SHARE_MULTIPLES, share_step
 from tidegate.stats.contest import Contest as Pairs
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
     from tidegate.api.analysis import Analysis
     from tidegate.api.contest_status import Contest, ContestArm
-    from tidegate.domain.evidence import Arm, Batch
+    from tidegate.domain.evidence import Batch
 
-UNITS = {"Users": "new callers", "Requests": "requests"}
+UNITS = {"Users": "new callers", "Requests": "requests", "Events": "counted events"}
 """What is compared, for people."""
 _DECIMALS = 5
 DRAWS_TO_SHOW = 100
@@ -60,7 +61,7 @@ class Tally:
         states = {entry.metric: evidences.state_of(entry) for entry in evidence}
         return cls(
             pairs=Pairs.start(count),
-            shares=(grid,) * count if contest.unit == "Users" else (),
+            shares=(grid,) * count if contest.counts_callers else (),
             weights=(0,) * count,
             others=dict.fromkeys(contenders, states),
         )
@@ -72,7 +73,7 @@ class Tally:
         count = len(contest.arms)
         shares = tuple(tuple(float(value) for value in grid) for grid in raw["s"])
         weights = tuple(int(weight) for weight in raw["w"])
-        expected = count if contest.unit == "Users" else 0
+        expected = count if contest.counts_callers else 0
         if len(shares) != expected or len(weights) != count:
             raise ValueError("not the state of this test")
         pairs = Pairs.from_dict({"arms": count, "e": raw["e"]})
@@ -115,7 +116,8 @@ def readable(contest: Contest | None, evidence: Sequence[Evidence], analysis: An
 class Counted:
     """What a batch is added with: the arms' revisions, the weights that stood during all of it
     (None: they did not stand), the metric's over-dispersion, the rate of wrong winners, and
-    whether traffic is allocated by what comes out."""
+    whether traffic is allocated by what comes out, and the metric that the winner is decided
+    on."""
 
     stable: str
     candidate: str
@@ -123,6 +125,7 @@ class Counted:
     phi: float
     alpha: float
     allocates: bool
+    goal: str = ""
 
 
 def add(
@@ -130,8 +133,7 @@ def add(
 ) -> tuple[Contest, Mapping[str, Sequence[Evidence]]]:
     """The test after one more batch, and the contenders' evidence against stable in full."""
     tally = Tally.read(contest)
-    arms = {given.stable: batch.stable, given.candidate: batch.candidate, **batch.others}
-    counts = [_compared(contest, arm, arms, batch) for arm in contest.arms]
+    counts = [_compared(contest, arm, batch, given) for arm in contest.arms]
     phi = 1.0 if contest.unit == "Users" else given.phi
     tally = replace(
         tally,
@@ -141,7 +143,7 @@ def add(
     judged: dict[str, Sequence[Evidence]] = {}
     for revision, states in tally.others.items():
         if revision in batch.others:
-            seen = replace(batch, candidate=batch.others[revision])
+            seen = batch.about(revision)
             judged[revision] = evidences.update(_entries(states), analysis, seen)
     states_now = {
         revision: {entry.metric: evidences.state_of(entry) for entry in entries}
@@ -170,7 +172,7 @@ def display(contest: Contest, tally: Tally, alpha: float) -> Contest:
         if i in among and j in among
     ]
     mismatch = None
-    if contest.unit == "Users":
+    if contest.counts_callers:
         mismatch = round(100 * max(0.0, tally.log_e_mismatch) / ALARM, 1)
     return contest.model_copy(update={"pairs": pairs, "mismatch": mismatch, "state": tally.text()})
 
@@ -198,14 +200,29 @@ def phi_of(evidence: Sequence[Evidence], metric: str) -> float:
     return max(1.0, *(float(value) for value in values))
 
 
-def _compared(contest: Contest, arm: ContestArm, arms: Mapping[str, Arm], batch: Batch) -> Counts:
-    """What a batch adds to an arm: new callers by their first answer, or requests."""
+def _compared(contest: Contest, arm: ContestArm, batch: Batch, given: Counted) -> Counts:
+    """What a batch adds to an arm: new callers by their first answer, requests, or what the goal's
+    own counters counted."""
     if arm.left is not None:
-        return Counts(0.0, 0.0)
-    if contest.unit == "Users":
-        return batch.users.get(arm.revision, Counts(0.0, 0.0))
-    seen = arms.get(arm.revision)
-    return Counts(bad=seen.errors, n=seen.requests) if seen is not None else Counts(0.0, 0.0)
+        return NO_COUNTS
+    match contest.unit:
+        case "Users":
+            return _users(batch, arm)
+        case "Events":
+            answer = batch.answers.get(given.goal)
+            if not isinstance(answer, Rated):
+                return NO_COUNTS
+            counted = {given.stable: answer.stable, given.candidate: answer.candidate}
+            return {**counted, **answer.others}.get(arm.revision, NO_COUNTS)
+        case "Requests":
+            arms = {given.stable: batch.stable, given.candidate: batch.candidate, **batch.others}
+            seen = arms.get(arm.revision)
+            return NO_COUNTS if seen is None else Counts(bad=seen.errors, n=seen.requests)
+
+
+def _users(batch: Batch, arm: ContestArm) -> Counts:
+    """New callers of an arm in a batch."""
+    return batch.users.get(arm.revision, NO_COUNTS)
 
 
 def _shares(
@@ -214,7 +231,7 @@ def _shares(
     """The check of shares after a batch in which the weights stood all the time."""
     if weights is None or not tally.shares:
         return tally.shares
-    users = [batch.users.get(arm.revision, Counts(0.0, 0.0)).n for arm in contest.arms]
+    users = [_users(batch, arm).n for arm in contest.arms]
     shared = [weights.get(arm.revision, 0) / 100 for arm in contest.arms]
     # A caller can only be expected where a weight is; what else arrives is nobody's share.
     total = sum(n for n, share in zip(users, shared, strict=True) if share > 0)
@@ -227,8 +244,8 @@ def _shares(
 def _grown(contest: Contest, arm: ContestArm, count: Counts, batch: Batch) -> ContestArm:
     n, bad = arm.n + count.n, arm.bad + count.bad
     users = None
-    if contest.unit == "Users":
-        users = round(n, 3)
+    if contest.counts_callers:
+        users = round((arm.users or 0.0) + _users(batch, arm).n, 3)
     return arm.model_copy(
         update={
             "n": round(n, 3),

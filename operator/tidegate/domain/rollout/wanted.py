@@ -137,7 +137,7 @@ def _wanted(declared: Declared, delivery: DeliveryStatus, timing: Timing) -> Wan
     if contest is not None and contest.ended is None and trying:
         known = (stable, status.attempt.revision)
         part = [arm for arm in contest.arms if arm.left is None]
-        by_users = contest.unit == "Users"
+        by_users = contest.counts_callers
         batch = replace(
             batch,
             others=tuple(arm.revision for arm in part if arm.revision not in known),

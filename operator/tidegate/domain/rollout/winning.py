@@ -26,7 +26,7 @@ def mismatched(draft: Draft) -> bool:
     """Whether callers are not shared out as configured: then nothing that was seen can be trusted,
     and nobody is to blame."""
     contest = contest_of(draft)
-    if contest.unit != "Users" or Tally.read(contest).log_e_mismatch < ALARM:
+    if not contest.counts_callers or Tally.read(contest).log_e_mismatch < ALARM:
         return False
     shares = ", ".join(f"{arm.name} {arm.users or 0:.0f}" for arm in contest.arms)
     message = (
