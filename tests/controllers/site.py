@@ -44,6 +44,8 @@ class Shelf:
     asked: int = 0
     credentials: Credentials = NO_CREDENTIALS
     """What it was asked with last."""
+    immutable: bool = False
+    """What it says of the locations that it finds."""
 
     async def resolve(
         self,
@@ -67,6 +69,7 @@ class Shelf:
             size=1,
             at=datetime(2026, 1, 1, tzinfo=UTC),
             origin=self.origins.get(uri),
+            immutable=self.immutable,
         )
 
 
@@ -137,13 +140,15 @@ def rollout(**spec: Any) -> dict[str, Any]:
 class Site:
     """An operator with its cluster, its traffic and its clock, for one test."""
 
-    def __init__(self, kube: FakeKube, metrics: FakeMetrics | None = None) -> None:
+    def __init__(
+        self, kube: FakeKube, metrics: FakeMetrics | None = None, *, settings: Settings = SETTINGS
+    ) -> None:
         self.kube = kube
         self.shelf = Shelf()
         self.metrics = metrics or FakeMetrics(kube.clock.now, seed=7)
         self.inference = FakeInference()
         build = with_sources(resolver=self.shelf, metrics=self.metrics, inference=self.inference)
-        self.harness = Harness(kube, build, settings=SETTINGS)
+        self.harness = Harness(kube, build, settings=settings)
         self.rate = 200.0
         self.weights_seen: list[dict[str, int]] = []
 

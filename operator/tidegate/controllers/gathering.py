@@ -13,11 +13,14 @@ from pydantic import ValidationError
 from tidegate.api.model import Model
 from tidegate.api.model_status import DeliveryStatus
 from tidegate.api.rollout import Rollout
+from tidegate.artifacts.uri import shown
 from tidegate.controllers.acting import Acting
 from tidegate.domain.admission import held_back
 from tidegate.domain.claims import Claimant, conflict, places
 from tidegate.domain.conditions import Said, find
 from tidegate.domain.pods import arm_pods
+from tidegate.domain.restarting import unrestartable
+from tidegate.domain.revisions import live_revisions
 from tidegate.domain.rollout import (
     ArmFacts,
     Declared,
@@ -42,7 +45,7 @@ from tidegate.traffic.features import lacking
 from tidegate.traffic.registry import provider_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tidegate.api.model_status import ArmRevision
     from tidegate.api.rollout import RolloutSpec
@@ -115,18 +118,30 @@ class Gatherer:
         elif unknown is not None:
             facts = replace(facts, blocked=unknown)
         elif declared is not None:
-            facts = replace(facts, blocked=self._obstacle(declared, model, provider))
+            facts = replace(facts, blocked=self._obstacle(obj, declared, model, provider))
         return Gathered(obj, model, facts, acting, declared, others, against, provider)
 
     def _obstacle(
-        self, declared: Declared, model: Model, provider: TrafficProvider | None
+        self, obj: Object, declared: Declared, model: Model, provider: TrafficProvider | None
     ) -> Said | None:
         """Why a Rollout cannot be carried out here at all."""
-        if self._settings.cache_claim is None:
-            return _artifact_mutable()
-        return lacking(provider, declared.spec.strategy) or unmeasured(
-            model.spec.runtime, declared.spec.analysis
+        return (
+            unrestartable(self._places(obj, model), cached=self._settings.cache_claim is not None)
+            or lacking(provider, declared.spec.strategy)
+            or unmeasured(model.spec.runtime, declared.spec.analysis)
         )
+
+    def _places(self, obj: Object, model: Model) -> Iterator[tuple[str, str, bool]]:
+        """The revisions that take part, and where what they are made of lies."""
+        names = live_revisions(model.status.delivery) | {model.status.latest_revision}
+        names |= {arm.revision for arm in model.status.arms}
+        for revision in self._cache.list(
+            CONTROLLERREVISIONS, namespace_of(obj), labels={MODEL_LABEL: name_of(obj)}
+        ):
+            if name_of(revision) in names:
+                artifact = revision["data"]["artifact"]
+                immutable = bool(artifact.get("immutable"))
+                yield name_of(revision), shown(str(artifact["location"])), immutable
 
     def _facts(self, obj: Object, model: Model, provider: TrafficProvider | None) -> Facts:
         name, namespace = name_of(obj), str(obj["metadata"]["namespace"])
@@ -253,16 +268,3 @@ def _model_problem(model: Model, generation: int) -> Said | None:
 def _claimant(obj: Object, model: Model) -> Claimant:
     created = obj["metadata"].get("creationTimestamp", "")
     return Claimant(namespace_of(obj) or "", name_of(obj), created, model.spec)
-
-
-def _artifact_mutable() -> Said:
-    return Said(
-        "Ready",
-        "False",
-        "ArtifactMutable",
-        (
-            "file:// and http(s):// artifacts can change, and no cache keeps them, so stable could"
-            " not be restarted; set TIDEGATE_CACHE_CLAIM to a PersistentVolumeClaim, or use"
-            " delivery: Direct"
-        ),
-    )
