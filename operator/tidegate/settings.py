@@ -30,9 +30,9 @@ class Settings:
     `prometheus_url` is None where there is no Prometheus: a Rollout then holds with
     `MetricsUnavailable`. `metrics_profile` says whose series count requests. `cache_claim` is the
     PersistentVolumeClaim, in each Model's namespace, that keeps artifacts; without it a Rollout is
-    refused (`ArtifactMutable`) unless all locations are immutable. `file_root` is the folder below which `file://` artifacts may lie;
-    None refuses them all, because the operator reads them with its own rights. `watch_namespaces`
-    empty means all.
+    refused (`ArtifactMutable`) unless all locations are immutable. `file_root` is the
+    folder below which `file://` artifacts may lie; None refuses them all, because the operator
+    reads them with its own rights. `watch_namespaces` empty means all.
     """
 
     namespace: str = "tidegate-system"
