@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".tidegate"
 LOCKS = ROOT / "requirements"
-ENVIRONMENTS = ("operator", "train", "v2", "dev", "stores")
+ENVIRONMENTS = ("operator", "train", "v2", "mlflow", "dev", "stores")
 WITH_PROJECT = ("operator", "dev")
 """Environments whose `bin` gets the command `tidegate`."""
 OLDEST = (3, 12)

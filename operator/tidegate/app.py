@@ -38,7 +38,7 @@ from tidegate.trainers.registry import Trainers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tidegate.controllers.model import Resolver
+    from tidegate.controllers.polling import Resolver
     from tidegate.inference.pods import Inference
     from tidegate.kube.objects import Object
     from tidegate.metrics.base import Metrics
@@ -59,7 +59,7 @@ def build(context: Context) -> list[Controller]:
     settings = context.settings
     root = Path(settings.file_root) if settings.file_root else None
     limits = Limits(max_bytes=settings.artifact_limit_bytes)
-    artifacts = default_sources(file_root=root, limits=limits)
+    artifacts = default_sources(file_root=root, mlflow_url=settings.mlflow_url, limits=limits)
     context.exit_stack.push_async_callback(artifacts.close)
     metrics: Metrics | None = None
     if settings.prometheus_url is not None:

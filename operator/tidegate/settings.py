@@ -30,9 +30,10 @@ class Settings:
     `prometheus_url` is None where there is no Prometheus: a Rollout then holds with
     `MetricsUnavailable`. `metrics_profile` says whose series count requests. `cache_claim` is the
     PersistentVolumeClaim, in each Model's namespace, that keeps artifacts; without it a Rollout is
-    refused (`ArtifactMutable`) unless all locations are immutable. `file_root` is the
-    folder below which `file://` artifacts may lie; None refuses them all, because the operator
-    reads them with its own rights. `watch_namespaces` empty means all.
+    refused (`ArtifactMutable`) unless all locations are immutable. `file_root` is the folder below
+    which `file://` artifacts may lie; None refuses them all, because the operator reads them with
+    its own rights. `mlflow_url` is the MLflow server of `models:/` artifacts whose Secret names
+    none. `watch_namespaces` empty means all.
     """
 
     namespace: str = "tidegate-system"
@@ -43,6 +44,7 @@ class Settings:
     metrics_profile: str = "envoy"
     cache_claim: str | None = None
     file_root: str | None = None
+    mlflow_url: str | None = None
     artifact_limit_bytes: int = 20 * 1024**3
     http_host: str = "0.0.0.0"
     http_port: int = 8080
@@ -71,6 +73,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         metrics_profile=read.choice("METRICS_PROFILE", defaults.metrics_profile, PROFILES),
         cache_claim=read.text("CACHE_CLAIM"),
         file_root=read.text("FILE_ROOT"),
+        mlflow_url=read.text("MLFLOW_URL"),
         artifact_limit_bytes=read.integer("ARTIFACT_LIMIT_BYTES", defaults.artifact_limit_bytes),
         http_host=read.text("HTTP_HOST") or read.plain("POD_IP") or defaults.http_host,
         http_port=read.integer("HTTP_PORT", defaults.http_port),

@@ -106,6 +106,9 @@ def custom(**changes: Any) -> dict[str, Any]:
     [
         ("metadata.name", "m" * 41, "at most 40 characters"),
         ("spec.artifact.uri", "ftp://host/model", "one of file://, http://"),
+        ("spec.artifact.uri", "models:/fraud", "write models:/name@alias"),
+        ("spec.artifact.uri", "models:/fraud/latest", "write models:/name@alias"),
+        ("spec.artifact.uri", "models:/a/b@champion", "write models:/name@alias"),
         ("spec.artifact.uri", "/models/v1.onnx", "one of file://, http://"),
         ("spec.artifact.sha256", "abc", "sha256"),
         ("spec.artifact.sha256", "A" * 64, "sha256"),

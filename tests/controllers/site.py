@@ -54,6 +54,7 @@ class Shelf:
         sha256: str | None,
         previous: Resolved | None,
         credentials: Credentials = NO_CREDENTIALS,
+        format: str = "",
     ) -> Resolved:
         self.asked += 1
         self.credentials = credentials

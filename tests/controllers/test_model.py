@@ -97,6 +97,7 @@ async def test_an_unreachable_source_recovers_by_itself(site: Site) -> None:
         sha256: str | None,
         previous: Resolved | None,
         credentials: Credentials = NO_CREDENTIALS,
+        format: str = "",
     ) -> Resolved:
         raise Unreachable(f"{uri} did not answer within 10 s; is the host up?")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tidegate.api.artifact import KNOWN_SCHEME, Format
+from tidegate.api.artifact import KNOWN_SCHEME, MODELS_RULE, Format
 from tidegate.api.base import ApiModel, Duration, Sha256, lasting, parse_duration, rules
 
 MAX_ARMS = 5
@@ -30,6 +30,7 @@ class ArmArtifact(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             KNOWN_SCHEME,
+            MODELS_RULE,
         )
     )
 

@@ -16,10 +16,23 @@ Format = Literal[
 SCHEMES = ("file", "http", "https", "s3", "gs", "azure", "az")
 """Where an artifact may be; each has a source in `tidegate.artifacts`."""
 KNOWN_SCHEME = (
-    f"self.uri.matches('^({'|'.join(SCHEMES)})://')",
-    f"uri must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}",
+    f"self.uri.matches('^(({'|'.join(SCHEMES)})://|models:/)')",
+    f"uri must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}, models:/",
 )
 """The rule of whatever has a `uri` of an artifact, and what to say where it is broken."""
+
+
+MODELS_RULE = (
+    (
+        "!self.uri.startsWith('models:/')"
+        " || self.uri.matches('^models:/[^/@]+(@[^/@]+|/[0-9]{1,9})$')"
+    ),
+    (
+        "write models:/name@alias, which follows the alias, or models:/name/version; the name of a"
+        " registered model has no / or @"
+    ),
+)
+"""A CEL rule of whatever has a `uri`, and what is wrong."""
 
 
 class CredentialsRef(ApiModel):
@@ -37,16 +50,19 @@ class Artifact(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             KNOWN_SCHEME,
+            MODELS_RULE,
             (
                 "!self.allowPickle || self.format == 'mlflow'",
                 "allowPickle is for format: mlflow; sklearn-joblib names a pickle by itself",
             ),
+            MODELS_RULE,
         )
     )
 
     uri: Annotated[str, StringConstraints(min_length=8, max_length=2048)] = Field(
-        description="Where the artifact is: file:///path (only below the folder that the operator's"
-        " TIDEGATE_FILE_ROOT names), http://… or https://…, s3://bucket/key, gs://bucket/key,"
+        description="Where the artifact is: models:/name@alias or models:/name/version of an MLflow"
+        " registry (TIDEGATE_MLFLOW_URL of the operator), file:///path (only below the folder that"
+        " the operator's TIDEGATE_FILE_ROOT names), http://… or https://…, s3://bucket/key, gs://bucket/key,"
         " azure://container/path (or az://). A URI that ends with / names a folder. What stands"
         " behind it is hashed; a change of content makes a new revision."
     )

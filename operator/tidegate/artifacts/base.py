@@ -98,6 +98,28 @@ class ArtifactSource(Protocol):
     async def close(self) -> None: ...
 
 
+class Registry(Protocol):
+    """Resolves the URIs of one registry: a name there to a version, that to its bytes.
+
+    As `ArtifactSource`, but for `format` (of `spec.artifact.format`): a version may hold a folder
+    of which a format is one file. What is returned has an `origin`.
+
+    :raises Terminal: besides those of `ArtifactSource`: FormatMismatch, RegistryUnknown.
+    """
+
+    async def resolve(
+        self,
+        uri: str,
+        *,
+        format: str,
+        sha256: str | None,
+        previous: Resolved | None,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Resolved: ...
+
+    async def close(self) -> None: ...
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 

@@ -33,6 +33,8 @@ FETCHERS = {
     "http": "tidegate.artifacts.http:HttpFetcher",
     "https": "tidegate.artifacts.http:HttpFetcher",
     "s3": "tidegate.artifacts.s3:S3Fetcher",
+    "mlflow+http": "tidegate.artifacts.mlflow.fetcher:MlflowFetcher",
+    "mlflow+https": "tidegate.artifacts.mlflow.fetcher:MlflowFetcher",
 }
 """Which class fetches a scheme, as `module:class`; it is made with the credentials alone."""
 

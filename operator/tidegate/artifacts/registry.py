@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.azure import AZURE
-from tidegate.artifacts.base import SCHEME_UNSUPPORTED, ArtifactSource, Limits, Resolved
+from tidegate.artifacts.base import (
+    SCHEME_UNSUPPORTED,
+    ArtifactSource,
+    Limits,
+    Registry,
+    Resolved,
+)
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.file import FileSource
 from tidegate.artifacts.gs import GS
 from tidegate.artifacts.http import HttpSource
+from tidegate.artifacts.mlflow.reference import SCHEME as MODELS
+from tidegate.artifacts.mlflow.rest import Rest
+from tidegate.artifacts.mlflow.source import MlflowSource
 from tidegate.artifacts.objects import ObjectSource
 from tidegate.artifacts.s3 import S3
 from tidegate.artifacts.uri import scheme_of, shown
@@ -25,8 +34,14 @@ _DEFAULT_LIMITS = Limits()
 class Sources:
     """All sources together, itself an `ArtifactSource`: it asks the one for the URI's scheme."""
 
-    def __init__(self, by_scheme: Mapping[str, ArtifactSource]) -> None:
+    def __init__(
+        self,
+        by_scheme: Mapping[str, ArtifactSource],
+        *,
+        registries: Mapping[str, Registry] | None = None,
+    ) -> None:
         self._by_scheme = dict(by_scheme)
+        self._registries = dict(registries or {})
 
     async def resolve(
         self,
@@ -35,31 +50,54 @@ class Sources:
         sha256: str | None,
         previous: Resolved | None,
         credentials: Credentials = NO_CREDENTIALS,
+        format: str = "",
     ) -> Resolved:
-        """As `ArtifactSource.resolve`; also raises Terminal(SchemeUnsupported)."""
+        """As `ArtifactSource.resolve` and `Registry.resolve`; also raises
+        Terminal(SchemeUnsupported)."""
+        registry = self._registries.get(scheme_of(uri))
+        if registry is not None:
+            return await registry.resolve(
+                uri, format=format, sha256=sha256, previous=previous, credentials=credentials
+            )
         source = self._by_scheme.get(scheme_of(uri))
         if source is None:
-            known = ", ".join(f"{scheme}://" for scheme in sorted(self._by_scheme))
+            known = ", ".join(
+                [f"{scheme}://" for scheme in sorted(self._by_scheme)]
+                + [f"{scheme}:/" for scheme in sorted(self._registries)]
+            )
             raise Terminal(SCHEME_UNSUPPORTED, f"no source for {shown(uri)!r}: use one of {known}")
         return await source.resolve(uri, sha256=sha256, previous=previous, credentials=credentials)
 
     async def close(self) -> None:
-        for source in dict.fromkeys(self._by_scheme.values()):
+        opened: list[ArtifactSource | Registry] = [
+            *self._registries.values(),
+            *self._by_scheme.values(),
+        ]
+        for source in dict.fromkeys(opened):
             await source.close()
 
 
-def default_sources(*, file_root: Path | None, limits: Limits = _DEFAULT_LIMITS) -> Sources:
-    """The sources that an operator has. `file_root` None: file:// is refused."""
+def default_sources(
+    *,
+    file_root: Path | None,
+    mlflow_url: str | None = None,
+    rest: Rest | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> Sources:
+    """The sources that an operator has. `file_root` None: file:// is refused. `mlflow_url` is the
+    MLflow server of Models that name none, `rest` how servers are asked."""
     http = HttpSource(limits=limits)
     azure = ObjectSource(AZURE, limits=limits)
-    return Sources(
-        {
-            "file": FileSource(root=file_root, limits=limits),
-            "http": http,
-            "https": http,
-            "s3": ObjectSource(S3, limits=limits),
-            "gs": ObjectSource(GS, limits=limits),
-            "az": azure,
-            "azure": azure,
-        }
+    stores: dict[str, ArtifactSource] = {
+        "file": FileSource(root=file_root, limits=limits),
+        "http": http,
+        "https": http,
+        "s3": ObjectSource(S3, limits=limits),
+        "gs": ObjectSource(GS, limits=limits),
+        "az": azure,
+        "azure": azure,
+    }
+    mlflow = MlflowSource(
+        url=mlflow_url, stores=Sources(stores), rest=rest or Rest(), limits=limits
     )
+    return Sources(stores, registries={MODELS: mlflow})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tidegate.api.artifact import Artifact
     from tidegate.api.model import Model
     from tidegate.artifacts.base import Resolved as Found
-    from tidegate.controllers.model import Resolver
+    from tidegate.controllers.polling import Resolver
     from tidegate.controllers.revisions import Revisions
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
@@ -125,6 +125,7 @@ class Arms:
                 credentials=await credentials_of(
                     artifact, namespace=namespace, client=self._client
                 ),
+                format=artifact.format,
             )
         except (Terminal, Retryable) as error:
             wait = RETRY_S if isinstance(error, Retryable) else REFUSED_S

@@ -7,18 +7,17 @@ and frozen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tidegate.api.model import Model
 from tidegate.api.model_status import Resolved
-from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.controllers.approving import Approving
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children
-from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.gating import Gating
 from tidegate.controllers.model_reporting import Latest, ModelReporter
+from tidegate.controllers.polling import Polling, jittered
 from tidegate.controllers.revisions import Revisions, is_twin
 from tidegate.controllers.trial import Trials, serving
 from tidegate.domain.conditions import Said
@@ -30,9 +29,7 @@ from tidegate.kube.objects import (
     is_being_deleted,
     labels_of,
     name_of,
-    namespace_of,
     owner_reference,
-    uid_of,
 )
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
@@ -50,6 +47,7 @@ from tidegate.specs.service import revision_service
 
 if TYPE_CHECKING:
     from tidegate.artifacts.base import Resolved as Found
+    from tidegate.controllers.polling import Resolver
     from tidegate.inference.pods import Inference
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
@@ -63,35 +61,6 @@ SERVED_KINDS = (
     HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS, SERVICES, DEPLOYMENTS,
 )  # fmt: skip
 """What a live revision has; in the order in which it goes."""
-
-
-class Resolver(Protocol):
-    """Turns an artifact's URI into an immutable version of it."""
-
-    async def resolve(
-        self,
-        uri: str,
-        *,
-        sha256: str | None,
-        previous: Found | None,
-        credentials: Credentials = NO_CREDENTIALS,
-    ) -> Found:
-        """The version behind a URI. `previous` is what was found last, so that an unchanged one is
-        cheap.
-
-        :raises Terminal: it will not work until somebody changes something.
-        :raises Retryable: the source did not answer.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What was asked of an artifact's source last, and when."""
-
-    asked: tuple[str, str | None]
-    at: float
-    found: Found
 
 
 class ModelReconciler:
@@ -111,7 +80,7 @@ class ModelReconciler:
         self._cache = cache
         self._clock = clock
         self._settings = settings
-        self._resolver = resolver
+        self._polling = Polling(client, clock, resolver)
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(client, cache, clock, self._revisions, resolver)
@@ -119,12 +88,12 @@ class ModelReconciler:
         gating = Gating(client, cache, inference)
         self._trials = Trials(cache, clock, recorder, gating, approving)
         self._reporter = ModelReporter(client, cache, clock, self._revisions)
-        self._seen: dict[str, _Seen] = {}
 
     async def reconcile(self, request: Request) -> Result:
         """One look at one Model. Children of a deleted one go by their owner references."""
         obj = self._cache.get(MODELS, request.namespace, request.name)
         if obj is None or is_being_deleted(obj):
+            self._polling.forget(request.namespace, request.name)
             return Result.done()
         model = Model.model_validate(obj)
         parent = Parent(request.name, request.namespace, owner_reference(obj))
@@ -155,9 +124,8 @@ class ModelReconciler:
 
     async def _latest(self, obj: Object, model: Model, parent: Parent) -> Latest:
         """Resolve the artifact and make its revision, unless both are there already."""
-        poll = model.spec.artifact.poll_interval.total_seconds()
         try:
-            found = await self._resolve(obj, model)
+            found = await self._polling.resolve(obj, model.spec.artifact)
             self._verify(model, parent, found)
             revision = await self._revisions.make(model.spec, parent, found)
             if name_of(revision) != model.status.latest_revision:
@@ -167,12 +135,14 @@ class ModelReconciler:
             return Latest(problem=said, again_s=RETRY_S, why="the artifact's source")
         except Terminal as error:
             said = Said("Resolved", "False", error.reason, error.message)
-            return Latest(problem=said, again_s=max(RETRY_S, poll), why="the artifact may appear")
+            again_s = max(RETRY_S, jittered(model.spec.artifact.poll_interval.total_seconds()))
+            return Latest(problem=said, again_s=again_s, why="the artifact may appear")
         resolved = self._resolved(model, found)
         found_out = Latest(resolved, revision, origin=found.origin)
         if model.spec.artifact.sha256 is not None:
             return found_out
-        return replace(found_out, again_s=poll, why="the artifact is polled")
+        again_s = self._polling.again_s(obj)
+        return replace(found_out, again_s=again_s, why="the artifact is polled")
 
     def _verify(self, model: Model, parent: Parent, found: Found) -> None:
         """Check a version before a revision is made of it; one that is there was checked then."""
@@ -182,30 +152,6 @@ class ModelReconciler:
         stable = (delivery.stable if delivery else None) or ""
         revision = self._cache.get(CONTROLLERREVISIONS, parent.namespace, stable)
         verify(model.spec, found.origin, serving(revision) if revision is not None else None)
-
-    async def _resolve(self, obj: Object, model: Model) -> Found:
-        """What stands behind the URI; a pinned artifact is asked for once, others by their
-        interval."""
-        artifact = model.spec.artifact
-        asked = (artifact.uri, artifact.sha256)
-        seen = self._seen.get(uid_of(obj))
-        now = self._clock.monotonic()
-        previous = None
-        if seen is not None and seen.asked == asked:
-            young = now - seen.at < artifact.poll_interval.total_seconds()
-            if artifact.sha256 is not None or young:
-                return seen.found
-            previous = seen.found
-        found = await self._resolver.resolve(
-            artifact.uri,
-            sha256=artifact.sha256,
-            previous=previous,
-            credentials=await credentials_of(
-                artifact, namespace=str(namespace_of(obj)), client=self._client
-            ),
-        )
-        self._seen[uid_of(obj)] = _Seen(asked, now, found)
-        return found
 
     def _resolved(self, model: Model, found: Found) -> Resolved:
         """The status entry; the time stays while nothing changed, so that nothing is written."""

@@ -1,0 +1,121 @@
+"""A real MLflow server on this machine, as the demo's and the tests' model registry.
+
+Knows where the environment `mlflow` is, starts a server with a database and artifacts in one
+folder, waits until it answers, and ends it with everything that it started. It knows nothing of
+models: `register.py` brings those, as a training script would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidegate.errors import Terminal
+from tidegate.local.cluster.images import environments_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REGISTRY_FAILED = "RegistryFailed"
+START_LIMIT_S = 120.0
+END_LIMIT_S = 10.0
+SURROUNDINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    # Compiling all that mlflow imports takes three times as long as running it; once is enough.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
+"""For every process of that environment: nothing is sent to anybody."""
+
+
+@dataclass
+class MlflowServer:
+    """A server that was begun. `folder` holds its database, artifacts and log."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """Its address, for clients on this machine."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait(self, limit_s: float = START_LIMIT_S) -> None:
+        """Until it answers. :raises Terminal: RegistryFailed, with the end of its log."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with (
+                contextlib.suppress(urllib.error.URLError, OSError),
+                urllib.request.urlopen(f"{self.url}/health", timeout=5),
+            ):
+                return
+            time.sleep(0.1)
+        said = (self.folder / "server.log").read_text(errors="replace")[-2000:]
+        raise Terminal(REGISTRY_FAILED, f"the MLflow server did not start:\n{said}")
+
+    def end(self) -> None:
+        """Stop it and its workers."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(END_LIMIT_S)
+        self.process.wait()
+
+
+def mlflow_python() -> Path:
+    """The interpreter of the environment `mlflow`. :raises Terminal: it was not made."""
+    python = environments_folder() / "mlflow" / "bin" / "python"
+    if not python.exists():
+        raise Terminal(REGISTRY_FAILED, f"there is no {python}; run `make setup` first")
+    return python
+
+
+def begin(folder: Path, *, port: int | None = None) -> MlflowServer:
+    """Start a server on the data of a folder, or on none yet; `wait` tells when it is up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or _free_port()
+    command = [
+        str(mlflow_python()), "-m", "mlflow", "server", "--host", "127.0.0.1",
+        "--port", str(port), "--workers", "1", "--serve-artifacts",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **SURROUNDINGS, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return MlflowServer(folder, port, process)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *, port: int | None = None) -> Iterator[MlflowServer]:
+    """A server that answers, for as long as the block lasts."""
+    server = begin(folder, port=port)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.end()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

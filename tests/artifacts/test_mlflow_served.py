@@ -1,0 +1,273 @@
+"""models:/ against a real MLflow server on this machine, with models that mlflow itself logged."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.artifacts.registry_proxy import RegistryProxy, proxy
+
+from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.artifacts.fetching import fetcher_for
+from tidegate.artifacts.mlflow.rest import Rest
+from tidegate.artifacts.registry import Sources, default_sources
+from tidegate.artifacts.tree import TreeFile, tree_digest
+from tidegate.demo.registry import SURROUNDINGS, mlflow_python, serving
+from tidegate.errors import Terminal, TidegateError, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tidegate.artifacts.base import Resolved
+
+pytestmark = pytest.mark.timeout(240)
+SKOPS = "sklearn-skops"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The server, where it keeps artifacts, and what was logged to it."""
+
+    url: str
+    artifacts: Path
+    made: dict[str, Any]
+
+    def folder(self, version: str) -> Path:
+        return self.artifacts / f"0/models/{self.made[version]['model_id']}/artifacts"
+
+    def sha256(self, version: str, name: str = "model.skops") -> str:
+        return hashlib.sha256((self.folder(version) / name).read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    folder = tmp_path_factory.mktemp("mlflow")
+    with serving(folder) as server:
+        # mlflow looks for a git checkout around a script; there is none around this one.
+        script = shutil.copy(Path(__file__).with_name("log_models.py"), folder)
+        done = subprocess.run(
+            [str(mlflow_python()), "-W", "ignore", str(script), server.url],
+            env=dict(SURROUNDINGS), capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        yield Registry(server.url, folder / "artifacts", json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+async def front(registry: Registry) -> AsyncIterator[RegistryProxy]:
+    async with proxy(registry.url) as found:
+        yield found
+
+
+@pytest.fixture
+async def sources(front: RegistryProxy) -> AsyncIterator[Sources]:
+    found = default_sources(file_root=None, mlflow_url=front.url)
+    yield found
+    await found.close()
+
+
+async def resolve(
+    sources: Sources, uri: str, *, format: str = SKOPS, previous: Resolved | None = None,
+    credentials: Credentials = NO_CREDENTIALS, sha256: str | None = None,
+) -> Resolved:  # fmt: skip
+    return await sources.resolve(
+        uri, format=format, sha256=sha256, previous=previous, credentials=credentials
+    )
+
+
+def fetch(location: str) -> dict[str, bytes]:
+    """What a pod gets of a tree: contents by path."""
+    fetcher, fetched = fetcher_for(location), {}
+    for entry in fetcher.files(location):
+        with fetcher.open(entry.location, offset=0) as stream:
+            fetched[entry.path] = b"".join(stream.chunks)
+    return fetched
+
+
+async def move(front: RegistryProxy, alias: str, version: str) -> None:
+    async with front.http.post(
+        f"{front.target}/api/2.0/mlflow/registered-models/alias",
+        json={"name": "fraud", "alias": alias, "version": version},
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def test_an_alias_is_resolved_to_the_one_file_of_its_version(
+    registry: Registry, sources: Sources
+) -> None:
+    found = await resolve(sources, "models:/fraud@challenger")
+    assert found.sha256 == registry.sha256("1")
+    assert found.version == f"1 (models:/{registry.made['1']['model_id']})"
+    assert found.kind == "file"
+    assert found.location.startswith("mlflow+http://127.0.0.1:")
+
+
+async def test_the_origin_says_run_commit_data_and_what_was_measured_on_them(
+    registry: Registry, sources: Sources
+) -> None:
+    origin = (await resolve(sources, "models:/fraud/2")).origin
+    assert origin is not None
+    assert (origin.registry, origin.name, origin.version) == ("mlflow", "fraud", "2")
+    assert origin.run == registry.made["2"]["run"]
+    assert (origin.git_commit, origin.git_branch) == ("2" * 40, "main")
+    assert origin.author
+    assert origin.created is not None
+    assert origin.created.endswith("Z")
+    [data] = origin.datasets
+    assert (data.name, data.digest) == ("payments", registry.made["data"])
+    assert (data.source, data.context) == ("https://data.example/p.csv", "training")
+    measured = {one.metric: one for one in origin.metrics}
+    assert set(measured) == {"roc_auc", "seconds"}  # a loss of NaN is no number
+    assert measured["roc_auc"].value == 0.92
+    assert measured["roc_auc"].digest == registry.made["data"]
+    assert measured["seconds"].digest is None
+    assert origin.signature is not None
+    assert [(one.name, one.type) for one in origin.signature.inputs] == [
+        ("amount", "FP64"), ("age", "FP64")
+    ]  # fmt: skip
+    assert origin.tags == {"team": "payments"}
+    assert {"scikit-learn", "mlflow", "python"} <= set(origin.libraries)
+
+
+async def test_resolving_an_alias_costs_few_requests_and_one_when_nothing_changed(
+    front: RegistryProxy, sources: Sources
+) -> None:
+    first = await resolve(sources, "models:/fraud@challenger")
+    assert len(front.asked) <= 7, front.asked  # the artifact's own bytes included
+    front.asked.clear()
+    assert await resolve(sources, "models:/fraud@challenger", previous=first) is first
+    assert front.asked == ["GET /api/2.0/mlflow/registered-models/alias"]
+
+
+async def test_a_moved_alias_is_another_version(
+    registry: Registry, front: RegistryProxy, sources: Sources
+) -> None:
+    await move(front, "moving", "1")
+    first = await resolve(sources, "models:/fraud@moving")
+    await move(front, "moving", "2")
+    second = await resolve(sources, "models:/fraud@moving", previous=first)
+    assert (first.sha256, second.sha256) == (registry.sha256("1"), registry.sha256("2"))
+    assert second.origin is not None
+    assert second.origin.alias == "moving"
+
+
+async def test_the_whole_folder_is_a_tree_that_pods_list_and_fetch_file_by_file(
+    registry: Registry, sources: Sources
+) -> None:
+    found = await resolve(sources, "models:/fraud/3", format="mlflow")
+    assert found.kind == "tree"
+    fetched = await asyncio.to_thread(fetch, found.location)
+    assert {"MLmodel", "model.pkl"} <= set(fetched)
+    for path, content in fetched.items():
+        assert content == (registry.folder("3") / path).read_bytes()
+    files = [
+        TreeFile(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+        for path, content in fetched.items()
+    ]
+    assert tree_digest(files) == found.sha256
+
+
+async def test_a_file_is_fetched_from_where_a_broken_connection_left_it(
+    registry: Registry, sources: Sources
+) -> None:
+    found = await resolve(sources, "models:/fraud/1")
+    # Past the proxy, which knows no ranges.
+    location = f"mlflow+{registry.url}/api{found.location.partition('/api')[2]}"
+    with fetcher_for(location).open(location, offset=100) as stream:
+        assert stream.offset == 100
+        assert b"".join(stream.chunks) == (registry.folder("1") / "model.skops").read_bytes()[100:]
+
+
+WRONG = [
+    ("models:/fraud@nobody", SKOPS, "ArtifactNotFound", "alias 'nobody'"),
+    ("models:/nothing@nobody", SKOPS, "ArtifactNotFound", "'nothing'"),
+    ("models:/fraud/99", SKOPS, "ArtifactNotFound", "version 99"),
+    ("models:/fraud/3", SKOPS, "FormatMismatch", "saved as pickle"),
+    ("models:/fraud/1", "sklearn-joblib", "FormatMismatch", "saved as skops"),
+    ("models:/fraud/1", "onnx", "FormatMismatch", "no flavor 'onnx'"),
+    ("models:/fraud", SKOPS, "UriInvalid", "models:/name@alias"),
+]
+
+
+@pytest.mark.parametrize(("uri", "format_", "reason", "said"), WRONG)
+async def test_what_is_not_there_is_told_with_the_mend(
+    sources: Sources, uri: str, format_: str, reason: str, said: str
+) -> None:
+    with pytest.raises(Terminal) as caught:
+        await resolve(sources, uri, format=format_)
+    assert caught.value.reason == reason
+    assert said in caught.value.message
+
+
+FAULTS = [
+    (401, Terminal, "ArtifactForbidden", "credentialsRef"),
+    (403, Terminal, "ArtifactForbidden", "credentialsRef"),
+    (404, Terminal, "RegistryUnknown", "TIDEGATE_MLFLOW_URL"),
+    (302, Terminal, "RegistryUnknown", "log in"),
+    (429, Unreachable, "Unreachable", "busy"),
+    (503, Unreachable, "Unreachable", "trouble"),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "reason", "said"), FAULTS)
+async def test_a_server_that_refuses_or_fails_is_told_apart(
+    front: RegistryProxy,
+    sources: Sources,
+    status: int,
+    kind: type[TidegateError],
+    reason: str,
+    said: str,
+) -> None:
+    front.status, front.headers = status, {"location": "/login"}
+    with pytest.raises(kind) as caught:
+        await resolve(sources, "models:/fraud@challenger")
+    assert getattr(caught.value, "reason", "") == reason
+    assert said in str(caught.value)
+
+
+async def test_a_slow_server_and_one_that_is_down_are_unreachable(front: RegistryProxy) -> None:
+    front.delay_s = 5.0
+    slow = default_sources(file_root=None, mlflow_url=front.url, rest=Rest(answer_s=0.2))
+    down = default_sources(file_root=None, mlflow_url="http://127.0.0.1:9")
+    for sources, said in ((slow, "within 0 s"), (down, "cannot be reached")):
+        with pytest.raises(Unreachable, match=said):
+            await resolve(sources, "models:/fraud@challenger")
+        await sources.close()
+
+
+async def test_a_secret_names_the_server_and_goes_with_each_request_but_never_into_messages(
+    front: RegistryProxy,
+) -> None:
+    secret = Credentials(
+        "mlflow",
+        {
+            "MLFLOW_TRACKING_URI": front.url,
+            "MLFLOW_TRACKING_USERNAME": "reader",
+            "MLFLOW_TRACKING_PASSWORD": "hunter2\n",
+        },
+    )
+    sources = default_sources(file_root=None)
+    found = await resolve(sources, "models:/fraud/1", credentials=secret)
+    assert found.origin is not None
+    basic = "Basic " + base64.b64encode(b"reader:hunter2").decode()
+    assert set(front.authorizations) == {basic}
+    front.status = 403
+    with pytest.raises(Terminal, match="Secret 'mlflow'") as caught:
+        await resolve(sources, "models:/fraud/1", credentials=secret)
+    assert "hunter2" not in str(caught.value)
+    await sources.close()
+
+
+async def test_without_a_server_the_setting_is_named() -> None:
+    sources = default_sources(file_root=None)
+    with pytest.raises(Terminal, match="TIDEGATE_MLFLOW_URL"):
+        await resolve(sources, "models:/fraud/1")
+    await sources.close()
