@@ -54,6 +54,21 @@ async def test_a_new_artifact_begins_an_attempt(
     assert (await site.model())["status"]["latestRevision"] == stable
 
 
+async def test_a_version_that_has_to_pass_something_does_not_come_in_at_once(
+    site: Site, tidegate: Tidegate, tmp_path: Path
+) -> None:
+    await site.start()
+    gates = [{"name": "auc", "metric": "roc_auc", "min": 0.65}]
+    governed = model(BETTER, gates=gates, approval={"groups": ["ml-leads"]})
+    ran = await tidegate("plan", "-f", manifest(tmp_path, governed), operator=False)
+    assert ran.code == 2
+    assert (
+        "before it comes in, it has to pass its gates (auc), then a member of ml-leads has to"
+        " approve it" in ran.out
+    )
+    assert "AttemptStarted" not in ran.out
+
+
 async def test_an_edit_says_whether_the_evidence_is_kept(
     site: Site, tidegate: Tidegate, tmp_path: Path
 ) -> None:

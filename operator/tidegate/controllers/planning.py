@@ -15,6 +15,7 @@ from tidegate.controllers.delivery import decision_for
 from tidegate.controllers.gathering import Gatherer
 from tidegate.controllers.observing import Observer
 from tidegate.controllers.revisions import server_image
+from tidegate.domain.admission import to_pass
 from tidegate.domain.plan import Effect, Plan, model_effects, plan_of, rollout_effects
 from tidegate.domain.revision import digest, identity, revision_name
 from tidegate.domain.rollout import RevisionFacts, Timing, wanted
@@ -194,8 +195,15 @@ class Planner:
         known = name in facts.digests
         number = (latest.number if latest else 0) + 1
         revision = RevisionFacts(name=name, digest=of, number=number)
-        found = replace(facts, latest=revision, model_current=True, model_problem=None)
+        delivery = facts.delivery
+        asked = name not in (delivery.stable, delivery.candidate, *delivery.contenders)
+        held = to_pass(model.spec, name) if asked else None
+        found = replace(
+            facts, latest=revision, model_current=True, model_problem=None, held_back=held
+        )
         words = f"back to revision {name}" if known else f"a new revision: {name}"
+        if held is not None:
+            words += f"; before it comes in, {held.message.removeprefix(f'{name}: ')}"
         return replace(gathered, facts=found), name, words
 
     def _sha256(self, gathered: Gathered) -> str | None:

@@ -151,6 +151,21 @@ def held_back(
     return Said("Ready", certain, decided.reason, f"{name}: {decided.message}")
 
 
+def to_pass(spec: ModelSpec, revision: str) -> Said | None:
+    """Why a revision that is only foreseen would not start at once; None where nothing is
+    declared."""
+    if not governed(spec):
+        return None
+    stages = []
+    if spec.lineage is not None:
+        stages.append(f"its lineage has to be known ({', '.join(spec.lineage.require)})")
+    if spec.gates:
+        stages.append(f"it has to pass its gates ({', '.join(gate.name for gate in spec.gates)})")
+    if spec.approval is not None:
+        stages.append(f"a member of {' or '.join(spec.approval.groups)} has to approve it")
+    return Said("Ready", "Unknown", GATES_PENDING, f"{revision}: {', then '.join(stages)}")
+
+
 def gates_passed(gates: Sequence[GateResult]) -> Said:
     """The condition GatesPassed of the latest revision."""
     failed, pending = told(gates, result="Failed"), told(gates, result="Pending")

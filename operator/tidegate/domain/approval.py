@@ -258,7 +258,10 @@ def _approved(asked: Asked, record: ApprovalStatus) -> Said:
 
 def _serves(asked: Asked, record: ApprovalStatus | None) -> Said:
     if record is not None and record.by:
-        message = f"{asked.revision} was approved by {record.by} at {record.at} and came in"
+        message = (
+            f"{asked.revision} was approved by {record.by} at {record.at} and came in (digest"
+            f" {asked.digest[:12]}, evidence {record.evidence[:12]})"
+        )
         return Said("Approved", "True", "Approved", message)
     message = (
         f"{asked.revision} serves already, so nothing is asked about it; the next version needs an"

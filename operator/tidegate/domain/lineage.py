@@ -52,6 +52,8 @@ def parts_of(
         if entry.gates:
             gates = [gate.wire() for gate in entry.gates if gate.result != "Pending"]
             parts["gates"] = {"results": gates}
+        if entry.approval is not None and entry.approval.by:
+            parts["approval"] = entry.approval.wire()
         if entry.served is not None:
             parts["served"] = entry.served.wire()
     for rejection in status.delivery.rejected if status.delivery else ():
