@@ -32,6 +32,8 @@ _NAMED = {
     "secretKeyRef": "Secret",
     "configMapRef": "ConfigMap",
     "configMapKeyRef": "ConfigMap",
+    "cronJobRef": "CronJob",
+    "trainJobRef": "TrainJob",
 }
 """Fields that name an object of another kind in the same namespace."""
 _MAKES_SECRETS = ("SealedSecret", "ExternalSecret")

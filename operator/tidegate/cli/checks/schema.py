@@ -20,20 +20,27 @@ from tidegate.api.crd import KINDS, definition
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
 from tidegate.cli.checks.findings import Finding, Severity, Spot
-from tidegate.domain.rollout.commands import ANNOTATION, read
+from tidegate.domain import approval
+from tidegate.domain.rollout import commands
 from tidegate.local.schema import structural
 from tidegate.local.schema.causes import NO_FIELD, UNCHECKED
 from tidegate.local.schema.metadata import with_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tidegate.api.crd import Kind
     from tidegate.cli.checks.documents import Document
+    from tidegate.domain.approval import Given
+    from tidegate.domain.rollout.facts import Command
 
 type Parsed = Model | Rollout
 
 _PARSERS: dict[str, type[Parsed]] = {"Model": Model, "Rollout": Rollout}
+_READ: dict[str, Callable[[str], Given | Command | None]] = {
+    commands.ANNOTATION: commands.read,
+    approval.ANNOTATION: approval.read,
+}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_LIMIT = 253
 _QUOTED_STEP = re.compile(r"\.([^.\[\]]+)$")
@@ -193,14 +200,19 @@ def _siblings(schema: dict[str, Any], path: str) -> list[str]:
 
 
 def _annotations(document: Document, about: str) -> Iterator[Finding]:
+    """Annotations that the operator reads, and would not understand."""
     metadata = document.value.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    text = annotations.get(ANNOTATION) if isinstance(annotations, dict) else None
-    command = read(text) if isinstance(text, str) else None
-    if command is not None and command.problem:
-        field = f"metadata.annotations[{ANNOTATION}]"
-        spot = document.spot(field)
-        yield Finding("AnnotationInvalid", Severity.ERROR, command.problem, spot, about, field)
+    for name, reader in (
+        (commands.ANNOTATION, commands.read),
+        (approval.ANNOTATION, approval.read),
+    ):
+        text = annotations.get(name) if isinstance(annotations, dict) else None
+        found = reader(text) if isinstance(text, str) else None
+        if found is not None and found.problem:
+            field = f"metadata.annotations[{name}]"
+            spot = document.spot(field)
+            yield Finding("AnnotationInvalid", Severity.ERROR, found.problem, spot, about, field)
 
 
 def _parsed(document: Document, kind: str, about: str, found: list[Finding]) -> Parsed | None:
