@@ -216,6 +216,7 @@ def of(spec: ModelSpec, *, sha256: str = SHA, image: str = "image:1") -> str:
         {"delivery": "Rollout"},
         {"traffic": {"gatewayAPI": {"parentRefs": [{"name": "g"}], "hostnames": ["a.b"]}}},
         {"artifact": {"uri": "https://elsewhere/v1", "format": "onnx", "pollInterval": "9m"}},
+        {"artifact": {"uri": "s3://a/b", "format": "onnx", "credentialsRef": {"name": "r"}}},
         {"revisionHistoryLimit": 3},
     ],
 )

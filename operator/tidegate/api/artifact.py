@@ -13,7 +13,7 @@ Format = Literal[
 ]
 
 
-SCHEMES = ("file", "http", "https", "s3", "gs", "azure", "az")
+SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az")
 """Where an artifact may be; each has a source in `tidegate.artifacts`."""
 KNOWN_SCHEME = (
     f"self.uri.matches('^(({'|'.join(SCHEMES)})://|models:/)')",
@@ -52,6 +52,13 @@ class Artifact(ApiModel):
             KNOWN_SCHEME,
             MODELS_RULE,
             (
+                "!self.uri.startsWith('pvc://') || has(self.sha256)",
+                (
+                    "a pvc:// artifact needs sha256: the operator does not mount the claim, so it"
+                    " cannot hash what is there"
+                ),
+            ),
+            (
                 "!self.allowPickle || self.format == 'mlflow'",
                 "allowPickle is for format: mlflow; sklearn-joblib names a pickle by itself",
             ),
@@ -62,9 +69,10 @@ class Artifact(ApiModel):
     uri: Annotated[str, StringConstraints(min_length=8, max_length=2048)] = Field(
         description="Where the artifact is: models:/name@alias or models:/name/version of an MLflow"
         " registry (TIDEGATE_MLFLOW_URL of the operator), file:///path (only below the folder that"
-        " the operator's TIDEGATE_FILE_ROOT names), http://… or https://…, s3://bucket/key, gs://bucket/key,"
-        " azure://container/path (or az://). A URI that ends with / names a folder. What stands"
-        " behind it is hashed; a change of content makes a new revision."
+        " the operator's TIDEGATE_FILE_ROOT names), pvc://claim/path, http://… or https://…,"
+        " s3://bucket/key, gs://bucket/key, azure://container/path (or az://). A URI that ends with"
+        " / names a folder. What stands behind it is hashed; a change of content makes a new"
+        " revision."
     )
     sha256: Sha256 | None = Field(
         default=None,

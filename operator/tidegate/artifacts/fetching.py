@@ -32,6 +32,7 @@ FETCHERS = {
     "gs": "tidegate.artifacts.gs:GsFetcher",
     "http": "tidegate.artifacts.http:HttpFetcher",
     "https": "tidegate.artifacts.http:HttpFetcher",
+    "pvc": "tidegate.artifacts.pvc:PvcFetcher",
     "s3": "tidegate.artifacts.s3:S3Fetcher",
     "mlflow+http": "tidegate.artifacts.mlflow.fetcher:MlflowFetcher",
     "mlflow+https": "tidegate.artifacts.mlflow.fetcher:MlflowFetcher",

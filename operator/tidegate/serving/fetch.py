@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_S = 600.0
-WITH_NEIGHBOURS = ("file", "http", "https", "s3", "gs", "az", "azure")
+WITH_NEIGHBOURS = ("file", "pvc", "http", "https", "s3", "gs", "az", "azure")
 """Schemes in which a file has a folder, and so may have a profile beside it."""
 _PROFILE_BYTES = 1024 * 1024
 _FIRST_PAUSE_S = 0.5

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 type Object = dict[str, Any]
 
 CREDENTIALS_PATH = "/var/run/tidegate/credentials"
+CLAIM_PATH = "/var/run/tidegate/claim"
+"""Where `artifacts.pvc` looks for the claim of a pvc:// location."""
+_ON_CLAIM = "pvc://"
 _READABLE_BY_GROUP = 0o440
 
 
@@ -40,24 +43,32 @@ def fetch_args(
     return args
 
 
-def fetch_mounts(artifact: Artifact) -> list[Object]:
+def fetch_mounts(artifact: Artifact, *, location: str) -> list[Object]:
     """What the init container mounts beside the cache and its scratch folder."""
-    if artifact.credentials_ref is None:
-        return []
-    return [{"name": "credentials", "mountPath": CREDENTIALS_PATH, "readOnly": True}]
+    mounts = []
+    if artifact.credentials_ref is not None:
+        mounts.append({"name": "credentials", "mountPath": CREDENTIALS_PATH, "readOnly": True})
+    if location.startswith(_ON_CLAIM):
+        mounts.append({"name": "claim", "mountPath": CLAIM_PATH, "readOnly": True})
+    return mounts
 
 
-def fetch_volumes(artifact: Artifact) -> list[Object]:
+def fetch_volumes(artifact: Artifact, *, location: str) -> list[Object]:
     """The volumes behind `fetch_mounts`.
 
     The Secret may be absent: a pod whose artifact is in the cache starts without it, and one that
     needs it says that it is missing in its own words.
     """
-    if artifact.credentials_ref is None:
-        return []
-    secret = {
-        "secretName": artifact.credentials_ref.name,
-        "optional": True,
-        "defaultMode": _READABLE_BY_GROUP,
-    }
-    return [{"name": "credentials", "secret": secret}]
+    volumes: list[Object] = []
+    if artifact.credentials_ref is not None:
+        secret = {
+            "secretName": artifact.credentials_ref.name,
+            "optional": True,
+            "defaultMode": _READABLE_BY_GROUP,
+        }
+        volumes.append({"name": "credentials", "secret": secret})
+    if location.startswith(_ON_CLAIM):
+        claim = location.removeprefix(_ON_CLAIM).partition("/")[0]
+        mounted = {"claimName": claim, "readOnly": True}
+        volumes.append({"name": "claim", "persistentVolumeClaim": mounted})
+    return volumes

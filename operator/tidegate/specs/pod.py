@@ -51,7 +51,7 @@ def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
                 _cache(facts.cache_claim),
                 {"name": "scratch", "emptyDir": {}},
                 *_more_volumes(spec),
-                *fetch_volumes(spec.artifact),
+                *fetch_volumes(spec.artifact, location=facts.location),
             ],
         },
     }
@@ -122,5 +122,8 @@ def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"memory": "256Mi"},
         },
-        "volumeMounts": [*container["volumeMounts"], *fetch_mounts(spec.artifact)],
+        "volumeMounts": [
+            *container["volumeMounts"],
+            *fetch_mounts(spec.artifact, location=facts.location),
+        ],
     }
