@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import Limits
 from tidegate.artifacts.registry import default_sources
+from tidegate.backends.registry import backend_kinds
 from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.model import ModelReconciler
 from tidegate.controllers.training import TrainingReconciler
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from tidegate.runtime.process import Build, Context
 
 CHILDREN = (
-    DEPLOYMENTS, SERVICES, CONTROLLERREVISIONS, HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS,
+    SERVICES, CONTROLLERREVISIONS, HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS,
 )  # fmt: skip
 
 
@@ -101,8 +102,13 @@ def controllers(
     training = TrainingReconciler(client, cache, context.recorder, clock, trainers)
     children = [Watched(res, owner("Model"), managed_only=True) for res in CHILDREN]
     acting = named_by("Model", "spec", "modelRef", "name")
-    pods = Watched(PODS, _labelled_model, managed_only=True)
-    # A cluster serves the kinds of one traffic provider or of several.
+    # Backends make Deployments of their own, and copy our label to them and to their pods.
+    pods = [Watched(res, _labelled_model, labelled=MODEL_LABEL) for res in (DEPLOYMENTS, PODS)]
+    # A cluster serves the kinds of one traffic provider or of several, and of no backend or some.
+    backed = [
+        Watched(resource(*kind), owner("Model"), managed_only=True, optional=True)
+        for kind in backend_kinds()
+    ]
     routes = [
         Watched(resource(*kind), owner("Model"), managed_only=True, optional=True)
         for kind in own_kinds()
@@ -116,7 +122,8 @@ def controllers(
                 Watched(ROLLOUTS, acting, matters=redeclared),
                 Watched(JOBS, owner("Model"), managed_only=True),
                 *children,
-                pods,
+                *backed,
+                *pods,
             ],
             clock=clock,
             workers=settings.workers,
@@ -129,7 +136,8 @@ def controllers(
                 Watched(ROLLOUTS, acting, matters=moved),
                 *routes,
                 *children,
-                pods,
+                *backed,
+                *pods,
             ],
             clock=clock,
             workers=settings.workers * DELIVERIES_A_WORKER,
@@ -150,7 +158,7 @@ def controllers(
 
 
 def _labelled_model(obj: Object, cache: Cache) -> Iterable[Request]:
-    """The Model that a pod's label names: pods belong to ReplicaSets, not to Models."""
+    """The Model that a label names: pods belong to ReplicaSets, a backend's Deployments to it."""
     model = obj["metadata"].get("labels", {}).get(MODEL_LABEL)
     if model:
         yield Request("Model", obj["metadata"].get("namespace", ""), model)

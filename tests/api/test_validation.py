@@ -172,6 +172,7 @@ def custom(**changes: Any) -> dict[str, Any]:
         ("spec.gates", [{"name": "a", "job": {"image": "a"}, "min": 1}], "go with metric"),
         ("spec.gates", [{"name": "a", "job": {"image": "a", "timeout": "5"}}], "timeout"),
         ("spec.gates", [{**GATE, "name": "A b"}], "name"),
+        ("spec.backend", "Ray", "SeldonDeployment"),
         (
             "spec.signature",
             {
@@ -186,6 +187,37 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
     kube: FakeKube, path: str, value: Any, said: str
 ) -> None:
     assert said in await refusal(kube, put_at(a_model(), path, value))
+
+
+@pytest.mark.parametrize("backend", ["SeldonDeployment", "KServe"])
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("spec.traffic", {"gatewayAPI": GATEWAY}, "route requests themselves"),
+        ("spec.scaling", {"minReplicas": 1, "maxReplicas": 3}, "a fixed number of pods"),
+        (
+            "spec.gates",
+            [{"name": "golden", "requests": {"configMapRef": {"name": "golden"}}}],
+            "no pod to spare for a trial",
+        ),
+    ],
+)
+async def test_what_a_backend_does_itself_or_cannot_do_is_refused(
+    kube: FakeKube, backend: str, path: str, value: Any, said: str
+) -> None:
+    backed = put_at(a_model(), "spec.backend", backend)
+    assert said in await refusal(kube, put_at(backed, path, value))
+
+
+@pytest.mark.parametrize("backend", ["SeldonDeployment", "KServe"])
+async def test_a_backend_needs_no_traffic_for_a_rollout_and_cannot_be_changed(
+    kube: FakeKube, backend: str
+) -> None:
+    backed = put_at(put_at(a_model(), "spec.backend", backend), "spec.delivery", "Rollout")
+    backed["spec"]["gates"] = [GATE]
+    created = await kube.user.create(MODELS, backed, manager="user")
+    with pytest.raises(Invalid, match="backend cannot be changed"):
+        await kube.edit(created, backend="Native", delivery="Direct")
 
 
 @pytest.mark.scenario("SW-05", "BI-01", "BI-02", "BI-04", "BI-05", "BI-06")

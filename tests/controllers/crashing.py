@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 from tests.controllers.site import NAMESPACE, Site, rollout
 
 from tidegate.domain.record import replay
-from tidegate.kube.resources import CONFIGMAPS, CONTROLLERREVISIONS, DEPLOYMENTS
-from tidegate.specs.record import rows_of
+from tidegate.kube.resources import CONFIGMAPS, CONTROLLERREVISIONS
+from tidegate.specs.record import rows_of, selector
 from tidegate.testing.kube import FakeKube
 from tidegate.testing.transport import Killed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from tidegate.domain.record.rows import Row
     from tidegate.testing.transport import FaultyTransport
+
+    type Sites = Callable[[], AbstractAsyncContextManager[Site]]
 
 V2, V3 = "https://models/v2", "https://models/v3"
 DONE = ("Healthy", "Degraded")
@@ -151,7 +154,7 @@ class Run:
         assert all(0 <= weight <= 100 for weight in weights.values())
         assert sum(weights.values()) == 100
         assert len(weights) <= self.story.arms, f"more than one attempt has traffic: {weights}"
-        ready = await self._ready()
+        ready = await self.site.ready()
         assert all(ready.get(name, 0) > 0 for name in weights), f"{weights} for {ready}"
         status = (await self.site.rollout())["status"]
         assert self.known.attempts <= status["attempts"] <= self.known.asked
@@ -162,11 +165,6 @@ class Run:
         kept = (await self.site.kube.user.list(CONTROLLERREVISIONS, namespace=NAMESPACE)).items
         ways = {stable, delivery.get("previous", stable)}
         assert ways <= {each["metadata"]["name"] for each in kept}
-
-    async def _ready(self) -> dict[str, int]:
-        """The ready pods of each revision."""
-        found = (await self.site.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items
-        return {d["metadata"]["name"]: d.get("status", {}).get("readyReplicas", 0) for d in found}
 
     async def _happen(self) -> None:
         """What happens by itself: versions fail as they do, and a newer one comes."""
@@ -209,7 +207,10 @@ class Run:
 
     async def _check_records(self) -> None:
         """There is one record of each attempt, and nothing of it in two places."""
-        found = (await self.site.kube.user.list(CONFIGMAPS, namespace=NAMESPACE)).items
+        listed = await self.site.kube.user.list(
+            CONFIGMAPS, namespace=NAMESPACE, label_selector=selector()
+        )
+        found = listed.items
         assert len(found) == self.known.asked
         for record in found:
             assert record["immutable"] is True
@@ -227,10 +228,17 @@ def whole(rows: list[Row]) -> None:
 
 
 @asynccontextmanager
-async def prepared(story: Story) -> AsyncIterator[Run]:
-    """A story that is about to begin."""
+async def usual_site() -> AsyncIterator[Site]:
+    """A site whose Model has a backend of Tidegate's own."""
     async with FakeKube.start(namespace=NAMESPACE) as kube:
-        run = Run(Site(kube), story)
+        yield Site(kube)
+
+
+@asynccontextmanager
+async def prepared(story: Story, *, sites: Sites = usual_site) -> AsyncIterator[Run]:
+    """A story that is about to begin."""
+    async with sites() as site:
+        run = Run(site, story)
         await run.prepare()
         yield run
 

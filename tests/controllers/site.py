@@ -22,8 +22,11 @@ from tidegate.testing.metrics import FakeMetrics
 from tidegate.traffic.registry import PROVIDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidegate.api.origin import Origin
     from tidegate.testing.kube import FakeKube
+    from tidegate.testing.world import World
 
 NAMESPACE = "demo"
 NAME = "flight-delay"
@@ -46,6 +49,8 @@ class Shelf:
     """What it was asked with last."""
     immutable: bool = False
     """What it says of the locations that it finds."""
+    place: Callable[[str], str] = str
+    """Where what a URI names is fetched from."""
 
     async def resolve(
         self,
@@ -65,7 +70,7 @@ class Shelf:
             raise Terminal("DigestMismatch", f"{uri} has sha256 {found}")
         return Resolved(
             version=found[:8],
-            location=uri,
+            location=self.place(uri),
             sha256=found,
             size=1,
             at=datetime(2026, 1, 1, tzinfo=UTC),
@@ -142,16 +147,25 @@ class Site:
     """An operator with its cluster, its traffic and its clock, for one test."""
 
     def __init__(
-        self, kube: FakeKube, metrics: FakeMetrics | None = None, *, settings: Settings = SETTINGS
+        self,
+        kube: FakeKube,
+        metrics: FakeMetrics | None = None,
+        *,
+        world: World | None = None,
+        settings: Settings = SETTINGS,
     ) -> None:
         self.kube = kube
         self.shelf = Shelf()
         self.metrics = metrics or FakeMetrics(kube.clock.now, seed=7)
         self.inference = FakeInference()
         build = with_sources(resolver=self.shelf, metrics=self.metrics, inference=self.inference)
-        self.harness = Harness(kube, build, settings=settings)
+        self.harness = Harness(kube, build, settings=settings, world=world)
         self.rate = 200.0
         self.weights_seen: list[dict[str, int]] = []
+
+    def model_of(self, uri: str) -> dict[str, Any]:
+        """The Model with that artifact, as a user applies it."""
+        return model(uri)
 
     async def model(self) -> dict[str, Any]:
         return await self.kube.user.get(MODELS, NAME, namespace=NAMESPACE)
@@ -179,7 +193,16 @@ class Site:
 
     async def deployments(self) -> dict[str, int]:
         found = (await self.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items
-        return {d["metadata"]["name"]: d["spec"]["replicas"] for d in found}
+        return {self.revision_of(d): d["spec"]["replicas"] for d in found}
+
+    async def ready(self) -> dict[str, int]:
+        """The ready pods of each revision."""
+        found = (await self.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items
+        return {self.revision_of(d): d.get("status", {}).get("readyReplicas", 0) for d in found}
+
+    def revision_of(self, deployment: dict[str, Any]) -> str:
+        """The revision whose pods a Deployment runs."""
+        return str(deployment["metadata"]["name"])
 
     def cluster(self, revision: str) -> str:
         return f"{NAMESPACE}/{NAME}/{revision}"
@@ -217,7 +240,7 @@ class Site:
 
     async def start(self, **rollout_spec: Any) -> str:
         """Model and Rollout with v1 stable and ten seconds of traffic; returns v1's revision."""
-        await self.kube.put(model())
+        await self.kube.put(self.model_of("https://models/v1"))
         await self.kube.put(rollout(**rollout_spec))
         await self.harness.settle()
         await self.until("Healthy")
@@ -238,7 +261,7 @@ class Site:
 
     async def ask_for(self, uri: str) -> str:
         """Set the Model to another artifact; returns its revision."""
-        await self.kube.put(model(uri))
+        await self.kube.put(self.model_of(uri))
         await self.harness.settle()
         return str((await self.model())["status"]["latestRevision"])
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
-from tests.controllers.site import NAME, NAMESPACE, Site, model, sha
+from tests.controllers.backed import BACKENDS, BackedSite, backed_site
+from tests.controllers.site import NAME, NAMESPACE, Site, model, rollout, sha
 from tests.controllers.test_training import CRON_JOB
 from tests.trainers.test_jobs import TRAIN_JOB, TRAIN_JOBS
 
@@ -156,6 +157,18 @@ def artifact(uri: str) -> dict[str, str]:
     return {"uri": uri, "format": "sklearn-skops", "sha256": sha(uri)}
 
 
+async def _backed_deliveries(site: BackedSite) -> None:
+    """A first revision that fails, and one that serves, by a backend."""
+    await site.kube.put(site.model_of("https://models/v1"))
+    await site.harness.settle()
+    first = str((await site.model())["status"]["latestRevision"])
+    site.harness.world.fail(site.deployment(first), message="exit code 1")
+    await site.kube.put(rollout(keepFailed="10s"))
+    await site.pass_time(seconds=30)
+    await site.ask_for("https://models/v2")
+    await site.until("Healthy")
+
+
 async def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
     async with FakeKube.start(namespace=NAMESPACE) as kube:
         site = Site(kube)
@@ -163,6 +176,10 @@ async def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
         used = {right_of(sent.method, sent.path) for sent in kube.transport.sent}
         listed = [s for s in kube.transport.sent if s.method == "GET" and "/configmaps" in s.path]
         assert {sent.params.get("labelSelector") for sent in listed} == {selector(NAME)}
+        for backend in BACKENDS:
+            async with backed_site(backend) as backed:
+                await _backed_deliveries(backed)
+                used |= {right_of(sent.method, sent.path) for sent in backed.kube.transport.sent}
         used |= {more for right in used if right[1] != "events" for more in applied(right)}
         watched = connect(site.harness.controllers, site.harness.cache)
     needed = used | watch_rights(entry.res for entry in watched) | HOST_RIGHTS

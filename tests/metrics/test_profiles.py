@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tidegate.backends import registry
 from tidegate.metrics.base import ArmCounts, NoData, Value
-from tidegate.metrics.profiles import ENVOY_GATEWAY, GATEWAYS, ISTIO, SERVER, Profile
+from tidegate.metrics.profiles import (
+    BACKENDS,
+    ENVOY_GATEWAY,
+    GATEWAYS,
+    ISTIO,
+    KSERVE,
+    SELDON,
+    SERVER,
+    Profile,
+)
 from tidegate.metrics.prometheus import Prometheus
 from tidegate.metrics.traffic import PrometheusTraffic
 from tidegate.settings import PROFILES
@@ -49,6 +59,54 @@ async def counted(
 
 def test_the_settings_offer_every_profile_of_a_gateway() -> None:
     assert tuple(GATEWAYS) == PROFILES
+
+
+def test_every_backend_has_a_profile() -> None:
+    assert set(BACKENDS) == set(registry.BACKENDS)
+
+
+async def test_seldons_executor_counts_predictions_of_each_predictor(
+    prometheus: Prometheus, scripted: ScriptedPrometheus
+) -> None:
+    """Each pod counts its own; one that had no request yet has no series."""
+    name = "seldon_api_executor_server_requests_seconds"
+    for hash_, rate in (("11111111", 9.0), ("22222222", 1.0)):
+        of = {
+            "namespace": "n",
+            "deployment_name": "m",
+            "predictor_name": hash_,
+            "instance": f"10.0.0.{hash_[0]}:8000",
+        }
+        for service, times in (("predictions", 1.0), ("feedback", 5.0)):
+            scripted.script.add(
+                f"{name}_count", rising(times * rate), code="200", service=service, **of
+            )
+            scripted.script.add(f"{name}_count", rising(0.2), code="500", service=service, **of)
+            for le, share in (("0.1", 0.5), ("+Inf", 1.0)):
+                scripted.script.add(
+                    f"{name}_bucket", rising(rate * share), le=le, code="200", service=service, **of
+                )
+    found = await counted(prometheus, SELDON, [STABLE, CANDIDATE], [100.0])
+    assert isinstance(found, dict)
+    assert found[STABLE].requests == pytest.approx(9.2 * 30)
+    assert found[STABLE].errors == pytest.approx(6)
+    assert found[STABLE].slow == pytest.approx((135,))
+    assert found[CANDIDATE].requests == pytest.approx(1.2 * 30)
+
+
+async def test_istio_counts_the_entries_of_an_inference_service(
+    prometheus: Prometheus, scripted: ScriptedPrometheus
+) -> None:
+    for hash_, rate in (("11111111", 9.0), ("22222222", 1.0)):
+        of = {
+            "reporter": "source",
+            "destination_service_name": f"m-r{hash_}-predictor",
+            "destination_service_namespace": "n",
+        }
+        scripted.script.add("istio_requests_total", rising(rate), response_code="200", **of)
+    found = await counted(prometheus, KSERVE, [STABLE, CANDIDATE])
+    assert isinstance(found, dict)
+    assert {arm: counts.requests for arm, counts in found.items()} == {STABLE: 270, CANDIDATE: 30}
 
 
 async def test_envoy_gateway_names_clusters_after_their_backends(
@@ -159,7 +217,7 @@ async def test_a_source_that_counts_no_copies_says_what_does(
     assert "source: Server" in found.reason
 
 
-@pytest.mark.parametrize("profile", [*GATEWAYS.values(), SERVER])
+@pytest.mark.parametrize("profile", [*GATEWAYS.values(), SERVER, SELDON])
 def test_an_arm_comes_back_from_the_labels_that_select_it(profile: Profile) -> None:
     labels = {
         "envoy_cluster_name": STABLE if profile.name == "envoy" else "tidegate/m/n/m-11111111",
@@ -168,11 +226,20 @@ def test_an_arm_comes_back_from_the_labels_that_select_it(profile: Profile) -> N
         "namespace": "n",
         "model": "m",
         "revision": "m-11111111",
+        "deployment_name": "m",
+        "predictor_name": "11111111",
     }
     assert profile.arm(labels) == STABLE
     assert profile.arm({"envoy_cluster_name": "x"}) != STABLE
     matchers = ",".join(profile.select([STABLE]))
-    assert "m-11111111" in matchers
+    assert "11111111" in matchers
+
+
+def test_a_service_that_is_no_entry_of_an_inference_service_is_no_arm() -> None:
+    labels = {"destination_service_namespace": "n"}
+    assert KSERVE.arm({**labels, "destination_service_name": "m-r11111111-predictor"}) == STABLE
+    assert KSERVE.arm({**labels, "destination_service_name": "m-11111111"}) is None
+    assert "m-r11111111-predictor" in ",".join(KSERVE.select([STABLE]))
 
 
 def test_new_callers_of_istio_are_counted_under_the_service_that_assigned_them() -> None:

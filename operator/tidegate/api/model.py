@@ -21,6 +21,8 @@ from tidegate.api.signature import Signature
 from tidegate.api.traffic import Traffic
 from tidegate.api.training import Training
 
+BackendName = Literal["Native", "SeldonDeployment", "KServe"]
+
 
 class Scaling(ApiModel):
     """How many pods an arm has when it carries all traffic."""
@@ -53,7 +55,7 @@ class ModelSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "self.delivery != 'Rollout' || has(self.traffic)",
+                "self.delivery != 'Rollout' || has(self.traffic) || self.backend != 'Native'",
                 (
                     "delivery: Rollout moves traffic by weights, so it needs spec.traffic;"
                     " add it, or use delivery: Direct"
@@ -62,6 +64,47 @@ class ModelSpec(ApiModel):
             (
                 "self.artifact.format != 'custom' || has(self.runtime.custom)",
                 "artifact.format: custom is for runtime.custom; name the format for our own server",
+            ),
+            (
+                "self.backend == 'Native' || !has(self.traffic)",
+                (
+                    "backend SeldonDeployment and KServe route requests themselves: remove"
+                    " spec.traffic, or use backend: Native"
+                ),
+            ),
+            (
+                "self.backend == 'Native' || self.scaling.maxReplicas == self.scaling.minReplicas",
+                (
+                    "backend SeldonDeployment and KServe run a fixed number of pods: set"
+                    " scaling.maxReplicas to scaling.minReplicas, or use backend: Native"
+                ),
+            ),
+            (
+                (
+                    "self.backend == 'Native' || (has(self.runtime.v2)"
+                    " && !has(self.runtime.v2.batching) && !has(self.runtime.v2.limits))"
+                ),
+                (
+                    "backend SeldonDeployment and KServe serve by servers of their own: use"
+                    " runtime.v2 with nothing but resources and env"
+                ),
+            ),
+            (
+                (
+                    "self.backend == 'Native' || !has(self.gates)"
+                    " || self.gates.all(gate, has(gate.metric))"
+                ),
+                (
+                    "backend SeldonDeployment and KServe have no pod to spare for a trial: use"
+                    " gates on a metric, or backend: Native"
+                ),
+            ),
+            (
+                "self.backend == oldSelf.backend",
+                (
+                    "backend cannot be changed, because the arms of one Model run on one: create"
+                    " a Model of another name"
+                ),
             ),
         )
     )
@@ -75,6 +118,14 @@ class ModelSpec(ApiModel):
     runtime: Runtime = Field(description="What serves it: exactly one member.")
     scaling: Scaling = Field(
         default=Scaling(), description="How many pods. Not part of the revision's identity."
+    )
+    backend: BackendName = Field(
+        default="Native",
+        description="What runs the pods and splits requests between revisions. Native: Deployments"
+        " and Services of Tidegate's own, with spec.traffic. SeldonDeployment (Seldon Core 1) and"
+        " KServe (InferenceService in Standard mode, KServe 0.20 or newer): one object of that kind"
+        " holds every revision, and its controller owns pods and routes. docs/backends.md says what"
+        " each can do.",
     )
     traffic: Traffic | None = Field(
         default=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidegate.controllers.backing import Backing
 from tidegate.controllers.children import MANAGER, Children
 from tidegate.controllers.routing import Router
 from tidegate.errors import NotFound
@@ -38,13 +39,17 @@ class Carrier:
         self._cache = cache
         self._children = Children(client, cache)
         self._router = Router(client, self._children, cache)
+        self._backing = Backing(self._children, cache)
 
     async def carry_out(self, gathered: Gathered, decision: Decision) -> timedelta | None:
-        """Route, Services, sizes, in that order: traffic moves before pods do.
+        """Route, Services, sizes, in that order: traffic moves before pods do. Where a backend runs
+        the Model, its one object says all of that.
 
         Returns when to look again if something has to wait.
         """
         parent = Parent(gathered.name, gathered.namespace, owner_reference(gathered.obj))
+        if gathered.backed is not None:
+            return await self._backing.carry_out(gathered, decision, parent)
         again = await self._router.route(gathered, decision, parent)
         await self._children.ensure(SERVICES, model_service(parent, stable=decision.selected))
         for revision, floor in decision.floors.items():

@@ -37,13 +37,23 @@ class Children:
         self._client = client
         self._cache = cache
 
-    async def ensure(self, res: Resource, wanted: Object, *, differs: bool = False) -> Object:
+    async def ensure(
+        self,
+        res: Resource,
+        wanted: Object,
+        *,
+        differs: bool = False,
+        marked: bool = True,
+        strict: bool = False,
+    ) -> Object:
         """Make the object as wanted, by server-side apply; nothing is sent when it already is.
 
         `differs` says that it is not, where that shows only to somebody who reads its fields.
-        Raises Terminal (`NameTaken`) when an object of that name belongs to somebody else.
+        Without `marked` it carries no hash of itself. `strict` has the server refuse fields that it
+        does not know. Raises Terminal (`NameTaken`) when an object of that name belongs to somebody
+        else.
         """
-        wanted = _marked(wanted)
+        wanted = _marked(wanted) if marked else wanted
         live = self._cache.get(res, namespace_of(wanted), name_of(wanted))
         if live is None:
             await self._refuse_foreign(res, wanted)
@@ -52,7 +62,7 @@ class Children:
         else:
             # An absent object must not be re-created under a name that stood for another one.
             wanted = {**wanted, "metadata": {**wanted["metadata"], "uid": uid_of(live)}}
-        written = await self._client.apply(res, wanted, manager=MANAGER)
+        written = await self._client.apply(res, wanted, manager=MANAGER, strict=strict)
         self._cache.note(res, written)
         return written
 

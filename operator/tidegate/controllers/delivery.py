@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.controllers.archive import Archive
+from tidegate.controllers.backing import REFUSALS
 from tidegate.controllers.carrying import Carrier
 from tidegate.controllers.gathering import Gatherer
 from tidegate.controllers.observing import Observer
@@ -80,7 +81,7 @@ class DeliveryReconciler:
         except Terminal as error:
             refusal = error
             # Nothing wakes us when a CustomResourceDefinition is installed.
-            again = _KIND_AGAIN if error.reason == KIND_NOT_SERVED else None
+            again = _KIND_AGAIN if error.reason in (KIND_NOT_SERVED, *REFUSALS) else None
         if (refusal is None) != (standing is None) or str(refusal) != str(standing):
             await self._reporter.write_model(gathered, decision, timing.now, refusal=refusal)
         await self._reporter.tell(gathered, decision)

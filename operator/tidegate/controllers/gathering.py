@@ -14,11 +14,12 @@ from tidegate.api.model import Model
 from tidegate.api.model_status import DeliveryStatus
 from tidegate.api.rollout import Rollout
 from tidegate.artifacts.uri import shown
+from tidegate.backends.refusals import lacking as lacking_in_backend
 from tidegate.controllers.acting import Acting
+from tidegate.controllers.backing import look, pods_by_revision
 from tidegate.domain.admission import held_back
 from tidegate.domain.claims import Claimant, conflict, places
 from tidegate.domain.conditions import Said, find
-from tidegate.domain.pods import arm_pods
 from tidegate.domain.restarting import unrestartable
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.rollout import (
@@ -34,12 +35,10 @@ from tidegate.errors import Terminal
 from tidegate.kube.objects import is_being_deleted, name_of, namespace_of
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
-    DEPLOYMENTS,
     MODELS,
-    PODS,
     resource,
 )
-from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL
+from tidegate.specs.metadata import MODEL_LABEL
 from tidegate.specs.revision import DIGEST_ANNOTATION
 from tidegate.traffic.features import lacking
 from tidegate.traffic.registry import provider_of
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 
     from tidegate.api.model_status import ArmRevision
     from tidegate.api.rollout import RolloutSpec
+    from tidegate.controllers.backing import Backed
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
@@ -64,7 +64,8 @@ _CLAIMED = "claimed"
 @dataclass(frozen=True)
 class Gathered:
     """One Model's delivery as it is found. `rollout` is the one that acts, `others` those that do
-    not; `provider` is None without a traffic section, and where none of it is known."""
+    not; `provider` is None without a traffic section, and where none of it is known; `backed` is
+    None where the pods are Tidegate's own."""
 
     obj: Object
     model: Model
@@ -74,6 +75,7 @@ class Gathered:
     others: tuple[Object, ...] = ()
     conflict: str | None = None
     provider: TrafficProvider | None = None
+    backed: Backed | None = None
 
     @property
     def namespace(self) -> str:
@@ -109,7 +111,8 @@ class Gatherer:
         against = self._conflict(obj, model)
         apart = self._settings.metrics_profile == ENVOY_GATEWAY
         provider, unknown = _provider(model, apart=apart)
-        facts = self._facts(obj, model, provider)
+        backed = look(self._cache, model.spec.backend, namespace=namespace, model=name)
+        facts = self._facts(obj, model, provider, backed)
         if acting is not None:
             command = acting["metadata"].get("annotations", {}).get(ANNOTATION)
             facts = replace(facts, command=read(command))
@@ -118,13 +121,21 @@ class Gatherer:
         elif unknown is not None:
             facts = replace(facts, blocked=unknown)
         elif declared is not None:
-            facts = replace(facts, blocked=self._obstacle(obj, declared, model, provider))
-        return Gathered(obj, model, facts, acting, declared, others, against, provider)
+            facts = replace(facts, blocked=self._obstacle(obj, declared, model, provider, backed))
+        return Gathered(obj, model, facts, acting, declared, others, against, provider, backed)
 
     def _obstacle(
-        self, obj: Object, declared: Declared, model: Model, provider: TrafficProvider | None
+        self,
+        obj: Object,
+        declared: Declared,
+        model: Model,
+        provider: TrafficProvider | None,
+        backed: Backed | None,
     ) -> Said | None:
-        """Why a Rollout cannot be carried out here at all."""
+        """Why a Rollout cannot be carried out here at all. A backend fetches without our cache."""
+        if backed is not None:
+            profile = self._settings.metrics_profile
+            return lacking_in_backend(backed.backend, declared.spec, profile=profile)
         return (
             unrestartable(self._places(obj, model), cached=self._settings.cache_claim is not None)
             or lacking(provider, declared.spec.strategy)
@@ -143,7 +154,13 @@ class Gatherer:
                 immutable = bool(artifact.get("immutable"))
                 yield name_of(revision), shown(str(artifact["location"])), immutable
 
-    def _facts(self, obj: Object, model: Model, provider: TrafficProvider | None) -> Facts:
+    def _facts(
+        self,
+        obj: Object,
+        model: Model,
+        provider: TrafficProvider | None,
+        backed: Backed | None,
+    ) -> Facts:
         name, namespace = name_of(obj), str(obj["metadata"]["namespace"])
         generation = int(obj["metadata"].get("generation", 0))
         revisions = {
@@ -153,7 +170,7 @@ class Gatherer:
             )
         }
         latest = revisions.get(model.status.latest_revision or "")
-        route = self._route(provider, namespace, name)
+        route = backed.seen.route if backed else self._route(provider, namespace, name)
         delivery = model.status.delivery or _recovered(route, revisions)
         current = model.status.resolved_generation == generation
         held = held_back(model.spec, model.status, delivery, current=current)
@@ -168,16 +185,10 @@ class Gatherer:
             model_current=current,
             model_problem=_model_problem(model, generation) or (None if rejected else held),
             held_back=held,
-            pods={
-                revision: arm_pods(
-                    self._cache.get(DEPLOYMENTS, namespace, revision),
-                    self._cache.list(PODS, namespace, labels={REVISION_LABEL: revision}),
-                )
-                for revision in revisions
-            },
+            pods=pods_by_revision(self._cache, backed, namespace, revisions),
             digests={revision: facts.digest for revision, facts in revisions.items()},
             route=route,
-            route_wanted=model.spec.traffic is not None,
+            route_wanted=model.spec.traffic is not None or backed is not None,
         )
 
     def _route(self, provider: TrafficProvider | None, namespace: str, name: str) -> RouteFacts:

@@ -174,7 +174,10 @@ class ModelReconciler:
     # -- pods of live revisions ----------------------------------------------------------------
 
     async def _keep_live(self, model: Model, parent: Parent, live: set[str]) -> None:
-        """Revisions with pods have a Deployment, a Service and a budget; the others nothing."""
+        """Revisions with pods have a Deployment, a Service and a budget; the others nothing. Where
+        a backend runs the pods, the delivery writes its object and nothing is to be done here."""
+        if model.spec.backend != "Native":
+            return
         refused: Terminal | None = None
         for revision in self._revisions.of(parent):
             if name_of(revision) not in live:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
+from tidegate.controllers.backing import look, pods_by_revision
 from tidegate.controllers.children import same_status
 from tidegate.controllers.lineage import LineageArchive, stable_lineage
 from tidegate.controllers.revisions import digest_of
@@ -17,7 +18,6 @@ from tidegate.controllers.trial import kept_results, passed
 from tidegate.domain.admission import gates_passed
 from tidegate.domain.conditions import Said, merged
 from tidegate.domain.lineage import served
-from tidegate.domain.pods import ArmPods, arm_pods
 from tidegate.domain.revisions import phase_of, trial_phase, verified
 from tidegate.domain.times import stamp
 from tidegate.kube.objects import (
@@ -26,8 +26,8 @@ from tidegate.kube.objects import (
     resource_version_of,
     uid_of,
 )
-from tidegate.kube.resources import DEPLOYMENTS, MODELS, PODS
-from tidegate.specs.metadata import REVISION_LABEL, Parent
+from tidegate.kube.resources import MODELS
+from tidegate.specs.metadata import Parent
 
 if TYPE_CHECKING:
     from tidegate.api.base import Condition
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tidegate.api.origin import Origin
     from tidegate.controllers.revisions import Revisions
     from tidegate.controllers.trial import Trial
+    from tidegate.domain.pods import ArmPods
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
@@ -81,8 +82,11 @@ class ModelReporter:
         generation = int(obj["metadata"].get("generation", 0))
         parent = Parent(name, namespace, owner_reference(obj))
         made = self._revisions.of(parent)
+        backed = look(self._cache, model.spec.backend, namespace=namespace, model=name)
+        pods = pods_by_revision(self._cache, backed, namespace, [name_of(one) for one in made])
         revisions = [
-            self._revision_status(model, namespace, r, latest_name, latest.trial) for r in made
+            self._revision_status(model, one, pods[name_of(one)], latest_name, latest.trial)
+            for one in made
         ]
         revisions = await self._lineage.keep(model, parent, made, revisions)
         revisions = kept_results(model, revisions, latest_name)
@@ -154,14 +158,13 @@ class ModelReporter:
     def _revision_status(
         self,
         model: Model,
-        namespace: str,
         revision: Object,
+        pods: ArmPods,
         latest: str | None,
         trial: Trial | None,
     ) -> RevisionStatus:
         name = name_of(revision)
         of = digest_of(revision)
-        pods = self._pods(namespace, name)
         phase, reason, message = phase_of(
             model.status.delivery, name=name, digest=of, pods=pods, latest=latest
         )
@@ -184,10 +187,4 @@ class ModelReporter:
                 now=self._clock.now(),
             ),
             lineage=before.lineage if before else None,
-        )
-
-    def _pods(self, namespace: str, revision: str) -> ArmPods:
-        return arm_pods(
-            self._cache.get(DEPLOYMENTS, namespace, revision),
-            self._cache.list(PODS, namespace, labels={REVISION_LABEL: revision}),
         )

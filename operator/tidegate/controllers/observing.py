@@ -160,8 +160,10 @@ class Observer:
 
 
 def _traffic(gathered: Gathered, metrics: Metrics) -> TrafficMetrics:
-    """Who counts this Rollout's requests."""
+    """Who counts this Rollout's requests: the backend's series, where one routes them."""
     assert gathered.declared is not None, "only a Rollout is observed"
+    if gathered.backed is not None:
+        return metrics.of_backend(gathered.backed.backend.name)
     by_server = gathered.declared.spec.analysis.source == "Server"
     return metrics.server if by_server else metrics.gateway
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
+from tidegate.backends.registry import backend_kinds
 from tidegate.controllers.delivery import decision_for
 from tidegate.controllers.gathering import Gatherer
 from tidegate.controllers.observing import Observer
@@ -31,6 +32,7 @@ from tidegate.kube.resources import (
     resource,
 )
 from tidegate.runtime.cache import Cache
+from tidegate.specs.metadata import MODEL_LABEL
 from tidegate.traffic.registry import own_kinds
 
 if TYPE_CHECKING:
@@ -44,7 +46,12 @@ if TYPE_CHECKING:
     from tidegate.settings import Settings
 
 _OURS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
-_READ = ((CONTROLLERREVISIONS, _OURS), (DEPLOYMENTS, _OURS), (PODS, _OURS), (ROLLOUTS, None))
+_READ = (
+    (CONTROLLERREVISIONS, _OURS),
+    (DEPLOYMENTS, MODEL_LABEL),
+    (PODS, MODEL_LABEL),
+    (ROLLOUTS, None),
+)
 
 
 @dataclass(frozen=True)
@@ -96,12 +103,12 @@ class Planner:
         self._cache.replace(MODELS, models)
         for res, labels in _READ:
             self._cache.replace(res, await self._list(res, labels))
-        for kind in own_kinds():
+        for kind in (*own_kinds(), *backend_kinds()):
             res = resource(*kind)
             try:
                 self._cache.replace(res, await self._list(res, _OURS))
             except NotFound:
-                continue  # the cluster does not have that provider
+                continue  # the cluster does not have that provider or backend
 
     async def _list(self, res: Resource, labels: str | None) -> Listing:
         return await self._client.list(res, namespace=self._namespace, label_selector=labels)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.base import Condition
 from tidegate.api.rollout import Rollout
+from tidegate.controllers.backing import REFUSALS
 from tidegate.controllers.children import NAME_TAKEN, same_status
 from tidegate.controllers.routing import KIND_NOT_SERVED
 from tidegate.domain.conditions import Said, find, merged
@@ -187,12 +188,13 @@ class Reporter:
 
 
 def standing_refusal(gathered: Gathered) -> Terminal | None:
-    """What the Model says already about a name of ours that is taken, or a kind that is not served.
+    """What the Model says already about a name of ours that is taken, or what its cluster does not
+    serve or refuses.
 
     It stands until writing succeeds: a Ready that changed to and fro would wake us for ever.
     """
     ready = find(gathered.model.status.conditions, "Ready")
-    if ready is None or ready.reason not in (NAME_TAKEN, KIND_NOT_SERVED):
+    if ready is None or ready.reason not in (NAME_TAKEN, KIND_NOT_SERVED, *REFUSALS):
         return None
     return Terminal(ready.reason, ready.message)
 
@@ -213,6 +215,8 @@ def _endpoint(gathered: Gathered, decision: Decision) -> str | None:
     """Where requests from outside go, or from inside where there is no traffic section."""
     if decision.delivery.stable is None or gathered.conflict is not None:
         return None
+    if gathered.backed is not None:
+        return gathered.backed.seen.endpoint
     if gathered.provider is None:
         return f"http://{gathered.name}.{gathered.namespace}.svc"
     return gathered.provider.endpoint(gathered.name)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from tidegate.backends.artifacts import place
+from tidegate.backends.base import PredictorFacts
+from tidegate.backends.registry import backend_of
 from tidegate.domain.revision import digest, identity, revision_name, twin_digest
 from tidegate.errors import Terminal
 from tidegate.kube.objects import name_of
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from tidegate.runtime.cache import Cache
     from tidegate.settings import Settings
     from tidegate.specs.metadata import Parent
+
+ARTIFACT_MUTABLE = "ArtifactMutable"
 
 
 class Revisions:
@@ -66,18 +71,6 @@ class Revisions:
         made_of = identity(spec, sha256=found.sha256, image=self._image(spec))
         of = digest(made_of)
         name = revision_name(parent.name, of)
-        facts = PodFacts(
-            model=parent.name,
-            namespace=parent.namespace,
-            revision=name,
-            image=self._settings.runtime_v2_image,
-            server_image=self._image(spec),
-            location=found.location,
-            kind=found.kind,
-            sha256=found.sha256,
-            size_limit_bytes=self._settings.artifact_limit_bytes,
-            cache_claim=self._settings.cache_claim,
-        )
         return await self._children.create(
             CONTROLLERREVISIONS,
             controller_revision(
@@ -90,9 +83,49 @@ class Revisions:
                           "sha256": found.sha256, "size": found.size,
                           "kind": found.kind, "immutable": found.immutable},
                 origin=found.origin.wire() if found.origin else None,
-                pod_template=pod_template(spec, facts),
+                rendered=self._rendered(spec, parent, found, name),
             ),
         )  # fmt: skip
+
+    def _rendered(self, spec: ModelSpec, parent: Parent, found: Found, name: str) -> Object:
+        """What runs the revision, frozen with it: a pod template, or an entry of the backend's
+        object.
+
+        Raises Terminal (`SchemeUnsupported`, `FormatUnsupported`) when the backend could not open
+        the artifact, `ArtifactMutable` when another content was found in its place before.
+        """
+        backend = backend_of(spec.backend)
+        if backend is not None:
+            self._refuse_overwritten(parent, found)
+            wanted = PredictorFacts(parent.name, name, found.location)
+            return {"predictor": backend.predictor(spec, wanted)}
+        facts = PodFacts(
+            model=parent.name,
+            namespace=parent.namespace,
+            revision=name,
+            image=self._settings.runtime_v2_image,
+            server_image=self._image(spec),
+            location=found.location,
+            kind=found.kind,
+            sha256=found.sha256,
+            size_limit_bytes=self._settings.artifact_limit_bytes,
+            cache_claim=self._settings.cache_claim,
+        )
+        return {"podTemplate": pod_template(spec, facts)}
+
+    def _refuse_overwritten(self, parent: Parent, found: Found) -> None:
+        """A backend fetches by location alone: pods of the older revision would load the newer
+        content when they restart."""
+        for other in self.of(parent):
+            artifact = other["data"]["artifact"]
+            same = place(artifact["location"]) == place(found.location)
+            if same and artifact["sha256"] != found.sha256:
+                raise Terminal(
+                    ARTIFACT_MUTABLE,
+                    f"{place(found.location)} had other content for revision {name_of(other)},"
+                    " whose pods would load this one when they restart: put each version at a path"
+                    " of its own",
+                )
 
     async def renumber(self, parent: Parent, revision: Object) -> Object:
         """Give a revision that becomes the latest anew the next number, unless it is the newest."""
@@ -113,14 +146,18 @@ class Revisions:
         """A revision that differs from stable in nothing but its name: the same artifact, and the
         template that was frozen then.
 
-        Raises Terminal (`RevisionCollision`) when the name stands for another digest.
+        Raises Terminal (`RevisionCollision`) when the name stands for another digest, or
+        `FeatureUnsupported` where a backend runs the pods.
         """
+        if "podTemplate" not in stable["data"]:
+            raise Terminal("FeatureUnsupported", "a twin of stable needs backend: Native")
         of = twin_digest(digest_of(stable))
         name = revision_name(parent.name, of)
         existing = self._existing(parent, name, of)
         if existing is not None:
             return existing
         data = copy.deepcopy(stable["data"])
+        alike = {"model": parent.name, "of": name_of(stable), "name": name}
         obj = controller_revision(
             parent,
             name=name,
@@ -128,9 +165,7 @@ class Revisions:
             digest=of,
             identity=data["identity"],
             artifact=data["artifact"],
-            pod_template=twin_template(
-                data["podTemplate"], model=parent.name, of=name_of(stable), name=name
-            ),
+            rendered={"podTemplate": twin_template(data["podTemplate"], **alike)},
             origin=data.get("origin"),
         )
         obj["metadata"]["annotations"][TWIN_ANNOTATION] = name_of(stable)

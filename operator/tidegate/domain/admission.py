@@ -195,7 +195,10 @@ def _gates_failed(candidate: Candidate) -> Admission:
 
 
 def _loaded(candidate: Candidate) -> Admission:
-    """One pod must have loaded it, and warmed up."""
+    """One pod must have loaded it, and warmed up. A backend has none to spare: it gives a revision
+    pods when the delivery takes it up, and no traffic before they are ready."""
+    if candidate.spec.backend != "Native":
+        return ADMITTED
     before, pods = candidate.before, candidate.pods
     if before is not None and before.result == "Refused" and before.reason in _POD_REASONS:
         return refused(before.reason, before.message)

@@ -23,7 +23,8 @@ def identity(spec: ModelSpec, *, sha256: str, image: str) -> dict[str, Any]:
     """What a revision is made of, as a JSON-ready dict.
 
     `sha256` is that of the resolved artifact, not of the pin; `image` is the one that the operator
-    has for the runtime, which counts where the Model does not name one itself.
+    has for the runtime, which counts where the Model does not name one itself, and where the pods
+    are Tidegate's own.
     """
     artifact: dict[str, Any] = {"sha256": sha256, "format": spec.artifact.format}
     if spec.artifact.allow_pickle:
@@ -31,9 +32,9 @@ def identity(spec: ModelSpec, *, sha256: str, image: str) -> dict[str, Any]:
     return {
         "version": IDENTITY_VERSION,
         "artifact": artifact,
-        "runtime": _runtime(spec.runtime, image=image),
+        "runtime": _runtime(spec.runtime, image=image if spec.backend == "Native" else ""),
         "signature": spec.signature.wire() if spec.signature else None,
-        "backend": "Native",
+        "backend": spec.backend,
     }
 
 

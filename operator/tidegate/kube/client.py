@@ -98,14 +98,23 @@ class Client:
         return await self._json(requests.create(res, obj, manager=manager))
 
     async def apply(
-        self, res: Resource, obj: Object, *, manager: str, force: bool = True
+        self,
+        res: Resource,
+        obj: Object,
+        *,
+        manager: str,
+        force: bool = True,
+        strict: bool = False,
     ) -> Object:
         """Server-side apply: own exactly the fields of `obj`; an identical apply changes nothing.
 
         An absent object is created; put `metadata.uid` into `obj` when it must exist already
-        (then Conflict). Without `force`, a field of another manager raises Conflict.
+        (then Conflict). Without `force`, a field of another manager raises Conflict. With `strict`,
+        a field that the schema does not have raises Invalid instead of being dropped.
         """
-        return await self._json(requests.apply(res, obj, manager=manager, force=force))
+        return await self._json(
+            requests.apply(res, obj, manager=manager, force=force, strict=strict)
+        )
 
     async def apply_status(
         self, res: Resource, obj: Object, *, manager: str, force: bool = True

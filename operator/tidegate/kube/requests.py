@@ -116,13 +116,23 @@ def create(res: Resource, obj: Object, *, manager: str) -> ApiRequest:
 
 
 def apply(
-    res: Resource, obj: Object, *, manager: str, force: bool, subresource: str | None = None
+    res: Resource,
+    obj: Object,
+    *,
+    manager: str,
+    force: bool,
+    strict: bool = False,
+    subresource: str | None = None,
 ) -> ApiRequest:
     """Apply an object (server side): own exactly the fields that stand in it."""
     return _built(
         "PATCH",
         res.path(namespace_of(obj), name_of(obj), subresource),
-        params={"fieldManager": manager, "force": "true" if force else "false"},
+        params={
+            "fieldManager": manager,
+            "force": "true" if force else "false",
+            "fieldValidation": "Strict" if strict else None,
+        },
         body=_typed(res, obj),
         content_type=APPLY_PATCH,
     )

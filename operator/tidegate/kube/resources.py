@@ -112,6 +112,13 @@ GATEWAYCLASSES = Resource(
 VIRTUALSERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 DESTINATIONRULES = Resource("networking.istio.io", "v1", "destinationrules", "DestinationRule")
 
+SELDONDEPLOYMENTS = Resource(
+    "machinelearning.seldon.io", "v1", "seldondeployments", "SeldonDeployment"
+)
+INFERENCESERVICES = Resource(
+    "serving.kserve.io", "v1beta1", "inferenceservices", "InferenceService"
+)
+
 _BY_KIND = {
     (res.api_version, res.kind): res for res in list(vars().values()) if isinstance(res, Resource)
 }

@@ -187,6 +187,13 @@ class Metrics(Protocol):
         """Requests as the model servers count them."""
         ...
 
+    def of_backend(self, name: str) -> TrafficMetrics:
+        """Requests as a backend of `spec.backend` counts them, or the gateway that it uses.
+
+        :raises KeyError: it is none.
+        """
+        ...
+
     @property
     def other(self) -> OtherMetrics:
         """Everything else."""

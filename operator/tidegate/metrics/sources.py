@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.metrics.profiles import GATEWAYS, SERVER
+from tidegate.metrics.profiles import BACKENDS, GATEWAYS, SERVER
 from tidegate.metrics.queries import PrometheusQueries
 from tidegate.metrics.traffic import PrometheusTraffic
 
@@ -38,4 +38,12 @@ class PrometheusMetrics:
         self.server = PrometheusTraffic(
             prometheus, SERVER, scrape_interval=scrape_interval, tick=tick
         )
+        self._backends = {
+            name: PrometheusTraffic(prometheus, one, scrape_interval=scrape_interval, tick=tick)
+            for name, one in BACKENDS.items()
+        }
         self.other = PrometheusQueries(prometheus, scrape_interval=scrape_interval)
+
+    def of_backend(self, name: str) -> PrometheusTraffic:
+        """See the protocol."""
+        return self._backends[name]

@@ -28,7 +28,8 @@ TIDEGATE_GROUP = "tidegate.dev"
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A resource that wakes a controller. `managed_only`: just objects with our managed-by label.
+    """A resource that wakes a controller. `managed_only`: just objects with our managed-by label;
+    `labelled`: just those with that label, whatever its value.
 
     `optional`: a cluster may not serve it; it is then as if there were no objects of it, and it is
     watched from the moment its CustomResourceDefinition is there. `to_requests` gets the object
@@ -40,13 +41,14 @@ class Watched:
     res: Resource
     to_requests: ToRequests
     managed_only: bool = False
+    labelled: str | None = None
     optional: bool = False
     matters: Matters | None = None
 
     @property
     def label_selector(self) -> str | None:
         """What the API server filters by."""
-        return f"{MANAGED_BY_LABEL}={MANAGED_BY}" if self.managed_only else None
+        return f"{MANAGED_BY_LABEL}={MANAGED_BY}" if self.managed_only else self.labelled
 
 
 def itself(kind: str) -> ToRequests:

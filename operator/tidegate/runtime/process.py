@@ -142,13 +142,13 @@ def wake(controllers: Iterable[Controller], cache: Cache) -> None:
 def connect(controllers: Iterable[Controller], cache: Cache) -> list[Watched]:
     """Have changes in `cache` wake `controllers`; return the resources to watch, each once.
 
-    Raises ValueError when one resource is watched both whole and by label.
+    Raises ValueError when one resource is watched by different labels, or both whole and by one.
     """
     distinct: dict[object, Watched] = {}
     for controller in controllers:
         for watched in controller.watched:
             other = distinct.setdefault(watched.res, watched)
-            if other.managed_only != watched.managed_only:
+            if other.label_selector != watched.label_selector:
                 raise ValueError(f"{watched.res} is watched both whole and by label")
             cache.subscribe(
                 watched.res, partial(_wake, controller, watched, cache), matters=watched.matters

@@ -22,11 +22,12 @@ def controller_revision(
     digest: str,
     identity: dict[str, Any],
     artifact: dict[str, Any],
-    pod_template: Object,
+    rendered: dict[str, Any],
     origin: dict[str, Any] | None = None,
 ) -> Object:
-    """An immutable revision: its identity, the resolved artifact, the rendered pod template, and
-    what the registry knew about the version when it was resolved (`Origin`)."""
+    """An immutable revision: its identity, the resolved artifact, what was rendered for it (its
+    `podTemplate`, or its `predictor` in a backend's object), and what the registry knew about the
+    version when it was resolved (`Origin`)."""
     obj = child(parent, api_version="apps/v1", kind="ControllerRevision", name=name, revision=name)
     obj["metadata"]["annotations"] = {DIGEST_ANNOTATION: digest}
     return {
@@ -35,7 +36,7 @@ def controller_revision(
         "data": {
             "identity": identity,
             "artifact": artifact,
-            "podTemplate": pod_template,
+            **rendered,
             **({"origin": origin} if origin else {}),
         },
     }

@@ -8,7 +8,7 @@ none here. It never touches Tidegate's own kinds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tidegate.kube.objects import name_of, namespace_of, owner_reference
 from tidegate.kube.resources import DEPLOYMENTS, ENDPOINTSLICES, HTTPROUTES, PODS, SERVICES
@@ -17,6 +17,15 @@ from tidegate.traffic.assignment import ASSIGNMENT_LABEL
 if TYPE_CHECKING:
     from tidegate.kube.objects import Object
     from tidegate.testing.kube import FakeKube
+
+
+class Beside(Protocol):
+    """Another controller of the cluster."""
+
+    async def step(self) -> bool:
+        """Take one look at everything; tell whether anything changed."""
+        ...
+
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 _GATEWAY = "tidegate.dev/fake-gateway"
@@ -33,6 +42,11 @@ class World:
     """Deployments (by name) with one Pod in that status: a crash, a failed init container."""
     unprogrammed: set[str] = field(default_factory=set)
     """HTTPRoutes (by name) that the gateway does not take up."""
+    drifting: set[str] = field(default_factory=set)
+    """Deployments (by name) whose template somebody changed, with new pods that do not get ready:
+    all old ones serve on."""
+    beside: list[Beside] = field(default_factory=list)
+    """Other controllers, which take their step first."""
     _at_rest: tuple[int, str] | None = None
     """The cluster's revision and the orders above with which nothing was left to do."""
 
@@ -67,7 +81,8 @@ class World:
 
     async def step(self) -> bool:
         """Bring everything up to date; tell whether anything changed."""
-        orders = (self.kube.revision, str((self.ready, self.pod_status, self.unprogrammed)))
+        told = (self.ready, self.pod_status, self.unprogrammed, self.drifting, self.beside)
+        orders = (self.kube.revision, str(told))
         if orders == self._at_rest:
             return False
         changed = await self._step()
@@ -76,6 +91,8 @@ class World:
 
     async def _step(self) -> bool:
         changed = False
+        for other in self.beside:
+            changed |= await other.step()
         for deployment in (await self.kube.user.list(DEPLOYMENTS)).items:
             changed |= await self._deploy(deployment)
             changed |= await self._pod(deployment)
@@ -96,6 +113,8 @@ class World:
             "availableReplicas": ready,
             "unavailableReplicas": wanted - ready,
         }
+        if name_of(deployment) in self.drifting:
+            status |= {"replicas": wanted + 1, "updatedReplicas": 1, "unavailableReplicas": 1}
         before = deployment.get("status", {})
         if {key: before.get(key, 0) for key in status} == status:
             return False

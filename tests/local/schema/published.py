@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ _SAME = (
 )
 
 
+@cache
 def published(file: str, kind: str) -> dict[str, Any] | None:
-    """The CustomResourceDefinition of a kind, or None, said aloud, where it is not at hand."""
+    """The CustomResourceDefinition of a kind, or None, said aloud, where it is not at hand.
+
+    Some are megabytes, so each is read once: nobody may change it.
+    """
     folder = os.environ.get("TIDEGATE_THIRD_PARTY_CRDS")
     if not folder:
         # Nobody is to take this for a comparison.

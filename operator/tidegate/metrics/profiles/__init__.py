@@ -9,9 +9,24 @@ from tidegate.metrics.profiles.base import Profile
 from tidegate.metrics.profiles.envoy import ENVOY
 from tidegate.metrics.profiles.envoy_gateway import ENVOY_GATEWAY
 from tidegate.metrics.profiles.istio import ISTIO
+from tidegate.metrics.profiles.kserve import KSERVE
+from tidegate.metrics.profiles.seldon import SELDON
 from tidegate.metrics.profiles.server import SERVER
 
 GATEWAYS: dict[str, Profile] = {profile.name: profile for profile in (ENVOY, ENVOY_GATEWAY, ISTIO)}
 """What TIDEGATE_METRICS_PROFILE may name."""
 
-__all__ = ["ENVOY", "ENVOY_GATEWAY", "GATEWAYS", "ISTIO", "SERVER", "Profile"]
+BACKENDS: dict[str, Profile] = {"SeldonDeployment": SELDON, "KServe": KSERVE}
+"""The same for Models with that `spec.backend`."""
+
+__all__ = [
+    "BACKENDS",
+    "ENVOY",
+    "ENVOY_GATEWAY",
+    "GATEWAYS",
+    "ISTIO",
+    "KSERVE",
+    "SELDON",
+    "SERVER",
+    "Profile",
+]
