@@ -32,6 +32,7 @@ def test_every_setting_is_read() -> None:
             "TIDEGATE_ARTIFACT_LIMIT_BYTES": "1000",
             "TIDEGATE_HTTP_PORT": "0",
             "TIDEGATE_RUNTIME_V2_IMAGE": "registry/v2:1",
+            "TIDEGATE_RUNTIME_SELDON_IMAGE": "registry/seldon:1",
             "TIDEGATE_RESYNC": "1m",
             "TIDEGATE_WORKERS": "0",
             "TIDEGATE_LEASE_DURATION": "30s",
@@ -46,6 +47,7 @@ def test_every_setting_is_read() -> None:
     assert (found.cache_claim, found.file_root) == ("cache", "/models")
     assert (found.artifact_limit_bytes, found.http_port) == (1000, 0)
     assert found.runtime_v2_image == "registry/v2:1"
+    assert found.runtime_seldon_image == "registry/seldon:1"
     assert (found.resync, found.lease_duration) == (timedelta(minutes=1), timedelta(seconds=30))
     assert (found.workers, found.log_level) == (1, "DEBUG")
 

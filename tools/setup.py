@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".tidegate"
 LOCKS = ROOT / "requirements"
 ENVIRONMENTS = ("operator", "train", "v2", "mlflow", "dev", "stores")
+OPTIONAL = ("seldon",)
+"""Made only when they are named: `python tools/setup.py seldon`."""
 WITH_PROJECT = ("operator", "dev")
 """Environments whose `bin` gets the command `tidegate`."""
 OLDEST = (3, 12)
@@ -446,7 +448,8 @@ def main() -> int:
             )
         unknown = [name for name in names if not (LOCKS / f"{name}.txt").is_file()]
         if unknown:
-            parser.error(f"no lock requirements/{unknown[0]}.txt; known: {', '.join(ENVIRONMENTS)}")
+            known = ", ".join(ENVIRONMENTS + OPTIONAL)
+            parser.error(f"no lock requirements/{unknown[0]}.txt; known: {known}")
         if not missing(names):
             progress.say("nothing to do")
             return 0

@@ -49,6 +49,7 @@ class Settings:
     http_host: str = "0.0.0.0"
     http_port: int = 8080
     runtime_v2_image: str = f"tidegate/runtime-v2:{__version__}"
+    runtime_seldon_image: str = f"tidegate/runtime-seldon:{__version__}"
     resync: timedelta = timedelta(minutes=5)
     workers: int = 4
     lease_name: str = "tidegate-operator"
@@ -78,6 +79,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         http_host=read.text("HTTP_HOST") or read.plain("POD_IP") or defaults.http_host,
         http_port=read.integer("HTTP_PORT", defaults.http_port),
         runtime_v2_image=read.text("RUNTIME_V2_IMAGE") or defaults.runtime_v2_image,
+        runtime_seldon_image=read.text("RUNTIME_SELDON_IMAGE") or defaults.runtime_seldon_image,
         resync=read.duration("RESYNC", defaults.resync),
         workers=max(1, read.integer("WORKERS", defaults.workers)),
         lease_name=read.text("LEASE_NAME") or defaults.lease_name,

@@ -26,6 +26,8 @@ V2: dict[str, Any] = {"v2": {}}
         ({"custom": CUSTOM}, "Gateway", [ERRORS, SLOW], None),
         ({"custom": CUSTOM}, "Gateway", [ERRORS, AGREE], "Disagreement compares: use runtime.v2"),
         ({"custom": CUSTOM}, "Gateway", [AGREE, DRIFT], "Disagreement or PredictionDrift"),
+        ({"seldon": {}}, "Server", [ERRORS, SLOW], None),
+        ({"seldon": {}}, "Gateway", [DRIFT], "runtime.seldon does not show its predictions"),
         ({"custom": CUSTOM}, "Server", [ERRORS], "runtime.custom.metrics of the Model"),
         ({"custom": {**CUSTOM, "metrics": COUNTED}}, "Server", [ERRORS], None),
         ({"custom": {**CUSTOM, "metrics": COUNTED}}, "Server", [SLOW], "metrics.latency"),

@@ -233,6 +233,8 @@ def test_what_replaces_no_pods_is_not_in_the_digest(changes: dict[str, Any]) -> 
         {"runtime": {"v2": {"env": [{"name": "A", "value": "1"}], "batching": {}}}},
         {"runtime": {"v2": {"env": [{"name": "A", "value": "1"}], "limits": {"maxRows": 1}}}},
         {"runtime": {"custom": {"image": "a:1", "port": 9000, "readyPath": "/ready"}}},
+        {"runtime": {"seldon": {}}},
+        {"runtime": {"seldon": {"threads": 8}}},
         {"artifact": {"uri": "https://models/v1", "format": "mlflow", "allowPickle": True}},
         {
             "signature": {

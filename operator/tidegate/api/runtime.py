@@ -82,20 +82,51 @@ class V2Runtime(ApiModel):
     )
 
 
+class SeldonRuntime(ApiModel):
+    """Our models behind the Python wrapper of seldon-core 1.19, for callers of Seldon's protocol.
+
+    The wrapper is an optional extra under the Business Source License 1.1, in an image of its own.
+    """
+
+    resources: Resources = Field(
+        default=Resources(),
+        description="Compute of one server pod. Part of the revision's identity. Without a request"
+        " for cpu or memory a pod asks for 100m and 256Mi.",
+    )
+    env: Annotated[
+        list[EnvVar],
+        Field(
+            default_factory=list,
+            max_length=64,
+            description="Extra environment of the server. Part of the revision's identity.",
+            json_schema_extra=ENV,
+        ),
+    ]
+    threads: int = Field(
+        default=4, ge=2, le=64,
+        description="Requests that one pod answers at a time. It has one process: for more, more"
+        " replicas. Part of the revision's identity.",
+    )  # fmt: skip
+
+
 class Runtime(ApiModel):
     """What serves the artifact: exactly one member."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "[has(self.v2), has(self.custom)].filter(x, x).size() == 1",
-                "name one runtime: v2 or custom",
+                "[has(self.v2), has(self.seldon), has(self.custom)].filter(x, x).size() == 1",
+                "name one runtime: v2, seldon or custom",
             )
         )
     )
 
     v2: V2Runtime | None = Field(
         default=None, description="Serve by Tidegate's Open Inference Protocol v2 server."
+    )
+    seldon: SeldonRuntime | None = Field(
+        default=None,
+        description="Serve by the wrapper of seldon-core 1.19, which speaks Seldon's protocol.",
     )
     custom: CustomRuntime | None = Field(
         default=None, description="Serve by an image of yours, whatever it speaks over HTTP."
@@ -104,4 +135,6 @@ class Runtime(ApiModel):
     @property
     def name(self) -> str:
         """The word of the member that is there."""
+        if self.seldon is not None:
+            return "seldon"
         return "custom" if self.custom is not None else "v2"

@@ -210,6 +210,8 @@ def server_image(runtime: Runtime, settings: Settings) -> str:
     """The image that serves a runtime."""
     if runtime.custom is not None:
         return runtime.custom.image
+    if runtime.seldon is not None:
+        return settings.runtime_seldon_image
     return settings.runtime_v2_image
 
 

@@ -44,6 +44,14 @@ def _runtime(runtime: Runtime, *, image: str) -> dict[str, Any]:
     if runtime.custom is not None:
         made_of = runtime.custom.wire()
         return {"name": "custom", **made_of, "env": _sorted(runtime.custom.env)}
+    if runtime.seldon is not None:
+        return {
+            "name": "seldon",
+            "image": image,
+            "env": _sorted(runtime.seldon.env),
+            "resources": runtime.seldon.resources.wire(),
+            "threads": runtime.seldon.threads,
+        }
     assert runtime.v2 is not None, "the schema requires a runtime"
     optional = {"batching": runtime.v2.batching, "limits": runtime.v2.limits}
     return {

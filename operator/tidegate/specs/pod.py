@@ -20,6 +20,7 @@ from tidegate.specs.container import (
 from tidegate.specs.custom import custom_grace_s, custom_servers
 from tidegate.specs.fetching import fetch_args, fetch_mounts, fetch_volumes
 from tidegate.specs.metadata import labels
+from tidegate.specs.seldon import seldon_server
 from tidegate.specs.server import GRACE_S, v2_server
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
 def _servers(spec: ModelSpec, facts: PodFacts) -> list[Object]:
     if spec.runtime.custom is not None:
         return custom_servers(spec.runtime.custom, facts)
+    if spec.runtime.seldon is not None:
+        return [seldon_server(spec, facts)]
     return [v2_server(spec, facts)]
 
 

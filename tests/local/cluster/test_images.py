@@ -28,7 +28,7 @@ def test_tags_and_digests_make_no_difference(image: str, name: str) -> None:
 
 @pytest.fixture
 def environments(tmp_path: Path) -> Path:
-    for name in ("operator", "v2"):
+    for name in ("operator", "v2", "seldon"):
         program = tmp_path / name / "bin" / "python"
         program.parent.mkdir(parents=True)
         program.touch()
@@ -45,6 +45,9 @@ def test_our_images_are_environments_and_only_the_operator_talks_to_the_api(
     assert (operator.path, operator.api_access) == ([str(environments / "operator/bin")], True)
     assert (runtime.path, runtime.api_access) == ([str(environments / "v2/bin")], False)
     assert runtime.env["PYTHONPATH"].endswith("operator")
+    seldon = images.lookup("tidegate/runtime-seldon:1")
+    assert seldon is not None
+    assert (operator.own_network, runtime.own_network, seldon.own_network) == (False, False, True)
 
 
 def test_an_image_without_environment_is_unknown_and_the_table_says_where_it_looked(

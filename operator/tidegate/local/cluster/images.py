@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ENVIRONMENTS_VARIABLE = "TIDEGATE_ENVS"
 SOURCE_ROOT = Path(__file__).parents[3]
 CHECKOUT = SOURCE_ROOT.parent
+SELDON = "seldon"
+"""The environment of an optional runtime, whose wrapper listens on every address."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,20 @@ def environments_folder(environment: Mapping[str, str] = os.environ) -> Path:
 def default_images(environment: Mapping[str, str] = os.environ) -> ImageTable:
     """The project's own images. One whose environment was never made is not in the table."""
     folder = environments_folder(environment)
-    known = {"tidegate/operator": ("operator", True), "tidegate/runtime-v2": ("v2", False)}
+    known = {
+        "tidegate/operator": ("operator", True),
+        "tidegate/runtime-v2": ("v2", False),
+        "tidegate/runtime-seldon": (SELDON, False),
+    }
     rows = {
         image: LocalEnvironment(
             path=[str(folder / name / "bin")],
             env={"PYTHONPATH": str(SOURCE_ROOT), "VIRTUAL_ENV": str(folder / name)},
             api_access=api_access,
+            own_network=name == SELDON,
         )
         for image, (name, api_access) in known.items()
         if (folder / name / "bin" / "python").exists()
     }
-    return ImageTable(rows, source=f"environments in {folder}; `make setup` makes them")
+    made = "`make setup` makes them, and `python tools/setup.py seldon` the optional one"
+    return ImageTable(rows, source=f"environments in {folder}; {made}")
