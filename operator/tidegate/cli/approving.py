@@ -102,7 +102,8 @@ async def wanted(where: Place, name: str) -> Wanted:
     if model.spec.approval is None:
         raise Terminal("NothingToDo", f"Model {name} asks for no approval (spec.approval)")
     if condition is None or entry is None:
-        text = "the operator has not looked yet" if condition is None else condition.message
+        said = condition or find(model.status.conditions, "Ready")
+        text = "the operator has not looked yet" if said is None else said.message
         raise Terminal("NothingToDo", f"nothing of Model {name} can be approved now: {text}")
     if condition.status != "False":
         raise Terminal("NothingToDo", f"nothing of Model {name} waits: {condition.message}")
