@@ -20,6 +20,9 @@ from tidegate.artifacts.fetching import fetcher_for
 from tidegate.artifacts.mlflow.rest import Rest
 from tidegate.artifacts.registry import Sources, default_sources
 from tidegate.artifacts.tree import TreeFile, tree_digest
+from tidegate.cli.checks.documents import read_documents
+from tidegate.cli.checks.registry import ask_mlflow
+from tidegate.cli.checks.schema import check
 from tidegate.demo.registry import SURROUNDINGS, mlflow_python, serving
 from tidegate.errors import Terminal, TidegateError, Unreachable
 
@@ -271,3 +274,18 @@ async def test_without_a_server_the_setting_is_named() -> None:
     with pytest.raises(Terminal, match="TIDEGATE_MLFLOW_URL"):
         await resolve(sources, "models:/fraud/1")
     await sources.close()
+
+
+async def test_a_version_is_described_without_its_bytes(
+    registry: Registry, front: RegistryProxy
+) -> None:
+    manifest = (
+        "apiVersion: tidegate.dev/v1alpha1\nkind: Model\nmetadata: {name: fraud}\nspec:\n"
+        "  artifact: {uri: 'models:/fraud@challenger', format: sklearn-skops}\n"
+        "  runtime: {v2: {}}\n  gates: [{name: auc, metric: roc_acu, min: 0.5}]\n"
+    )
+    ours = [check(document) for document in read_documents(manifest, "m.yaml")[0]]
+    (found,) = await ask_mlflow(ours, front.url, environ={})
+    assert (found.rule, found.spot.line) == ("MetricUnknown", 7)
+    assert "did you mean roc_auc?" in found.message
+    assert not [one for one in front.asked if "model.skops" in one], front.asked

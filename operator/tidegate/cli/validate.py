@@ -1,11 +1,12 @@
 """`tidegate validate`: checks manifests without a cluster, for pull requests.
 
 Exit codes: 0 no errors, 1 errors were found, 2 it could not be checked (a file that is not there,
-kustomize failed, a wrong command line).
+kustomize failed, the registry does not answer, a wrong command line).
 """
 
 from __future__ import annotations
 
+import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +18,10 @@ from tidegate.cli.checks import reports
 from tidegate.cli.checks.bundles import Bundle, gathered
 from tidegate.cli.checks.findings import Finding, Severity
 from tidegate.cli.checks.references import check_references
+from tidegate.cli.checks.registry import ask_mlflow, without_registry
 from tidegate.cli.checks.sarif import sarif
 from tidegate.cli.checks.schema import check, is_ours
-from tidegate.errors import Terminal
+from tidegate.errors import Retryable, Terminal
 
 ERRORS = 1
 UNCHECKED = 2
@@ -46,6 +48,14 @@ Form = Annotated[Report, typer.Option("-o", "--output", help="How to show the fi
 Default = Annotated[
     str, typer.Option("-n", "--namespace", help="The namespace of manifests that name none.")
 ]
+Registry = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        help="An MLflow server to ask whether versions, and the metrics that gates name, are"
+        " there. MLFLOW_TRACKING_TOKEN, or …_USERNAME and …_PASSWORD, say who asks.",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")]
 
 
@@ -53,6 +63,7 @@ def validate(
     paths: Paths,
     *,
     namespace: Default = "",
+    registry: Registry = None,
     strict: Strict = False,
     output: Form = Report.TEXT,
 ) -> None:
@@ -61,17 +72,17 @@ def validate(
 
     Exit codes: 0 no errors, 1 errors were found, 2 it could not be checked.
     """
-    try:
-        bundles = gathered(paths)
-    except Terminal as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(UNCHECKED) from error
     findings: list[Finding] = []
     objects = 0
-    for bundle in bundles:
-        found, count = _checked(bundle, namespace)
-        findings += found
-        objects += count
+    try:
+        bundles = gathered(paths)
+        for bundle in bundles:
+            found, count = _checked(bundle, namespace, registry)
+            findings += found
+            objects += count
+    except (Terminal, Retryable) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(UNCHECKED) from error
     files = sum(bundle.files for bundle in bundles)
     order = [*Severity]
     findings.sort(key=lambda one: (one.spot, order.index(one.severity), one.rule, one.message))
@@ -81,12 +92,15 @@ def validate(
         raise typer.Exit(ERRORS)
 
 
-def _checked(bundle: Bundle, namespace: str) -> tuple[list[Finding], int]:
+def _checked(bundle: Bundle, namespace: str, registry: str | None) -> tuple[list[Finding], int]:
     """Everything that is found in a bundle, and how many objects of ours it has."""
     ours = [check(document) for document in bundle.documents if is_ours(document)]
     others = [document for document in bundle.documents if not is_ours(document)]
     found = [*bundle.findings, *(finding for one in ours for finding in one.findings)]
-    return [*found, *check_references(ours, others, namespace=namespace)], len(ours)
+    found += [*check_references(ours, others, namespace=namespace), *without_registry(ours)]
+    if registry is not None:
+        found += asyncio.run(ask_mlflow(ours, registry))
+    return found, len(ours)
 
 
 def _show(findings: list[Finding], output: Report, *, files: int, objects: int) -> None:

@@ -31,6 +31,7 @@ from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
 
 if TYPE_CHECKING:
+    from tidegate.api.origin import Origin
     from tidegate.artifacts.base import ArtifactSource, Clock
 
 VERSION_PENDING = "VersionPending"
@@ -112,6 +113,16 @@ class MlflowSource:
                 f"{self._limits.total_s:.0f} s: see whether it, or its store, is overloaded"
             ) from None
 
+    async def describe(self, uri: str, *, credentials: Credentials = NO_CREDENTIALS) -> Origin:
+        """What the registry knows of the version that `uri` means now, without its bytes.
+
+        :raises Terminal: as `resolve`.
+        :raises Retryable: as `resolve`.
+        """
+        version = await self._version(reference(uri), server_for(credentials, url=self._url))
+        logged = await self._logged(version)
+        return await self._known(version, logged, *await self._said(version))
+
     async def close(self) -> None:
         """Close what is open."""
         await self._rest.close()
@@ -155,7 +166,15 @@ class MlflowSource:
         root = await self._root(version, logged)
         said, requirements = await self._said(version)
         file = said.file_of(format, what=version.what)
-        known = origin(
+        known = await self._known(version, logged, said, requirements)
+        found = await self._content(version, root, file=file)
+        check_pin(version.reference.shown, found=found.sha256, pinned=pinned)
+        return replace(found, version=version.state, origin=known)
+
+    async def _known(
+        self, version: _Version, logged: Answer | None, said: MLmodel, requirements: dict[str, str]
+    ) -> Origin:
+        return origin(
             version.reference,
             version=version.answer,
             logged=logged,
@@ -163,9 +182,6 @@ class MlflowSource:
             mlmodel=said,
             requirements=requirements,
         )
-        found = await self._content(version, root, file=file)
-        check_pin(version.reference.shown, found=found.sha256, pinned=pinned)
-        return replace(found, version=version.state, origin=known)
 
     async def _logged(self, version: _Version) -> Answer | None:
         """The logged model of a version; None for one registered as MLflow 2 did, from a run."""

@@ -71,6 +71,11 @@ RULES = {
     "RouteTaken": "Two Models claim the same host and path.",
     "RouteUnattached": "A Gateway in these files would not accept a Model's route.",
     "TrafficMissing": "A strategy moves traffic, and the Model says no way to do so.",
+    "OriginUnknown": "Something is asked of an artifact that only a registry could say.",
+    "VersionUnknown": "The registry has no such model, alias or version.",
+    "MetricUnknown": "The registry has no such metric of the version, or not on that data.",
+    "GateWouldFail": "A gate would refuse the version that the registry has now.",
+    "LineageMissing": "The registry does not know of the version what spec.lineage requires.",
     "FeatureUnsupported": "The Model's traffic provider cannot do what the strategy needs.",
 }
 """Every rule and what it is about, in one sentence."""
