@@ -120,6 +120,14 @@ def test_seldon_does_not_keep_whom_the_weights_would_wait_for() -> None:
     assert weighed(arms(leaving, {A: 100}, ready=(A,))) == [(A, 100), (B, 0)], "KServe keeps it"
 
 
+def test_seldon_does_not_keep_a_way_back_that_is_none() -> None:
+    window: dict[str, Any] = {"stable": B, "previous": A}
+    assert weighed(arms(window, {B: 100}, backend=SELDON, ready=(A, B))) == [(B, 100), (A, 0)]
+    assert weighed(arms(window, {B: 100}, backend=SELDON, ready=(B,))) == [(B, 100)]
+    forced: dict[str, Any] = {"stable": A, "candidate": B}
+    assert weighed(arms(forced, {A: 0, B: 100}, backend=SELDON, ready=(B,))) == [(B, 100)]
+
+
 NAMES = st.sampled_from([A, B, C, D, E])
 
 

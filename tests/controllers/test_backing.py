@@ -108,6 +108,51 @@ async def test_a_version_that_never_starts_is_rejected(site: BackedSite) -> None
     assert site.steps_of(new) == [0]
 
 
+async def test_a_stable_without_pods_does_not_keep_a_person_from_promoting(
+    site: BackedSite,
+) -> None:
+    old = await site.start(strategy=CANARY)
+    new = await site.ask_for("https://models/v2")
+    await until_weight(site, new, 10)
+    site.harness.world.fail(site.deployment(old), message=CRASHES, container="server", init=False)
+    await site.pass_time(seconds=5)
+    await site.command("promote", force=True, revision=new)
+    await site.until("Healthy", minutes=3)
+    assert await site.weights() == {new: 100}
+    site.assert_nothing_restarted()
+
+
+OTHERS: dict[str, Any] = {
+    "adaptive": {"errorBudget": 500, "minDuration": "10s", "soak": "5s"},
+    "blueGreen": {"duration": "5s"},
+}
+
+
+@pytest.mark.parametrize("strategy", OTHERS)
+async def test_other_strategies_that_need_weights_alone_work_too(
+    site: BackedSite, strategy: str
+) -> None:
+    await site.start(strategy={strategy: OTHERS[strategy]}, rollbackWindow={"duration": "20s"})
+    new = await site.ask_for("https://models/v2")
+    await site.until("Healthy", minutes=10)
+    assert await site.weights() == {new: 100}
+    middle = site.steps_of(new)[1:-1]
+    assert middle == sorted(middle)
+    assert bool(middle) == (strategy == "adaptive"), "blueGreen is one switch"
+    site.assert_nothing_restarted()
+
+
+async def test_a_newer_version_takes_the_place_of_one_that_is_tried(site: BackedSite) -> None:
+    old = await site.start(strategy=CANARY)
+    for number in range(2, 6):
+        new = await site.ask_for(f"https://models/v{number}")
+        await until_weight(site, new, 10)
+        assert await site.weights() == {old: 90, new: 10}
+    await site.until("Healthy", minutes=5)
+    assert await site.weights() == {new: 100}
+    site.assert_nothing_restarted()
+
+
 async def test_direct_switches_when_ready(site: BackedSite) -> None:
     await site.kube.put(backed_model(site.backend, delivery="Direct"))
     await site.harness.settle()

@@ -98,13 +98,13 @@ def _left_out(
     weights: Mapping[str, int],
     backend: Backend,
 ) -> bool:
-    """Whether an arm that goes is left out at once: where one that is not ready keeps the weights
-    of all others from moving."""
+    """Whether an arm without traffic is left out: where one that is not ready keeps the weights of
+    all others from moving. One that comes is waited for; a way back is kept while it is one."""
     if weights.get(revision, 0) > 0 or not backend.waits_for_all:
         return False
-    delivery = decision.delivery
+    delivery, pods = decision.delivery, facts.arm(revision)
+    if revision in (delivery.stable, delivery.previous):
+        return pods.ready == 0
     going = decision.rollout is not None and decision.rollout.phase == "RollingBack"
-    stays = {delivery.stable, delivery.previous}
-    if not going:
-        stays |= {delivery.candidate, *delivery.contenders}
-    return revision not in stays and not facts.arm(revision).complete
+    comes = revision in (delivery.candidate, *delivery.contenders) and not going
+    return not comes and not pods.complete
