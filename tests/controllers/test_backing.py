@@ -11,6 +11,7 @@ from tests.controllers.crashing import Story, prepared
 from tests.controllers.dying import Reaper
 from tests.controllers.site import NAME, NAMESPACE, condition
 
+from tidegate.controllers.planning import Planner
 from tidegate.errors import NotFound
 from tidegate.kube.resources import MODELS
 
@@ -196,6 +197,18 @@ async def test_a_quiet_operator_writes_nothing(site: BackedSite) -> None:
     site.harness.wake_all()
     await site.pass_time(minutes=2)
     assert len(site.kube.transport.writes) == written
+
+
+async def test_a_plan_knows_what_the_backend_runs(site: BackedSite) -> None:
+    old = await site.start(strategy=CANARY)
+    planner = Planner(
+        site.kube.user, site.harness.settings, site.metrics, namespace=NAMESPACE
+    )  # fmt: skip
+    await planner.read()
+    planned = await planner.plan(NAME)
+    assert not planned.changes
+    assert planned.gathered.facts.route.weights == {old: 100}
+    assert planned.gathered.facts.arm(old).ready == 2
 
 
 async def test_status_lost_is_read_back_from_the_object(site: BackedSite) -> None:
