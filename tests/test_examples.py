@@ -12,7 +12,7 @@ from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
 from tidegate.controllers.revisions import server_image
 from tidegate.demo.flights import COLUMNS
-from tidegate.demo.story import CHAPTERS
+from tidegate.demo.run import ALIAS, EXAMPLE
 from tidegate.domain.revision import digest, identity
 from tidegate.local.schema.builtin import schema_for
 from tidegate.local.schema.defaulting import default, prune
@@ -100,7 +100,18 @@ def test_on_istio_only_the_traffic_section_differs() -> None:
 
 
 def test_the_demo_tells_its_story_with_these_files() -> None:
-    assert {chapter.example for chapter in CHAPTERS} <= {path.name for path in EXAMPLES}
+    (usual,) = models(ROOT / "examples" / "03-rollout.yaml")
+    (ours,) = models(ROOT / "examples" / EXAMPLE)
+    assert ours.pop("artifact")["uri"] == f"models:/flight-delay@{ALIAS}"
+    assert usual.pop("artifact")
+    assert ours == usual
+    rollouts = [
+        document["spec"]
+        for name in ("03-rollout.yaml", EXAMPLE)
+        for document in documents(ROOT / "examples" / name)
+        if document["kind"] == "Rollout"
+    ]
+    assert rollouts[0] == rollouts[1]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])

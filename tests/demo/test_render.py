@@ -31,7 +31,7 @@ def test_only_places_differ_between_a_rendered_example_and_the_committed_one(
             if before.startswith("port:"):
                 assert after == "port: 18080"
             else:
-                name = before.rsplit("/", 1)[1]
+                name = before.partition("/artifacts/")[2]
                 assert after == f"uri: {artifacts.as_uri()}/{name}"
 
 

@@ -1,33 +1,38 @@
 """A real MLflow server on this machine, as the demo's and the tests' model registry.
 
 Knows where the environment `mlflow` is, starts a server with a database and artifacts in one
-folder, waits until it answers, and ends it with everything that it started. It knows nothing of
-models: `register.py` brings those, as a training script would.
+folder, waits until it answers, and ends it with everything that it started. Models are brought by
+`register.py`, as a training script would. What was registered once is kept; each run has a copy.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate.errors import Terminal
-from tidegate.local.cluster.images import environments_folder
+from tidegate.local.cluster.images import CHECKOUT, SOURCE_ROOT, environments_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 REGISTRY_FAILED = "RegistryFailed"
 START_LIMIT_S = 120.0
 END_LIMIT_S = 10.0
+REGISTER_LIMIT_S = 300.0
 SURROUNDINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -113,6 +118,78 @@ def serving(folder: Path, *, port: int | None = None) -> Iterator[MlflowServer]:
         yield server
     finally:
         server.end()
+
+
+def registered(cache: Path, trained: Path, *, say: Callable[[str], object]) -> Path:
+    """A folder with a server's data in which the trained versions are registered, from `cache`;
+    made first where it is not there (about 20 s). Copy it: it is not to be changed.
+
+    :raises Terminal: RegistryFailed, with what the registering wrote.
+    """
+    kept = cache / f"{trained.name}-{_code_key()}-mlflow"
+    if kept.exists():
+        return kept
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        work = Path(scratch) / "mlflow"
+        with serving(work) as server:
+            say(f"registering the versions in MLflow at {server.url}")
+            _register(server.url, trained)
+        # Another demo may have been quicker: then its data are as good as ours.
+        if not kept.exists():
+            work.rename(kept)
+    return kept
+
+
+def _code_key() -> str:
+    """What registering depends on besides the trained versions, as a short hash."""
+    together = hashlib.sha256()
+    for file in (Path(__file__).with_name("register.py"), CHECKOUT / "requirements" / "mlflow.txt"):
+        together.update(file.read_bytes() if file.exists() else b"")
+    return together.hexdigest()[:8]
+
+
+def _register(url: str, trained: Path) -> None:
+    done = subprocess.run(
+        [
+            str(mlflow_python()), "-W", "ignore", "-m", "tidegate.demo.register",
+            "--tracking", url, "--trained", str(trained),
+        ],
+        env={**os.environ, **SURROUNDINGS, "PYTHONPATH": str(SOURCE_ROOT)},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=REGISTER_LIMIT_S, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = done.stdout.strip()[-2000:]
+        raise Terminal(REGISTRY_FAILED, f"the versions could not be registered:\n{said}")
+
+
+def set_alias(url: str, name: str, *, alias: str, version: str) -> None:
+    """What `client.set_registered_model_alias` does. :raises OSError: the server refuses."""
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/registered-models/alias",
+        data=json.dumps({"name": name, "alias": alias, "version": version}).encode(),
+        headers={"content-type": "application/json"},
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=30):
+        return
+
+
+def version_of(url: str, name: str, *, alias: str) -> str | None:
+    """The version that an alias names; None where there is no such alias.
+
+    :raises OSError: the server does not answer.
+    """
+    query = urllib.parse.urlencode({"name": name, "alias": alias})
+    address = f"{url}/api/2.0/mlflow/registered-models/alias?{query}"
+    try:
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            return str(json.load(answer)["model_version"]["version"])
+    except urllib.error.HTTPError as error:
+        if error.code in (400, 404):
+            return None
+        raise
 
 
 def _free_port() -> int:

@@ -24,17 +24,21 @@ EXAMPLES = CHECKOUT / "examples"
 ARTIFACTS_URI = "file:///artifacts/"
 GATEWAY_PORT = 8080
 PORT_LINE = f"port: {GATEWAY_PORT}\n"
+REGISTRY_LINE = "MLFLOW_TRACKING_URI: http://127.0.0.1:5000\n"
 
 
-def write_examples(trained: Trained, folder: Path, *, keep_port: bool = False) -> int:
+def write_examples(
+    trained: Trained, folder: Path, *, keep_port: bool = False, registry: str | None = None
+) -> int:
     """Everything that a person needs to follow the README, in one folder; the gateway's port.
 
     The artifacts and one flight as a request lie in `artifacts/`, the examples beside it. With
     `keep_port` a folder that was made before keeps its port: its own gateway may hold it now.
+    `registry` is the address of an MLflow server, where there is one.
     """
     port = (port_of(folder) if keep_port else None) or free_port()
     place_artifacts(trained, folder / "artifacts")
-    render(folder, artifacts=folder / "artifacts", port=port)
+    render(folder, artifacts=folder / "artifacts", port=port, registry=registry)
     (folder / "artifacts" / "request.json").write_bytes(Replay.open(trained.folder).body(0))
     return port
 
@@ -48,7 +52,14 @@ def place_artifacts(trained: Trained, folder: Path) -> None:
         partial.replace(folder / version.file.name)
 
 
-def render(out: Path, *, artifacts: Path, port: int, examples: Path = EXAMPLES) -> list[Path]:
+def render(
+    out: Path,
+    *,
+    artifacts: Path,
+    port: int,
+    registry: str | None = None,
+    examples: Path = EXAMPLES,
+) -> list[Path]:
     """Write every example to `out`; the files that were written, in their order."""
     out.mkdir(parents=True, exist_ok=True)
     written = []
@@ -56,6 +67,8 @@ def render(out: Path, *, artifacts: Path, port: int, examples: Path = EXAMPLES) 
         text = source.read_text()
         text = text.replace(ARTIFACTS_URI, artifacts.resolve().as_uri() + "/")
         text = text.replace(PORT_LINE, f"port: {port}\n")
+        if registry is not None:
+            text = text.replace(REGISTRY_LINE, f"MLFLOW_TRACKING_URI: {registry}\n")
         target = out / source.name
         target.write_text(text)
         written.append(target)

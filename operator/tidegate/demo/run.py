@@ -1,7 +1,9 @@
-"""The order of it all: train, start the cluster, apply the examples, replay flights, tell the end.
+"""The order of it all: train, register, start the cluster, apply an example, replay flights, move
+an alias from version to version, tell the end.
 
-It acts only as a user can (kubectl, `tidegate local`, requests through the gateway) and judges only
-by what is to be seen from outside. It always cleans up, unless asked to leave the cluster.
+It acts only as a user can (kubectl, `tidegate local`, MLflow's aliases, requests through the
+gateway) and judges only by what is to be seen from outside. It always cleans up, unless asked to
+leave the cluster.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.demo.commands import Kubectl, kubectl_path, local
+from tidegate.demo.registry import begin, registered, set_alias
 from tidegate.demo.render import write_examples
 from tidegate.demo.scene import Scene
 from tidegate.demo.story import CHAPTERS, failures, outcome_of, row_for
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tidegate.demo.registry import MlflowServer
     from tidegate.demo.story import Chapter, Outcome, Row
     from tidegate.demo.trained import Trained
     from tidegate.demo.view import View
@@ -48,6 +52,9 @@ SETTLE_S = 3.0
 SLOW_RATIO = 2.0
 """Slower than stable's median by this is slow: the margin of examples/03-rollout.yaml."""
 STORY_FAILED = "StoryFailed"
+EXAMPLE = "16-mlflow.yaml"
+ALIAS = "challenger"
+"""What the example's Model follows."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ class Demo:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     slow_ms: dict[str, float] = field(default_factory=dict)
     trained: Trained | None = None
+    registry: MlflowServer | None = None
     port: int = 0
     skipped: int = 0
 
@@ -107,8 +115,14 @@ class Demo:
         local("down", "--delete", "--name", self.options.name, quiet=True)
         shutil.rmtree(self.options.files, ignore_errors=True)
         self.options.files.mkdir(parents=True)
-        self.port = write_examples(trained, self.options.files)
+        kept = registered(self.options.home / "registry", trained.folder, say=self.view.note)
+        shutil.copytree(kept, self.options.files / "mlflow")
+        # It takes as long to start as the cluster does, so both start at once.
+        self.registry = registry = begin(self.options.files / "mlflow")
+        self.port = write_examples(trained, self.options.files, registry=registry.url)
         local("up", "--name", self.options.name, "--file-root", str(self.options.files))
+        registry.wait()
+        self.view.note(f"MLflow answers at {registry.url}")
         self.view.note(f"examples, as they are applied: {self.options.files}")
 
     @property
@@ -123,10 +137,20 @@ class Demo:
         self.view.note(f"kubectl apply -f {name}")
         await self.kubectl.run("apply", "-f", str(self.example(name)))
 
+    async def point(self, chapter: Chapter) -> None:
+        """Move the alias to a version, as whoever trained it would."""
+        if self.registry is None:
+            raise Terminal(STORY_FAILED, "there is no registry yet")
+        self.view.note(f"MLflow: alias {ALIAS} of {MODEL} → version {chapter.registered}")
+        await asyncio.to_thread(
+            set_alias, self.registry.url, MODEL, alias=ALIAS, version=chapter.registered
+        )
+
     async def serve_first(self) -> None:
         """The gateway and the first version, until the Model is Ready."""
+        await self.point(CHAPTERS[0])
         await self.apply("01-gateway.yaml")
-        await self.apply(CHAPTERS[0].example)
+        await self.apply(EXAMPLE)
         limit = f"--timeout={READY_LIMIT_S:.0f}s"
         await self.kubectl.run(
             "wait", f"models.tidegate.dev/{MODEL}", "--for=condition=Ready", limit,
@@ -153,7 +177,7 @@ class Demo:
         median = self.scene.ledger.tally(self.scene.stable or "").quantile(0.5)
         self.slow_ms[chapter.version] = SLOW_RATIO * (median or 0.0)
         self.view.note(f"— {chapter.version}: {chapter.about}; it has to be {chapter.expected}")
-        await self.apply(chapter.example)
+        await self.point(chapter)
         revision = await self.note_revision(chapter)
         came = await until(
             lambda: outcome_of(self.scene, revision),
@@ -178,7 +202,6 @@ class Demo:
                 f"replaying flights of July to October at {self.options.rate:.0f} a second"
             )
             await asyncio.sleep(BASELINE_S)
-            await self.apply("03-rollout.yaml")
             await until(
                 lambda: self.scene.phase == "Healthy" or None,
                 limit_s=READY_LIMIT_S,
@@ -288,6 +311,8 @@ def clean_up(demo: Demo, *, keep_evidence: bool) -> None:
         return
     with contextlib.suppress(TidegateError, subprocess.SubprocessError):
         local("down", "--delete", "--name", options.name, quiet=True)
+    if demo.registry is not None:
+        demo.registry.end()
 
 
 EVIDENCE = {
@@ -320,6 +345,8 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 def kept_text(demo: Demo) -> str:
     """What to try on a cluster that is left up."""
+    registry = demo.registry
+    url, process = (registry.url, registry.process.pid) if registry else ("", "")
     return f"""
 The cluster is still up. Worth trying:
 
@@ -328,9 +355,11 @@ The cluster is still up. Worth trying:
   kubectl describe rollouts.tidegate.dev {MODEL}
   kubectl get events.events.k8s.io --sort-by=.metadata.creationTimestamp
   kubectl explain rollouts.tidegate.dev.spec.analysis
-  kubectl apply -f {demo.example("04-better-version.yaml")}
+  curl -s {url}/api/2.0/mlflow/registered-models/alias -H content-type:application/json \\
+    -d '{{"name": "{MODEL}", "alias": "{ALIAS}", "version": "2"}}'
   curl -s -H 'Host: {HOSTNAME}' http://127.0.0.1:{demo.port}/v2/models/{MODEL}
   {sys.argv[0]} local logs --name {demo.options.name}
 
-When you are done: {sys.argv[0]} local down --delete --name {demo.options.name}
+The registry's own pages are at {url}.
+When you are done: {sys.argv[0]} local down --delete --name {demo.options.name}; kill {process}
 """
