@@ -205,7 +205,9 @@ class RolloutSpec(ApiModel):
         json_schema_extra=lasting("1s", "90d", like="2h"),
     )
     on_inconclusive: Literal["Rollback", "Pause", "Promote"] = Field(
-        default="Rollback", description="What happens when the deadline comes before a verdict."
+        default="Rollback",
+        description="What happens when the deadline comes before a verdict, or when bursts of"
+        " failures make the evidence contradict itself (Promote is taken for Pause then).",
     )
     rollback_window: RollbackWindow = Field(
         default=RollbackWindow(), description="How long the way back stays open."

@@ -85,6 +85,10 @@ class Attempt(ApiModel):
         " another one: an arm of an abTest, or a twin.",
     )
     failed: bool = Field(default=False, description="Whether a Rollback verdict was given.")
+    doubted: bool = Field(
+        default=False,
+        description="Whether it was paused because bursts made the evidence contradict itself.",
+    )
     forced: bool = Field(
         default=False, description="Whether a person promoted it by force, whatever the evidence."
     )

@@ -9,7 +9,9 @@ import pytest
 from tests.domain.rollout.sim import ERRORS, LATENCY, Sim, spec
 
 from tidegate.api.model import Scaling
+from tidegate.domain import evidence
 from tidegate.domain.evidence import Unseen
+from tidegate.domain.evidence.packing import packed
 from tidegate.domain.times import moment, stamp
 
 
@@ -130,3 +132,36 @@ def test_a_batch_that_is_late_is_looked_for_once_a_second_and_not_without_a_brea
     sim.look()
     decision = sim.look()
     assert decision.after == timedelta(seconds=1)
+
+
+def bursty(**more: Any) -> Sim:
+    """r2's counts speak against it, though for forty minutes it was never worse."""
+    sim = at_step(25, metrics=[ERRORS], **more)
+    sim.run(10)
+    (entry,) = sim.status.evidence
+    state = {**evidence.state_of(entry), "w": [40, 0.0, 4.0, 0, 0, 0, 0, 0]}
+    entry = entry.model_copy(update={"state": packed(state)})
+    sim.status = sim.status.model_copy(update={"evidence": [entry]})
+    sim.behave("r2", error_rate=0.5)
+    return sim
+
+
+def test_contradictory_evidence_takes_back_as_the_policy_says() -> None:
+    sim = bursty()
+    sim.until("Degraded", minutes=1)
+    assert "Inconclusive" in sim.reasons
+    assert "bad requests come in bursts" in sim.status.history[1].message
+
+
+@pytest.mark.parametrize("policy", ["Pause", "Promote"])
+def test_contradictory_evidence_pauses_once_and_never_promotes(policy: str) -> None:
+    sim = bursty(onInconclusive=policy)
+    sim.until("Paused", minutes=1)
+    assert sim.status.pauses == ["PausedByDoubt"]
+    assert sim.weight == 25
+    sim.run(20)
+    assert len(sim.told("PausedByDoubt")) == 1
+    assert sim.say("resume") == "Done"
+    sim.run(5)
+    assert sim.status.pauses == []
+    assert len(sim.told("PausedByDoubt")) == 1

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tidegate.domain.evidence import bursts
 from tidegate.domain.evidence.base import LogE, Role
 from tidegate.domain.evidence.memo import LARGE_LIMIT, Memo, key_of_metric
 from tidegate.domain.evidence.packing import unpacked
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from tidegate.api.metric import Metric
     from tidegate.api.rollout_status import Evidence
     from tidegate.domain.evidence.base import State
+
+
+OVERDISPERSED = "Overdispersed"
+"""The reason of a verdict Inconclusive before the deadline: bad requests come in bursts."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,9 @@ def judge(
     )
     named = guards if decision.reason == "GuardBroken" else required
     names = [named[i] for i in decision.at]
+    doubt = _doubt(entries, analysis, decision.reason, names)
+    if doubt is not None:
+        return doubt
     match decision.reason:
         case "GuardBroken" | "EvidenceRollsBack":
             message = entries[names[0]].message
@@ -105,6 +113,32 @@ def judge(
         case _:
             message = f"no verdict yet from {', '.join(names)}"
     return Judgement(decision.verdict, decision.reason, message, metric=names[0] if names else "")
+
+
+def _doubt(
+    entries: dict[str, Evidence], analysis: Analysis, reason: str, blamed: Sequence[str]
+) -> Judgement | None:
+    """Inconclusive where the blocks of a minute contradict what the counts say (statistics 2.4):
+    all those that are blamed for a rollback, or any comparison before a promotion."""
+    metrics = {metric.name: metric for metric in analysis.metrics}
+    found: dict[str, str] = {}
+    if reason == "EvidenceRollsBack":
+        level = rollback_level(analysis)
+        found = {
+            name: bursts.rollback_doubt(metrics[name], state_of(entries[name]), level)
+            for name in blamed
+        }
+        if not all(found.values()):
+            return None
+    elif reason == "EvidencePromotes":
+        found = {
+            name: bursts.promotion_doubt(metrics[name], state_of(entries[name]), analysis)
+            for name in _named(analysis, Role.COMPARISON)
+        }
+    name = next((name for name, why in found.items() if why), None)
+    if name is None:
+        return None
+    return Judgement("Inconclusive", OVERDISPERSED, found[name], metric=name)
 
 
 def _failed_check(

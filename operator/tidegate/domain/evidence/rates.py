@@ -13,10 +13,15 @@ from tidegate.domain.evidence.base import LogE, Role, Shown, State
 from tidegate.domain.evidence.batch import Rated
 from tidegate.domain.evidence.comparing import Seen
 from tidegate.stats import NO_COUNTS, Counts, Margin
+from tidegate.stats.blocks import Blocks
 
 if TYPE_CHECKING:
     from tidegate.api.metric import Metric
     from tidegate.domain.evidence.batch import Baseline, Batch
+
+
+BLOCK_S = 60.0
+"""Seconds of a block: what comes together within one counts once."""
 
 
 def margin_of(metric: Metric) -> Margin:
@@ -57,7 +62,8 @@ class Rate:
             return state
         if metric.margin is None:
             return guarding.added(metric, state, seen, shadow=batch.shadow)
-        return comparing.added(state, [margin_of(metric)], [seen], shadow=batch.shadow)
+        after = comparing.added(state, [margin_of(metric)], [seen], shadow=batch.shadow)
+        return after if "b" in after else {**after, "w": in_blocks(state, seen, batch.seconds)}
 
     def log_e(self, metric: Metric, state: State) -> LogE:
         return guarding.log_e(metric, state) if metric.margin is None else comparing.log_e(state)
@@ -72,6 +78,21 @@ class Rate:
             return errors_of(batch)
         answer = batch.answers.get(metric.name)
         return Seen(answer.candidate, answer.stable) if isinstance(answer, Rated) else None
+
+
+def in_blocks(state: State, seen: Seen, seconds: float) -> list[float]:
+    """The blocks of a state (see `bursts.py`) with one more batch: one is whole after a minute,
+    and says nothing where an arm had no request."""
+    before = state.get("w") or [0] * 8
+    length = before[3] + seconds
+    now = (seen.candidate.bad, seen.candidate.n, seen.stable.bad, seen.stable.n)
+    counts = [old + new for old, new in zip(before[4:], now, strict=True)]
+    if length < BLOCK_S:
+        return [*before[:3], round(length, 3), *(round(count, 3) for count in counts)]
+    blocks = Blocks(int(before[0]), before[1], before[2])
+    if counts[1] > 0.0 and counts[3] > 0.0:
+        blocks = blocks.added(counts[0] / counts[1] - counts[2] / counts[3])
+    return [blocks.n, round(blocks.total, 9), round(blocks.squares, 9), 0, 0, 0, 0, 0]
 
 
 def errors_of(batch: Batch) -> Seen:

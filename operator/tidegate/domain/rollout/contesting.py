@@ -13,7 +13,7 @@ from tidegate.api.contest_status import Contest, ContestArm
 from tidegate.api.rollout_status import StepStatus
 from tidegate.domain import evidence as evidences
 from tidegate.domain.conditions import Said
-from tidegate.domain.evidence import Batch
+from tidegate.domain.evidence import Batch, Judgement
 from tidegate.domain.rollout import sizes
 from tidegate.domain.rollout.allotting import (
     allot,
@@ -190,13 +190,18 @@ def _judged(draft: Draft, evidence: Mapping[str, Sequence[Evidence]]) -> bool:
         if arm.revision not in evidence:
             continue
         judgement = evidences.judge(evidence[arm.revision], analysis, candidate_requests=0)
-        if judgement.verdict != "Rollback":
+        if judgement.verdict not in ("Rollback", "Inconclusive"):
             continue
         if draft.spec.on_failure == "Pause":
             _pause_for(draft, arm, judgement.message)
-        elif leave(draft, arm, judgement.reason, judgement.message):
+        elif leave(draft, arm, _why(judgement), judgement.message):
             return True
     return False
+
+
+def _why(judgement: Judgement) -> str:
+    """Evidence that bursts made doubtful speaks against an arm all the same."""
+    return "Inconclusive" if judgement.verdict == "Inconclusive" else judgement.reason
 
 
 def _shared(draft: Draft) -> Analysis:

@@ -32,8 +32,8 @@ _QUIET_REASONS = frozenset({"PodsReady", "WarmedUp", "HoldCleared", "TakenBack",
 _WARNINGS = frozenset(
     {"Aborted", "CandidateFailed", "CandidateUnavailable", "EvidenceRollsBack", "GuardBroken",
      "HoldExpired", "Inconclusive", "RevisionFailed", "RolledBack", "PausedByHold",
-     "PausedByFailure", "PausedByDeadline", "PausedByMismatch", "RejectedBefore", "CommonCause",
-     "SampleRatioMismatch"}
+     "PausedByFailure", "PausedByDeadline", "PausedByDoubt", "PausedByMismatch", "RejectedBefore",
+     "CommonCause", "SampleRatioMismatch"}
 )  # fmt: skip
 
 

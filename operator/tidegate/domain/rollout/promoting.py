@@ -12,6 +12,7 @@ from tidegate.domain.rollout import sizes
 from tidegate.domain.rollout.baking import begin_baking
 from tidegate.domain.rollout.ending import finish_promotion, take_back, window_of
 from tidegate.domain.rollout.observing import count, judge
+from tidegate.domain.rollout.waiting import doubted
 from tidegate.domain.times import seconds_between, stamp
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def _confirm_evidence(draft: Draft) -> None:
         judgement = judge(draft)
         if judgement.verdict == "Rollback" and not _forced(draft):
             take_back(draft, judgement.reason, judgement.message)
+        elif judgement.verdict == "Inconclusive" and not (_forced(draft) or doubted(draft)):
+            take_back(draft, "Inconclusive", judgement.message)
 
 
 def _forced(draft: Draft) -> bool:

@@ -22,6 +22,7 @@ from tidegate.domain.rollout.observing import (
 )
 from tidegate.domain.rollout.plan import Stage, stages
 from tidegate.domain.rollout.waiting import (
+    contradicted,
     deadline_passed,
     is_paused,
     pause,
@@ -56,6 +57,8 @@ def progress(draft: Draft) -> None:
     counted = count(draft)
     judgement = judge(draft)
     if judgement.verdict == "Rollback" and _failed(draft, judgement):
+        return
+    if judgement.verdict == "Inconclusive" and contradicted(draft, judgement):
         return
     if held_up(draft, stage, short or metric_hold(draft)):
         return
@@ -170,6 +173,8 @@ def _go_on(draft: Draft, stage: Stage, judgement: Judgement, *, counted: bool) -
     draft.clear_hold()
     if draft.spec.strategy.blue_green is not None:
         if not checks_hold(draft.status.evidence, draft.spec.analysis):
+            return
+        if judgement.verdict == "Inconclusive":
             return
         draft.move("ChecksPassed", f"nothing speaks against the switch: {judgement.message}")
     elif judgement.verdict == "Promote" and counted:

@@ -35,7 +35,7 @@ _HOLDS = (
 )  # fmt: skip
 _PAUSES = (
     "ApprovalNeeded", "PausedBySpec", "PausedByCommand", "PausedByHold", "PausedByFailure",
-    "PausedByDeadline", "PausedByMismatch",
+    "PausedByDeadline", "PausedByDoubt", "PausedByMismatch",
 )  # fmt: skip
 
 TRANSITIONS: dict[tuple[str, str], str] = {

@@ -10,6 +10,7 @@ from tidegate.domain.rollout.observing import judge, look_at_next_batch
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
+    from tidegate.domain.evidence import Judgement
     from tidegate.domain.rollout.draft import Draft
 
 
@@ -100,6 +101,27 @@ def _least_s(draft: Draft) -> float:
     if adaptive is None:
         return math.inf
     return (adaptive.min_duration + adaptive.soak).total_seconds()
+
+
+def contradicted(draft: Draft, judgement: Judgement) -> bool:
+    """The evidence contradicts itself, so that no verdict of it can be trusted: do what the policy
+    says, but never promote. Returns whether the attempt ended. Whoever resumes is not asked again.
+    """
+    if doubted(draft):
+        return False
+    if draft.spec.on_inconclusive == "Rollback":
+        take_back(draft, "Inconclusive", judgement.message)
+        return True
+    draft.set_attempt(doubted=True)
+    choices = ", ".join(draft.by_hand(verb) for verb in ("abort", "promote", "resume"))
+    pause(draft, "PausedByDoubt", f"{judgement.message}; choose one of {choices}")
+    return False
+
+
+def doubted(draft: Draft) -> bool:
+    """Whether a person was told of contradictory evidence in this attempt."""
+    attempt = draft.status.attempt
+    return attempt is not None and attempt.doubted
 
 
 def inconclusive(draft: Draft, why: str) -> None:
