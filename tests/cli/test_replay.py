@@ -9,6 +9,7 @@ import pytest
 from tests.controllers.site import NAME, NAMESPACE, Site
 
 from tidegate.kube.resources import CONFIGMAPS
+from tidegate.specs.record import selector
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,10 @@ async def promoted(site: Site) -> dict[str, Any]:
     await site.ask_for(BETTER)
     await site.until("Healthy")
     await site.pass_time(seconds=2)
-    (record,) = (await site.kube.user.list(CONFIGMAPS, namespace=NAMESPACE)).items
+    listed = await site.kube.user.list(
+        CONFIGMAPS, namespace=NAMESPACE, label_selector=selector(NAME)
+    )
+    (record,) = listed.items
     return record
 
 
