@@ -239,6 +239,17 @@ def test_secrets_and_their_keys_are_looked_for(validate: Validate) -> None:
     assert "Secret token is not in these files [NotInFiles]" in ran.out
 
 
+def test_recorded_requests_are_read_as_the_gate_would(validate: Validate) -> None:
+    golden = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: golden}\ndata: {a.json: '{}'}\n"
+    gate = "  gates: [{name: golden, requests: {configMapRef: {name: golden}}}]\n"
+    ran = validate(put("all.yaml", f"{MODEL}{gate}---\n{golden}"))
+    assert ran.code == 1
+    assert (
+        "all.yaml:15:26: error: Model flights: spec.gates[0].requests: ConfigMap golden" in ran.out
+    )
+    assert "[GoldenInvalid]" in ran.out
+
+
 def test_folders_are_read_with_all_below_and_templates_of_others_are_passed_over(
     validate: Validate,
 ) -> None:

@@ -68,6 +68,7 @@ RULES = {
     "NotInFiles": "Something that is named is not in these files; the cluster may have it.",
     "NameMisspelt": "Something that is named is not in these files, but a similar name is.",
     "KeyMissing": "A ConfigMap or Secret in these files lacks the key that is named.",
+    "GoldenInvalid": "A ConfigMap in these files holds no recorded requests that can be replayed.",
     "RouteTaken": "Two Models claim the same host and path.",
     "RouteUnattached": "A Gateway in these files would not accept a Model's route.",
     "TrafficMissing": "A strategy moves traffic, and the Model says no way to do so.",

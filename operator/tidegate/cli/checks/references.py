@@ -16,6 +16,7 @@ from tidegate.api.rollout import Rollout
 from tidegate.cli.checks.findings import Finding, Severity
 from tidegate.cli.checks.gateways import attachment
 from tidegate.domain.claims import Claimant, claims
+from tidegate.domain.gates.golden import parse
 from tidegate.errors import Terminal
 from tidegate.traffic.features import lacking
 from tidegate.traffic.registry import provider_of
@@ -194,6 +195,7 @@ def _model(known: Known, one: Checked, model: Model) -> Iterator[Finding]:
             yield Finding(rule, Severity.NOTE, message, spot, about(one, known), path)
         else:
             yield _error(rule, message, one, known, path)
+    yield from _golden(known, one, model)
     if model.spec.delivery != "Rollout":
         return
     delivered = any(
@@ -207,6 +209,23 @@ def _model(known: Known, one: Checked, model: Model) -> Iterator[Finding]:
         yield Finding(
             "RolloutMissing", Severity.NOTE, message, spot, about(one, known), "spec.delivery"
         )
+
+
+def _golden(known: Known, one: Checked, model: Model) -> Iterator[Finding]:
+    """Recorded requests that could not be replayed, where their ConfigMap is in the files."""
+    for index, gate in enumerate(model.spec.gates):
+        name = gate.requests.config_map_ref.name if gate.requests is not None else ""
+        document = known.others.get(("ConfigMap", known.place(one.namespace), name))
+        if document is None:
+            continue
+        data = document.value.get("data")
+        entries = data if isinstance(data, dict) else {}
+        try:
+            parse({key: str(text) for key, text in entries.items()}, name=name)
+        except Terminal as error:
+            message = f"{error.message} ({document.spot('data')})"
+            path = f"spec.gates[{index}].requests"
+            yield _error("GoldenInvalid", message, one, known, path)
 
 
 # -- what several claim --------------------------------------------------------------------------

@@ -39,9 +39,10 @@ def without_registry(ours: Iterable[Checked]) -> Iterator[Finding]:
             continue
         spec = one.parsed.spec
         asked = [
-            (f"spec.gates[{index}].metric", f"gate {gate.name} judges a metric of a registry")
+            (f"spec.gates[{index}].{what}", f"gate {gate.name} judges the {what} in a registry")
             for index, gate in enumerate(spec.gates)
-            if gate.metric is not None
+            for what, asks in (("metric", gate.metric), ("schema", gate.data_schema))
+            if asks is not None
         ]
         if spec.lineage is not None:
             asked.append(("spec.lineage", "what it requires is what a registry knows"))
