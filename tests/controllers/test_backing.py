@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ruamel.yaml import YAML
 from tests.controllers.backed import BACKENDS, BackedSite, backed_model, backed_site
 from tests.controllers.crashing import Story, prepared
 from tests.controllers.dying import Reaper
-from tests.controllers.site import NAME, NAMESPACE, condition
+from tests.controllers.site import NAME, NAMESPACE, condition, rollout
 
 from tidegate.controllers.planning import Planner
 from tidegate.errors import NotFound
@@ -18,6 +20,7 @@ from tidegate.kube.resources import MODELS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 CANARY = {"canary": {"steps": [{"weight": 10, "duration": "5s"}, {"weight": 50, "duration": "9s"}]}}
 CRASHES = "exit code 1"
 
@@ -217,6 +220,19 @@ async def test_status_lost_is_read_back_from_the_object(site: BackedSite) -> Non
     await site.harness.settle()
     assert (await site.model())["status"]["delivery"]["stable"] == old
     assert await site.route() == {old: 100}
+
+
+async def test_its_example_is_taken_strictly_and_delivered(site: BackedSite) -> None:
+    (path,) = EXAMPLES.glob(f"[0-9]*-{site.backend.lower()}.yaml")
+    example = YAML(typ="safe").load(path)
+    example["metadata"]["namespace"] = NAMESPACE
+    site.shelf.place = str
+    await site.kube.user.apply(MODELS, example, manager="user", strict=True)
+    await site.kube.put(rollout(strategy=CANARY))
+    await site.harness.settle()
+    await site.until("Healthy", minutes=1)
+    assert condition(await site.model(), "Ready")["status"] == "True"
+    assert example["spec"]["artifact"]["uri"] in str((await site.object())["spec"])
 
 
 # -- the operator dies -----------------------------------------------------------------------------

@@ -12,7 +12,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.errors import NotFound, Terminal
-from tidegate.kube.objects import is_being_deleted, labels_of, name_of, namespace_of
+from tidegate.kube.objects import (
+    is_being_deleted,
+    labels_of,
+    name_of,
+    namespace_of,
+    owners_of,
+)
 from tidegate.kube.resources import ENDPOINTSLICES, SERVICES, resource
 from tidegate.traffic.assignment import ASSIGNMENT_LABEL
 from tidegate.traffic.registry import own_kinds, route_kinds
@@ -75,7 +81,8 @@ class Router:
         for kind in route_kinds():
             res = resource(*kind)
             route = self._cache.get(res, namespace, name)
-            if route is not None:
+            # KServe copies our labels to a route of that name, which goes with its own object.
+            if route is not None and any(one.get("kind") == "Model" for one in owners_of(route)):
                 await self._children.drop(res, route)
 
     async def _reachable(
