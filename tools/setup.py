@@ -35,6 +35,8 @@ LOCKS = ROOT / "requirements"
 ENVIRONMENTS = ("operator", "train", "v2", "mlflow", "dev", "stores")
 OPTIONAL = ("seldon",)
 """Made only when they are named: `python tools/setup.py seldon`."""
+STORES = "stores"
+"""The environment of the stores that tests talk to; a container registry comes with it."""
 WITH_PROJECT = ("operator", "dev")
 """Environments whose `bin` gets the command `tidegate`."""
 OLDEST = (3, 12)
@@ -315,24 +317,45 @@ def prometheus_path() -> str | None:
 
 
 def fetch_prometheus(progress: Progress) -> None:
-    """Debian's package, unpacked under `.tidegate` without being installed."""
-    folder = STATE / "download" / "prometheus"
+    """Prometheus as Debian packs it."""
+    fetch_debian(
+        progress,
+        "prometheus",
+        what="Prometheus",
+        todo="Put a `prometheus` (2.40 or newer) on PATH, or name one: "
+        "TIDEGATE_PROMETHEUS_BIN=/path/to/prometheus make demo",
+    )
+
+
+def registry_path() -> str | None:
+    ours = STATE / "bin" / "docker-registry"
+    return shutil.which("docker-registry") or (str(ours) if ours.exists() else None)
+
+
+def fetch_registry(progress: Progress) -> None:
+    """A container registry as Debian packs it; only tests start it."""
+    fetch_debian(
+        progress,
+        "docker-registry",
+        what="a container registry",
+        todo="Put a `docker-registry` (2.8) on PATH and run this again.",
+    )
+
+
+def fetch_debian(progress: Progress, program: str, *, what: str, todo: str) -> None:
+    """A program from Debian's package of its name, unpacked under `.tidegate` and not installed."""
+    folder = STATE / "download" / program
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        with progress.step("Prometheus (Debian's package)"):
-            download_deb("prometheus", folder)
-            package = next(folder.glob("prometheus_*.deb"))
+        with progress.step(f"{what} (Debian's package)"):
+            download_deb(program, folder)
+            package = next(folder.glob(f"{program}_*.deb"))
             run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")])
-            place(folder / "unpacked" / "usr" / "bin" / "prometheus")
-            run([str(STATE / "bin" / "prometheus"), "--version"], timeout=PROBE_TIMEOUT_S)
+            place(folder / "unpacked" / "usr" / "bin" / program)
+            run([str(STATE / "bin" / program), "--version"], timeout=PROBE_TIMEOUT_S)
     except (OSError, StopIteration, subprocess.SubprocessError) as error:
-        raise Unavailable(
-            "Prometheus",
-            why(error),
-            "Put a `prometheus` (2.40 or newer) on PATH, or name one: "
-            "TIDEGATE_PROMETHEUS_BIN=/path/to/prometheus make demo",
-        ) from error
+        raise Unavailable(what, why(error), todo) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -396,6 +419,8 @@ def missing(names: tuple[str, ...]) -> list[str]:
         todo.append("prometheus")
     if kubectl_path() is None:
         todo.append("kubectl")
+    if STORES in names and registry_path() is None:
+        todo.append("registry")
     return todo
 
 
@@ -407,6 +432,7 @@ def make(todo: list[str], progress: Progress) -> list[Unavailable]:
     others: dict[str, Callable[[], None]] = {
         "prometheus": lambda: fetch_prometheus(progress),
         "kubectl": lambda: fetch_kubectl(installer),
+        "registry": lambda: fetch_registry(progress),
     }
     with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         jobs = [

@@ -29,7 +29,7 @@ async def test_an_unknown_scheme_is_answered_with_those_there_are(tmp_path: Path
     with pytest.raises(Terminal) as caught:
         await sources.resolve(uri, sha256=None, previous=None)
     assert caught.value.reason == "SchemeUnsupported"
-    assert "file://, gs://, http://, https://, pvc://, s3://" in caught.value.message
+    assert "file://, gs://, http://, https://, oci://, pvc://, s3://" in caught.value.message
     await sources.close()
 
 

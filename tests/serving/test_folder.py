@@ -153,7 +153,7 @@ def test_a_listing_that_says_another_size_is_tried_again(tmp_path: Path) -> None
     listed = shelf.files("")
     shelf.files_["data/weights"] = b"w" * 50
     shelf.files = lambda location: listed  # type: ignore[method-assign]
-    with pytest.raises(Unreachable, match="truncated"):
+    with pytest.raises(Unreachable, match="came truncated"):
         bring(wanted(tmp_path), shelf)
 
 

@@ -13,7 +13,7 @@ Format = Literal[
 ]
 
 
-SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az")
+SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az", "oci")
 """Where an artifact may be; each has a source in `tidegate.artifacts`."""
 KNOWN_SCHEME = (
     f"self.uri.matches('^(({'|'.join(SCHEMES)})://|models:/)')",
@@ -70,9 +70,9 @@ class Artifact(ApiModel):
         description="Where the artifact is: models:/name@alias or models:/name/version of an MLflow"
         " registry (TIDEGATE_MLFLOW_URL of the operator), file:///path (only below the folder that"
         " the operator's TIDEGATE_FILE_ROOT names), pvc://claim/path, http://… or https://…,"
-        " s3://bucket/key, gs://bucket/key, azure://container/path (or az://). A URI that ends with"
-        " / names a folder. What stands behind it is hashed; a change of content makes a new"
-        " revision."
+        " s3://bucket/key, gs://bucket/key, azure://container/path (or az://),"
+        " oci://registry/repository:tag. A URI that ends with / names a folder. What stands behind"
+        " it is hashed; a change of content makes a new revision."
     )
     sha256: Sha256 | None = Field(
         default=None,

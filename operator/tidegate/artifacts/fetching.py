@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    type Archive = Literal["tar", "zip"]
+    type Archive = Literal["tar"]
 
 SCHEME_UNSUPPORTED = "SchemeUnsupported"
 CHUNK = 1024 * 1024
@@ -32,6 +32,7 @@ FETCHERS = {
     "gs": "tidegate.artifacts.gs:GsFetcher",
     "http": "tidegate.artifacts.http:HttpFetcher",
     "https": "tidegate.artifacts.http:HttpFetcher",
+    "oci": "tidegate.artifacts.oci.source:OciFetcher",
     "pvc": "tidegate.artifacts.pvc:PvcFetcher",
     "s3": "tidegate.artifacts.s3:S3Fetcher",
     "mlflow+http": "tidegate.artifacts.mlflow.fetcher:MlflowFetcher",
@@ -52,14 +53,15 @@ class Stream:
 class Entry:
     """A file of a tree: where in the tree it goes, and where it is fetched from.
 
-    `size` is in bytes, None where the source does not say. With `archive` it is no file but an
-    archive (a tar of any compression, or a zip) whose files go below `path`, "" for the tree's own
-    folder.
+    `size` is in bytes and `sha256` in hex, None where the source does not say. With `archive` it is
+    no file but an archive (a tar of any compression) whose files go below `path`, "" for the tree's
+    own folder.
     """
 
     path: str
     location: str
     size: int | None = None
+    sha256: str | None = None
     archive: Archive | None = None
 
 

@@ -20,6 +20,7 @@ from tidegate.artifacts.mlflow.reference import SCHEME as MODELS
 from tidegate.artifacts.mlflow.rest import Rest
 from tidegate.artifacts.mlflow.source import MlflowSource
 from tidegate.artifacts.objects import ObjectSource
+from tidegate.artifacts.oci.source import OciSource
 from tidegate.artifacts.pvc import PvcSource
 from tidegate.artifacts.s3 import S3
 from tidegate.artifacts.uri import scheme_of, shown
@@ -93,6 +94,7 @@ def default_sources(
         "file": FileSource(root=file_root, limits=limits),
         "http": http,
         "https": http,
+        "oci": OciSource(limits=limits),
         "pvc": PvcSource(),
         "s3": ObjectSource(S3, limits=limits),
         "gs": ObjectSource(GS, limits=limits),

@@ -37,12 +37,13 @@ class Downloaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a download must keep to: bytes that may come, and a time of time.monotonic(). `limit` is
-    the size limit of the whole artifact, for the message."""
+    """What a download must keep to: bytes that may come, files that may come out of it, and a time
+    of time.monotonic(). `limit` is the size limit of the whole artifact, for the message."""
 
     left: int
     limit: int
     deadline: float
+    max_files: int = 1
 
 
 def download(

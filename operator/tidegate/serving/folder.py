@@ -9,10 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidegate.artifacts.tree import TreeFile, check_path, check_paths, too_many, tree_digest
+from tidegate.artifacts import archive as archives
+from tidegate.artifacts.archive import unpacked
+from tidegate.artifacts.tree import (
+    UNSAFE_PATH,
+    TreeFile,
+    check_path,
+    check_paths,
+    too_many,
+    tree_digest,
+)
 from tidegate.artifacts.uri import shown
 from tidegate.errors import Terminal, Unreachable
 from tidegate.serving import failure
@@ -20,9 +30,12 @@ from tidegate.serving.cache import Wanted, publish, remove, sync_folder
 from tidegate.serving.download import Bounds, download
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tidegate.artifacts.fetching import Entry, Fetcher
+
+_CHUNK = 1024 * 1024
 
 
 def fetch_tree(wanted: Wanted, fetcher: Fetcher) -> int:
@@ -40,7 +53,12 @@ def fetch_tree(wanted: Wanted, fetcher: Fetcher) -> int:
         continued = continued or files is not None
         if files is None:
             left = wanted.max_bytes - sum(file.size for file in found)
-            bounds = Bounds(left=left, limit=wanted.max_bytes, deadline=wanted.deadline)
+            bounds = Bounds(
+                left=left,
+                limit=wanted.max_bytes,
+                deadline=wanted.deadline,
+                max_files=wanted.max_files,
+            )
             files, began = staging.bring(entry, fetcher, bounds=bounds)
             continued = continued or began
         found += files
@@ -68,7 +86,7 @@ def _listed(wanted: Wanted, fetcher: Fetcher) -> list[Entry]:
         entries.append(entry)
         if len(entries) > wanted.max_files:
             raise too_many(shown(wanted.source), limit=wanted.max_files)
-    check_paths(entry.path for entry in entries)
+    check_paths(entry.path for entry in entries if entry.archive is None)
     return sorted(entries, key=lambda entry: entry.path.encode())
 
 
@@ -99,20 +117,47 @@ class Staging:
         """Fetch one entry and note it; its files, and whether a part of it was there before."""
         self.files.mkdir(parents=True, exist_ok=True)
         partial = self._note(entry).with_suffix(".partial")
-        got = download(fetcher, entry.location, partial, bounds=bounds, size=entry.size)
-        if entry.size is not None and got.size != entry.size:
+        got = download(
+            fetcher, entry.location, partial, bounds=bounds, sha256=entry.sha256, size=entry.size
+        )
+        if entry.size not in (None, got.size) or entry.sha256 not in (None, got.sha256):
             remove(partial)
             raise Unreachable(
-                f"{shown(entry.location)} has {got.size} bytes and was listed with {entry.size}: "
-                "it is changing, or came truncated"
+                f"{shown(entry.location)} has {got.size} bytes and is not what was listed: it is "
+                "changing, or came truncated"
             )
-        target = self.files / check_path(entry.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.rename(target)
-        sync_folder(target.parent)
-        files = [TreeFile(path=entry.path, size=got.size, sha256=got.sha256)]
+        if entry.archive is not None:
+            files = self._unpack(entry, partial, bounds=bounds)
+            remove(partial)
+        else:
+            target = self.files / check_path(entry.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.rename(target)
+            sync_folder(target.parent)
+            files = [TreeFile(path=entry.path, size=got.size, sha256=got.sha256)]
         self._write(entry, files, size=got.size)
         return files, got.continued > 0
+
+    def _unpack(self, entry: Entry, archive: Path, *, bounds: Bounds) -> list[TreeFile]:
+        """Unpack a whole archive below the entry's path."""
+        limits = archives.Bounds(
+            max_bytes=bounds.left, max_files=bounds.max_files, name=shown(entry.location)
+        )
+        found = []
+        try:
+            with archive.open("rb") as packed:
+                for name, chunks in unpacked(iter(lambda: packed.read(_CHUNK), b""), limits):
+                    path = check_path(f"{entry.path}/{name}" if entry.path else name)
+                    target = self.files / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    found.append(_written(target, path, chunks))
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            remove(self.folder)
+            raise Terminal(
+                UNSAFE_PATH,
+                f"{limits.name} holds a file where another has a folder: pack it again",
+            ) from None
+        return found
 
     def keep_only(self, paths: set[str]) -> None:
         """Drop what an earlier try left that is no part of the tree any more."""
@@ -133,4 +178,18 @@ class Staging:
         self._note(entry).write_text(json.dumps(said))
 
     def _note(self, entry: Entry) -> Path:
-        return self.folder / f"{hashlib.sha256(entry.path.encode()).hexdigest()[:32]}.json"
+        name = f"{entry.path} {entry.location if entry.archive else ''}"
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
+
+
+def _written(target: Path, path: str, chunks: Iterator[bytes]) -> TreeFile:
+    """Write a file and bring it to the disk."""
+    digest = hashlib.sha256()
+    with target.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+        size = file.tell()
+        file.flush()
+        os.fsync(file.fileno())
+    return TreeFile(path=path, size=size, sha256=digest.hexdigest())
