@@ -13,12 +13,15 @@ from tidegate.api.rollout import Rollout
 from tidegate.controllers.revisions import server_image
 from tidegate.demo.flights import COLUMNS
 from tidegate.demo.run import ALIAS, EXAMPLE
+from tidegate.domain.gates.golden import parse
 from tidegate.domain.revision import digest, identity
 from tidegate.local.schema.builtin import schema_for
 from tidegate.local.schema.defaulting import default, prune
 from tidegate.local.schema.validation import validate
 from tidegate.settings import Settings
 from tidegate.specs.container import PodFacts
+from tidegate.specs.gate import gate_job
+from tidegate.specs.metadata import Parent
 from tidegate.specs.pod import pod_template
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +85,41 @@ def models(*paths: Path) -> list[dict[str, Any]]:
         for document in documents(path)
         if document["kind"] == "Model"
     ]
+
+
+def test_the_golden_requests_are_what_the_model_takes_and_gives() -> None:
+    config_map, document = documents(ROOT / "examples" / "18-gates.yaml")
+    spec = Model.model_validate(document).spec
+    named = [gate.requests.config_map_ref.name for gate in spec.gates if gate.requests]
+    assert named == [config_map["metadata"]["name"]]
+    assert spec.signature is not None
+    for golden in parse(config_map["data"], name="golden"):
+        sent = [(one["name"], one["datatype"]) for one in golden.body["inputs"]]
+        assert sent == [(one.name, one.type) for one in spec.signature.inputs]
+        assert list(golden.expected) == [one.name for one in spec.signature.outputs]
+
+
+def test_the_job_of_a_gate_is_what_the_api_server_takes() -> None:
+    _, document = documents(ROOT / "examples" / "18-gates.yaml")
+    gates = Model.model_validate(document).spec.gates
+    (gate,) = [gate for gate in gates if gate.job is not None]
+    parent = Parent(
+        "flight-delay",
+        "default",
+        {
+            "uid": "u",
+            "kind": "Model",
+            "name": "flight-delay",
+            "apiVersion": "tidegate.dev/v1alpha1",
+        },
+    )
+    job = gate_job(
+        parent, gate, revision="flight-delay-1", gate_hash="0" * 16, url="http://10.0.0.9:8080"
+    )
+    schema = schema_for("batch", "v1", "Job")
+    pruned, unknown = prune(schema, job)
+    assert unknown == []
+    assert validate(schema, default(schema, pruned)) == []
 
 
 def test_only_the_artifact_differs_from_one_version_to_the_next() -> None:

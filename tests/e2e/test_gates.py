@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import skops.io
+from ruamel.yaml import YAML
 from tests.e2e.objects import condition, model, namespace
 from tests.e2e.stage import E2E, Stage, Together
 
 from tidegate.kube.resources import JOBS
+from tidegate.local.cluster.images import CHECKOUT
 
 if TYPE_CHECKING:
     from tests.e2e.objects import Obj
@@ -73,6 +75,14 @@ def judged_by_job(most: str) -> Obj:
     return {"name": "apart", "job": {**job, "env": [{"name": "MOST", "value": most}]}}
 
 
+def example_gate() -> Obj:
+    """The container of the example, as it stands there."""
+    text = (CHECKOUT / "examples" / "18-gates.yaml").read_text()
+    *_, document = YAML(typ="safe", pure=True).load_all(text)
+    gate: Obj = next(gate for gate in document["spec"]["gates"] if "job" in gate)
+    return gate
+
+
 def results(found: Obj) -> dict[str, Any]:
     entry = next(
         one
@@ -85,12 +95,13 @@ def results(found: Obj) -> dict[str, Any]:
 @together
 async def test_a_version_is_judged_on_a_real_pod_and_the_next_one_refused(stage: Stage) -> None:
     where, good = "gated", stage.artifacts["good"].uri
-    first = gated(where, good, GOLDEN, judged_by_job("1.0"))
+    first = gated(where, good, GOLDEN, judged_by_job("1.0"), example_gate())
     stable = await stage.serve(where, recorded(stage, where), first)
     passed = results(await stage.model(where))
     assert passed["golden"]["value"] < 1e-6
     assert passed["apart"]["message"].startswith("the two are ")
     assert passed["apart"]["bound"] == "1.0"
+    assert passed["batch"]["value"] == 100
     assert (await stage.client.list(JOBS, namespace=where)).items == []
     # It cannot do without the value that is missing in one of the requests.
     await stage.apply(gated(where, stage.artifacts["broken"].uri, GOLDEN))

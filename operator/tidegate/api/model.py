@@ -92,11 +92,11 @@ class ModelSpec(ApiModel):
             (
                 (
                     "self.backend == 'Native' || !has(self.gates)"
-                    " || self.gates.all(gate, has(gate.metric))"
+                    " || self.gates.all(gate, has(gate.metric) || has(gate.schema))"
                 ),
                 (
                     "backend SeldonDeployment and KServe have no pod to spare for a trial: use"
-                    " gates on a metric, or backend: Native"
+                    " gates on a metric or a schema, or backend: Native"
                 ),
             ),
             (

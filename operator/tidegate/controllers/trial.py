@@ -243,7 +243,9 @@ def _authors(*origins: Origin | None) -> tuple[str | None, ...]:
 
 
 def pod_url(revision: Object, pods: Iterable[Object]) -> str | None:
-    """Where a ready pod of a revision listens; None without one."""
+    """Where a ready pod of a revision listens; None without one, and where a backend runs it."""
+    if "podTemplate" not in revision["data"]:
+        return None
     for pod in pods:
         status = pod.get("status", {})
         ready = any(
