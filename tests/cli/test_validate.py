@@ -227,6 +227,45 @@ def test_a_strategy_that_the_provider_cannot_do_is_refused(
     assert "[FeatureUnsupported]" in ran.out
 
 
+BACKED = """\
+apiVersion: tidegate.dev/v1alpha1
+kind: Model
+metadata: {name: flights}
+spec:
+  backend: KServe
+  delivery: Rollout
+  artifact: {uri: s3://models/v1/model.joblib, format: sklearn-joblib}
+  runtime: {v2: {}}
+"""
+
+
+def test_a_model_with_a_backend_needs_no_traffic(validate: Validate) -> None:
+    ran = validate(put("all.yaml", f"{BACKED}---\n{ROLLOUT}"))
+    assert (ran.code, ran.out) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("model", "rollout", "says"),
+    [
+        (("s3://models", "file:///models"), ("", ""), "spec.artifact: KServe fetches"),
+        (("sklearn-joblib", "onnx"), ("", ""), "spec.artifact: KServe has no server for"),
+        (("", ""), ("{weight: 5}", "{shadow: {}, duration: 1m}"), "spec.strategy: backend KServe"),
+        (
+            ("", ""),
+            ("  analysis:\n", "  analysis:\n    source: Server\n    sourceReason: x\n"),
+            "spec.analysis: backend KServe",
+        ),
+    ],
+)
+def test_what_a_backend_cannot_do_is_refused(
+    validate: Validate, model: tuple[str, str], rollout: tuple[str, str], says: str
+) -> None:
+    text = f"{BACKED.replace(*model)}---\n{ROLLOUT.replace(*rollout)}"
+    ran = validate(put("all.yaml", text))
+    assert ran.code == 1
+    assert says in ran.out
+
+
 def test_secrets_and_their_keys_are_looked_for(validate: Validate) -> None:
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {password: x}\n"
     asking = MODEL.replace(

@@ -77,6 +77,10 @@ RULES = {
     "MetricUnknown": "The registry has no such metric of the version, or not on that data.",
     "GateWouldFail": "A gate would refuse the version that the registry has now.",
     "LineageMissing": "The registry does not know of the version what spec.lineage requires.",
-    "FeatureUnsupported": "The Model's traffic provider cannot do what the strategy needs.",
+    "FeatureUnsupported": "The Model's traffic provider or backend cannot do what the strategy"
+    " needs.",
+    "MetricsUnsupported": "Nobody measures what is asked for with the Model's backend.",
+    "SchemeUnsupported": "The Model's backend cannot fetch the artifact from where it lies.",
+    "FormatUnsupported": "The Model's backend has no server for the artifact.",
 }
 """Every rule and what it is about, in one sentence."""

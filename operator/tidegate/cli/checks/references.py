@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
+from tidegate.cli.checks.backends import refused, unopened
 from tidegate.cli.checks.findings import Finding, Severity
 from tidegate.cli.checks.gateways import attachment
 from tidegate.domain.claims import Claimant, claims
 from tidegate.domain.gates.golden import parse
 from tidegate.errors import Terminal
-from tidegate.traffic.features import lacking
-from tidegate.traffic.registry import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -179,12 +178,10 @@ def _rollout(known: Known, one: Checked, rollout: Rollout) -> Iterator[Finding]:
         spot = one.document.spot(path)
         yield Finding("DeliveryDirect", Severity.WARNING, message, spot, about(one, known), path)
         return
-    try:
-        refused = lacking(provider_of(spec.traffic), rollout.spec.strategy)
-    except Terminal:
-        return  # the schema says what a traffic section must be
-    if refused is not None:
-        yield _error(refused.reason, refused.message, one, known, "spec.strategy")
+    found = refused(spec, rollout.spec)
+    if found is not None:
+        said, path = found
+        yield _error(said.reason, said.message, one, known, path)
 
 
 def _model(known: Known, one: Checked, model: Model) -> Iterator[Finding]:
@@ -196,6 +193,9 @@ def _model(known: Known, one: Checked, model: Model) -> Iterator[Finding]:
         else:
             yield _error(rule, message, one, known, path)
     yield from _golden(known, one, model)
+    closed = unopened(model.spec, one.name)
+    if closed is not None:
+        yield _error(closed.reason, closed.message, one, known, "spec.artifact")
     if model.spec.delivery != "Rollout":
         return
     delivered = any(
