@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.e2e.rights import refused
 from tests.e2e.stage import Stage, running
 from tests.e2e.versions import Artifact, train
+from tests.serving.contract import make_environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +27,10 @@ async def stage(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[Stage]:
-    """The running cluster."""
+    """The running cluster. What an image is stands in a table that it reads when it starts, so the
+    optional runtime's environment is made before, if a test needs it."""
+    if any("seldon" in item.name for item in request.session.items):
+        make_environment("seldon")
     async with running(tmp_path_factory.mktemp("e2e"), artifacts) as found:
         found.selected = frozenset(item.name for item in request.session.items)
         yield found

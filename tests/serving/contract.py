@@ -201,6 +201,17 @@ class Served:
         self.main.send_signal(signal.SIGTERM)
 
 
+def make_environment(name: str) -> None:
+    """Make an environment that the usual set-up leaves out, unless it is there."""
+    if (ENVIRONMENTS / name / "bin" / "python").exists():
+        return
+    script = str(ROOT / "tools" / "setup.py")
+    done = subprocess.run(
+        [sys.executable, script, name], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @contextmanager
 def running(kind: Kind, folder: Path, artifact: Path, sha256: str) -> Iterator[Served]:
     """The processes of a pod of `kind`, on free ports of this machine. Killed at the end."""
@@ -248,12 +259,11 @@ def _command(container: dict[str, Any], ports: dict[str, int]) -> list[str]:
         return [sys.executable, "-m", "tests.serving.small_server",
                 str(ports["http"]), str(ports["own"])]  # fmt: skip
     command = [*container["command"], *container.get("args", ())]
-    if command[0] == "seldon-core-microservice":
-        for flag, name in (("--http-port", "http"), ("--metrics-port", "wrapper")):
+    for flag, name in (("--http-port", "http"), ("--metrics-port", "wrapper")):
+        if flag in command:
             command[command.index(flag) + 1] = str(ports[name])
-        return [str(ENVIRONMENTS / "seldon" / "bin" / "python"),
-                str(ENVIRONMENTS / "seldon" / "bin" / command[0]), *command[1:]]  # fmt: skip
-    return [str(ENVIRONMENTS / "v2" / "bin" / command[0]), *command[1:]]
+    environment = "seldon" if "tidegate.serving.seldon" in command else "v2"
+    return [str(ENVIRONMENTS / environment / "bin" / command[0]), *command[1:]]
 
 
 def _environment(

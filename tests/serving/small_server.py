@@ -10,6 +10,7 @@ own, probes too.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -82,9 +83,10 @@ class Server(ThreadingHTTPServer):
 
 def main() -> None:
     port, metrics_port = int(sys.argv[1]), int(sys.argv[2])
+    host = os.environ.get("POD_IP", "127.0.0.1")
     server, metrics = (
-        Server(("127.0.0.1", port), Handler),
-        Server(("127.0.0.1", metrics_port), Metrics),
+        Server((host, port), Handler),
+        Server((host, metrics_port), Metrics),
     )
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     threading.Thread(target=metrics.serve_forever, daemon=True).start()

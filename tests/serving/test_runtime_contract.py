@@ -6,15 +6,13 @@ SIGTERM that loses no request.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.serving.contract import ENVIRONMENTS, KINDS, REVISION, ROOT, Kind, Served, running
+from tests.serving.contract import KINDS, REVISION, Kind, Served, make_environment, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,13 +31,9 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 def _make(kind: Kind) -> None:
-    if "seldon" in kind.runtime and not (ENVIRONMENTS / "seldon" / "bin" / "python").exists():
-        # An optional runtime: its environment is made when something needs it.
-        script = str(ROOT / "tools" / "setup.py")
-        done = subprocess.run(
-            [sys.executable, script, "seldon"], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    """An optional runtime's environment is made when something needs it."""
+    if "seldon" in kind.runtime:
+        make_environment("seldon")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def server(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_it_has_threads_and_no_grpc_and_is_ready_by_the_model_s_word() -> None:
     template, found = server(threads=6)
-    flags = dict(zip(found["args"][1::2], found["args"][2::2], strict=True))
+    flags = dict(zip(found["args"][::2], found["args"][1::2], strict=True))
     assert (flags["--threads"], flags["--workers"], flags["--grpc-workers"]) == ("6", "1", "0")
     for probe in ("startupProbe", "readinessProbe"):
         assert found[probe]["httpGet"]["path"] == "/health/status"

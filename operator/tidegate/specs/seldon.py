@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tidegate.api.model import ModelSpec
     from tidegate.specs.container import Object
 
-CLASS = "tidegate.serving.seldon.model.SeldonModel"
 DRAIN_S = 8
 """A pod that is to go still answers for as long, until every proxy has heard of it."""
 GRACE_S = 30
@@ -64,9 +63,8 @@ def seldon_server(spec: ModelSpec, facts: PodFacts) -> Object:
     container["volumeMounts"] += [{"name": "tmp", "mountPath": "/tmp"}]
     return {
         **container,
-        "command": ["seldon-core-microservice"],
+        "command": ["python", "-m", "tidegate.serving.seldon"],
         "args": [
-            CLASS,
             "--http-port", str(PORT),
             "--metrics-port", str(_WRAPPER_METRICS_PORT),
             "--workers", "1",

@@ -1,6 +1,6 @@
 """The runtime `seldon`: our models behind the Python wrapper of seldon-core 1.19.
 
-    seldon-core-microservice tidegate.serving.seldon.model.SeldonModel --grpc-workers 0 …
+    python -m tidegate.serving.seldon --grpc-workers 0 …
 
     model.py    the class that the wrapper serves: loads by our loaders, predicts, is healthy or not
     payload.py  the wrapper's matrices to tensors and back, with the caller's mistakes told (pure)
