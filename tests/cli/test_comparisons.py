@@ -45,3 +45,6 @@ async def test_trials_are_shown_with_what_they_mean(site: Site, tidegate: Tidega
     assert f"A/A trials of {stable}: 2 done, 0 false alarms, " in shown
     assert "no false alarm in 2 trials" in shown
     assert "the end of trial 3" in shown
+    await site.kube.put(rollout())
+    await site.until("Healthy")
+    assert "A/A trials" not in (await tidegate("status", NAME)).out

@@ -100,6 +100,18 @@ async def test_a_command_that_nobody_answered_is_what_is_waited_for(
     assert "waits for  the operator is to answer abort by admin" in shown.out
 
 
+async def test_what_is_long_over_is_not_shown_at_rest(site: Site, tidegate: Tidegate) -> None:
+    await site.start(baking={"duration": "1s"}, rollbackWindow={"duration": "1s"})
+    await site.ask_for(BETTER)
+    await site.until("Progressing")
+    await site.command("promote", by="anna")
+    assert "promote by anna" in (await tidegate("status", NAME)).out
+    await site.until("Healthy")
+    after = (await tidegate("status", NAME)).out
+    assert "promote by anna" not in after
+    assert not [line for line in after.splitlines() if "(0/0)" in line or " 0 of 0" in line]
+
+
 async def test_the_document_has_the_words_of_the_api_and_not_the_operators_own_state(
     site: Site, tidegate: Tidegate
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from tidegate.metrics.base import Error
-from tidegate.metrics.fairness import FairQueue
+from tidegate.metrics.fairness import FORGOTTEN_AFTER_S, FairQueue
 
 
 class Questions:
@@ -105,3 +105,17 @@ async def test_what_was_refused_stays_refused_while_it_pauses_and_a_mended_quest
     assert asked == ["wrong("]
     assert await queue.ask("m", partial(ask, "right"), text="right") == "right"
     assert await queue.ask("m", partial(ask, "right"), text="right") == "right"
+
+
+async def test_failures_of_owners_that_are_gone_are_forgotten() -> None:
+    now = [0.0]
+    queue = FairQueue(monotonic=lambda: now[0])
+
+    async def failing() -> str | Error:
+        return Error("down")
+
+    for number in range(50):
+        await queue.ask(f"gone-{number}", failing)
+    now[0] += FORGOTTEN_AFTER_S + 1
+    await queue.ask("here", failing)
+    assert queue.failing == 1

@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tidegate.api.contest_status import Contest, ContestArm, Trials
-    from tidegate.api.rollout_status import RolloutStatus
+    from tidegate.api.rollout import Rollout
 
 _UNITS = {"Users": "new callers", "Requests": "requests", "Events": "counted events"}
 
 
-def comparisons(status: RolloutStatus) -> Iterator[RenderableType]:
-    """The last test and the last trials of a Rollout, as far as there are any."""
-    if status.contest is not None:
+def comparisons(rollout: Rollout) -> Iterator[RenderableType]:
+    """The last test, or the last trials, of a Rollout that declares such a strategy."""
+    status, strategy = rollout.status, rollout.spec.strategy
+    if status.contest is not None and strategy.ab_test is not None:
         yield Text()
         yield _arms(status.contest)
         yield from _state(status.contest)
-    if status.aa is not None:
+    if status.aa is not None and strategy.aa is not None:
         yield Text()
         yield _trials(status.aa)
 

@@ -15,20 +15,21 @@ from rich.text import Text
 from tidegate.cli.comparisons import comparisons
 from tidegate.cli.delivery import HISTORY_SHOWN, Delivery, span, waits_for
 from tidegate.demo.view import COLOURS, evidence_cells
-from tidegate.domain.times import seconds_between
+from tidegate.domain.times import moment, seconds_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from tidegate.api.rollout_status import RolloutStatus
+    from tidegate.api.rollout_status import CommandResult, RolloutStatus
 
 PLAIN_WIDTH = 200
 """Where there is no terminal, nobody's window is too narrow."""
 _BAR_CELLS = 20
 _GOOD = ("Healthy",)
 _BAD = ("Degraded", "RollingBack")
+_AT_REST = ("Healthy", "Degraded", "Pending")
 
 
 def console() -> Console:
@@ -77,10 +78,12 @@ def _parts(delivery: Delivery) -> Iterator[RenderableType]:
     yield from _waits(delivery)
     if rollout is None:
         return
-    if rollout.status.evidence:
+    if any(entry.candidate.n or entry.stable.n for entry in rollout.status.evidence) or (
+        rollout.status.evidence and rollout.status.phase not in _AT_REST
+    ):
         yield Text()
         yield _evidence(rollout.status)
-    yield from comparisons(rollout.status)
+    yield from comparisons(rollout)
     yield from _past(delivery, rollout.status)
 
 
@@ -121,10 +124,17 @@ def _standing(delivery: Delivery, status: RolloutStatus) -> Iterator[Text]:
         yield _line("hold", hold, style="yellow")
     if status.pauses:
         yield _line("paused", ", ".join(status.pauses), style="yellow")
-    if status.last_command is not None:
-        last = status.last_command
+    last = status.last_command
+    if last is not None and not _is_over(last, status):
         by = f" by {last.by}" if last.by else ""
         yield _line("command", f"{last.verb}{by} at {last.at}: {last.result}")
+
+
+def _is_over(command: CommandResult, status: RolloutStatus) -> bool:
+    """Whether a command is of before the rest that the delivery has come to."""
+    since = status.phase_since
+    at_rest = status.phase in _AT_REST and since is not None
+    return at_rest and moment(command.at) < moment(since or "")
 
 
 def _waits(delivery: Delivery) -> Iterator[Text]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 60.0
+FORGOTTEN_AFTER_S = 10 * LONGEST_BACK_OFF_S
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,26 @@ class FairQueue:
         if isinstance(answer, Error):
             times = failed.times + 1 if failed is not None else 1
             self._failures[owner] = _Failed(times, self._monotonic(), answer, text)
+            self._forget()
         else:
             self._failures.pop(owner, None)
         return answer
+
+    def _forget(self) -> None:
+        """Drop failures that nobody asked about again for long: of owners that are gone, say."""
+        long_ago = self._monotonic() - FORGOTTEN_AFTER_S
+        for owner in [name for name, one in self._failures.items() if one.since < long_ago]:
+            del self._failures[owner]
 
     @property
     def waiting(self) -> int:
         """Questions that stand in the queue."""
         return sum(len(line) for line in self._waiting.values())
+
+    @property
+    def failing(self) -> int:
+        """Owners whose last question failed, not long ago."""
+        return len(self._failures)
 
     async def _enter(self, owner: str) -> Error | None:
         if self._free > 0 and not self._waiting:

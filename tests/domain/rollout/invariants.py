@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tidegate.domain.rollout.beginning import key_of
 from tidegate.domain.rollout.sizes import needed
 from tidegate.domain.rollout.transitions import ACTIVE, TRANSITIONS
 from tidegate.domain.times import moment
@@ -131,7 +132,9 @@ def _promotion(before: Declared, decision: Decision, facts: Facts) -> None:
     assert fresh[-1].reason in ("Promoted", "BakingStarted")
     assert any(entry.reason in PROMOTIONS for entry in before.status.history)
     forward = next(entry for entry in before.status.history if entry.reason in PROMOTIONS)
-    if forward.reason == "EvidencePromotes":
+    attempt = before.status.attempt
+    edited = attempt is not None and attempt.key != key_of(attempt.digest, before.spec)
+    if forward.reason == "EvidencePromotes" and not edited:
         compared = [entry for entry in before.status.evidence if entry.promote is not None]
         assert compared
         assert all((entry.promote or 0) >= 100 for entry in compared)

@@ -136,6 +136,21 @@ def test_a_changed_metric_ends_the_baking() -> None:
     assert sim.reasons[-1] == "BakingEnded"
 
 
+def test_a_metric_that_is_edited_at_the_end_of_a_promotion_is_told_to_skip_the_baking() -> None:
+    sim = Sim(spec((20, 10), metrics=[ERRORS, SLO], **BAKING)).stable()
+    sim.quiet = False
+    sim.ask("r2")
+    sim.until("Promoting")
+    while sim.weight < 100:
+        sim.run(1)
+    sim.spec = spec((20, 10), metrics=[{**ERRORS, "name": "other"}, SLO], **BAKING)
+    sim.quiet = True
+    sim.until("Healthy", minutes=2)
+    assert sim.delivery.stable == "r2"
+    (told,) = sim.told("BakingSkipped")
+    assert "were changed while it was being promoted" in told
+
+
 def test_pods_that_are_gone_for_a_minute_take_it_back_where_the_previous_one_can_serve() -> None:
     sim = baking()
     sim.ready["r2"] = 0

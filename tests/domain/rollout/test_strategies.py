@@ -12,7 +12,8 @@ from tests.domain.rollout.trying import candidate_weights, tried
 
 from tidegate.api.strategy import Strategy
 from tidegate.domain.conditions import Said
-from tidegate.domain.evidence import Arm, Batch, CountersAsk
+from tidegate.domain.evidence import Arm, Batch, CountersAsk, state_of
+from tidegate.domain.evidence.packing import packed
 from tidegate.domain.rollout import Timing, decide, wanted
 from tidegate.domain.rollout.plan import Stage, stages
 from tidegate.domain.route import NO_DETOURS, Detours, Mirror, Preview
@@ -327,7 +328,7 @@ def test_copies_before_the_first_weight_never_count_as_requests_of_callers() -> 
     late = step.model_copy(update={"last_batch_end": stamp(began - lag)})
     # What was asked in vain in the shadow step is not caught up on as the callers' either.
     entries = [
-        entry.model_copy(update={"state": entry.state[:-1] + f',"due":"{stamp(began - lag)}"}}'})
+        entry.model_copy(update={"state": packed({**state_of(entry), "due": stamp(began - lag)})})
         for entry in sim.status.evidence
     ]
     sim.status = sim.status.model_copy(update={"step": late, "evidence": entries})

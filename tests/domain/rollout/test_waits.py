@@ -165,3 +165,28 @@ def test_contradictory_evidence_pauses_once_and_never_promotes(policy: str) -> N
     sim.run(5)
     assert sim.status.pauses == []
     assert len(sim.told("PausedByDoubt")) == 1
+
+
+def test_a_step_that_traffic_never_fills_ends_some_time_after_the_deadline() -> None:
+    steps = [{"weight": 25, "duration": "30s", "minRequests": 10**9}]
+    sim = Sim(spec(steps=steps, metrics=[ERRORS], deadline="3m"), rate=2000).stable()
+    sim.ask("r2")
+    sim.run(3 * 60)
+    assert sim.status.evidence[0].verdict == "Promote"
+    assert sim.phase == "Progressing"
+    sim.until("Degraded", minutes=2)
+    assert "Inconclusive" in sim.reasons
+    assert "no end of the steps after" in sim.status.history[1].message
+
+
+def test_blue_green_without_checks_does_not_switch_when_metrics_fail_that_very_second() -> None:
+    sim = Sim(spec(strategy={"blueGreen": {}}, metrics=[ERRORS])).stable()
+    sim.ask("r2")
+    sim.until("Progressing")
+    sim.outage = Unseen("MetricsUnavailable", "connection refused")
+    sim.run(60)
+    assert sim.phase == "Holding"
+    assert sim.delivery.stable == "r1"
+    sim.outage = None
+    sim.until("Baking", minutes=2)
+    assert sim.delivery.stable == "r2"

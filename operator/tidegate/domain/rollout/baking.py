@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.rollout_status import StepStatus
 from tidegate.domain import evidence as evidences
+from tidegate.domain.rollout.beginning import key_of
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.observing import count, interval_of, judge, look_at_next_batch
 from tidegate.domain.rollout.plan import stages
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from tidegate.api.rollout import RolloutSpec
     from tidegate.domain.rollout.draft import Draft
 
+_EDITED = (
+    "the strategy or the metrics were changed while it was being promoted: what was measured fits"
+    " them no more, so the version is not judged while it bakes; set the Model back to take it back"
+)
 UNAVAILABLE_AFTER = timedelta(seconds=60)
 """How long the promoted revision may be without any ready pod before it is taken back."""
 
@@ -41,6 +46,9 @@ def begin_baking(draft: Draft) -> None:
     assert attempt is not None
     possible = bool(draft.status.evidence) and draft.delivery.previous is not None
     if duration <= timedelta(0) or not possible or attempt.forced:
+        edited = attempt.key != key_of(attempt.digest, draft.spec)
+        if duration > timedelta(0) and edited and not attempt.forced:
+            draft.tell("BakingSkipped", _EDITED, warning=True)
         return
     first = draft.now + interval_of(draft) + draft.timing.lag
     draft.set(

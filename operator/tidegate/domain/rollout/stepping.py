@@ -174,7 +174,8 @@ def _go_on(draft: Draft, stage: Stage, judgement: Judgement, *, counted: bool) -
     if draft.spec.strategy.blue_green is not None:
         if not checks_hold(draft.status.evidence, draft.spec.analysis):
             return
-        if judgement.verdict == "Inconclusive":
+        # A source that fails this very second was asked for nothing yet: one batch at least.
+        if judgement.verdict == "Inconclusive" or not counted:
             return
         draft.move("ChecksPassed", f"nothing speaks against the switch: {judgement.message}")
     elif judgement.verdict == "Promote" and counted:

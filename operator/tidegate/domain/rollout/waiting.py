@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.domain.rollout.ending import take_back
 from tidegate.domain.rollout.observing import judge, look_at_next_batch
+from tidegate.domain.rollout.plan import stages
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
@@ -88,19 +89,23 @@ def deadline_passed(draft: Draft) -> bool:
     limit = max(attempt.deadline_s or 0.0, draft.spec.deadline.total_seconds())
     if attempt.evaluating_s < limit:
         return False
-    if judge(draft).verdict == "Promote" and attempt.evaluating_s < limit + _least_s(draft):
+    proven = judge(draft).verdict == "Promote"
+    if proven and attempt.evaluating_s < limit + _least_s(draft):
         return False
-    inconclusive(draft, f"no verdict after {attempt.evaluating_s:.0f} s of evaluating")
+    what = "no end of the steps" if proven else "no verdict"
+    inconclusive(draft, f"{what} after {attempt.evaluating_s:.0f} s of evaluating")
     return True
 
 
 def _least_s(draft: Draft) -> float:
-    """How long a proven candidate may go on after the deadline: adaptive's least times, which
-    never pass where too few pods are ready for its largest weight; else as the steps last."""
+    """How long a proven candidate may go on after the deadline: as its steps last together, or
+    adaptive's least times. Neither would ever end where traffic does not bring a step's
+    minRequests, or where too few pods are ready for adaptive's largest weight."""
     adaptive = draft.spec.strategy.adaptive
-    if adaptive is None:
-        return math.inf
-    return (adaptive.min_duration + adaptive.soak).total_seconds()
+    if adaptive is not None:
+        return (adaptive.min_duration + adaptive.soak).total_seconds()
+    plan = stages(draft.spec.strategy)
+    return math.fsum(stage.duration.total_seconds() for stage in plan)
 
 
 def contradicted(draft: Draft, judgement: Judgement) -> bool:
