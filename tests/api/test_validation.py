@@ -160,6 +160,8 @@ def custom(**changes: Any) -> dict[str, Any]:
         ),
         ("spec.artifact.uri", "pvc://models/v1", "needs sha256"),
         ("spec.signature", {"inputs": [], "outputs": []}, "inputs"),
+        ("spec.artifact.signedBy", {"publicKeys": []}, "publicKeys"),
+        ("spec.artifact.signedBy", {"publicKeys": ["x" * 100]}, "publicKeys"),
         ("spec.gates", [{"name": "a", "metric": "m"}], "needs bounds"),
         ("spec.gates", [{**GATE, "relativeTo": "stable", "maxDrop": 0.1}], "needs bounds"),
         ("spec.gates", [{"name": "a", "metric": "m", "relativeTo": "stable"}], "maxDrop"),

@@ -44,6 +44,24 @@ class CredentialsRef(ApiModel):
     )  # fmt: skip
 
 
+class SignedBy(ApiModel):
+    """Who must have signed the artifact."""
+
+    public_keys: list[
+        Annotated[
+            str,
+            StringConstraints(
+                min_length=64, max_length=4096, pattern=r"^-----BEGIN PUBLIC KEY-----\n"
+            ),
+        ]
+    ] = Field(
+        min_length=1, max_length=5,
+        description="Public keys in PEM, on the curve P-256, P-384 or P-521; one of them must have"
+        " made the signature.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )  # fmt: skip
+
+
 class Artifact(ApiModel):
     """Where the model's file is, and what it must be."""
 
@@ -104,4 +122,10 @@ class Artifact(ApiModel):
         " that is not the usual one; docs/artifacts.md lists the keys of each scheme (http, https:"
         " token, or username and password; s3: AWS_ACCESS_KEY_ID, …). Read when it is needed,"
         " mounted into the pod's init container alone, and no part of the revision's identity.",
+    )
+    signed_by: SignedBy | None = Field(
+        default=None,
+        description="The artifact, a single file, must be signed by OpenSSF model signing with one"
+        " of these keys: in a file beside it with .sig behind its name, or in model.sig of its"
+        " folder. Checked before a revision is made of it; anything else is refused.",
     )

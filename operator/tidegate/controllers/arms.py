@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 TWIN = "twin"
 _NOT_ADMITTED = (
-    "the Model has gates, which an arm with an artifact of its own would not pass; make it the"
-    " Model's own artifact, and use an arm with `revision: latest`"
+    "the Model has gates, or wants signatures, which an arm with an artifact of its own would not"
+    " pass; make it the Model's own artifact, and use an arm with `revision: latest`"
 )
 RETRY_S = 10.0
 """Until a source that did not answer is asked again."""
@@ -94,7 +94,7 @@ class Arms:
         wanted = arm.artifact
         assert wanted is not None
         said = ArmRevision(name=arm.name, source=wanted.sha256)
-        if governed(model.spec):
+        if governed(model.spec) or model.spec.artifact.signed_by is not None:
             return said.model_copy(update={"reason": "ArmNotAdmitted", "message": _NOT_ADMITTED})
         changed = {"uri": wanted.uri, "sha256": wanted.sha256, "format": wanted.format}
         spec = model.spec.model_copy(

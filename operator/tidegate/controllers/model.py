@@ -19,6 +19,7 @@ from tidegate.controllers.gating import Gating
 from tidegate.controllers.model_reporting import Latest, ModelReporter
 from tidegate.controllers.polling import Polling, jittered
 from tidegate.controllers.revisions import Revisions, is_twin
+from tidegate.controllers.signing import Signing
 from tidegate.controllers.trial import Trials, serving
 from tidegate.domain.conditions import Said
 from tidegate.domain.revisions import live_revisions
@@ -81,6 +82,7 @@ class ModelReconciler:
         self._clock = clock
         self._settings = settings
         self._polling = Polling(client, clock, resolver)
+        self._signing = Signing(client, clock)
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(client, cache, clock, self._revisions, resolver)
@@ -126,7 +128,7 @@ class ModelReconciler:
         """Resolve the artifact and make its revision, unless both are there already."""
         try:
             found = await self._polling.resolve(obj, model.spec.artifact)
-            self._verify(model, parent, found)
+            await self._verify(obj, model, parent, found)
             revision = await self._revisions.make(model.spec, parent, found)
             if name_of(revision) != model.status.latest_revision:
                 revision = await self._revisions.renumber(parent, revision)
@@ -144,7 +146,7 @@ class ModelReconciler:
         again_s = self._polling.again_s(obj)
         return replace(found_out, again_s=again_s, why="the artifact is polled")
 
-    def _verify(self, model: Model, parent: Parent, found: Found) -> None:
+    async def _verify(self, obj: Object, model: Model, parent: Parent, found: Found) -> None:
         """Check a version before a revision is made of it; one that is there was checked then."""
         if self._revisions.known(model.spec, parent, sha256=found.sha256) is not None:
             return
@@ -152,6 +154,7 @@ class ModelReconciler:
         stable = (delivery.stable if delivery else None) or ""
         revision = self._cache.get(CONTROLLERREVISIONS, parent.namespace, stable)
         verify(model.spec, found.origin, serving(revision) if revision is not None else None)
+        await self._signing.check(obj, model.spec.artifact, found)
 
     def _resolved(self, model: Model, found: Found) -> Resolved:
         """The status entry; the time stays while nothing changed, so that nothing is written."""

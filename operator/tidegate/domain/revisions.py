@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 UNVERIFIED = (
     frozenset({"ArtifactNotFound", "DigestMismatch", "FormatUnsupported", "LoadFailed", "TooLarge"})
     | verification.REASONS
+    | {"SigningInvalid", "SigningKeyInvalid", "SigningMissing", "SigningUnsupported"}
 )
 """What is wrong with an artifact itself, whoever found it out."""
 
