@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import Limits
+from tidegate.artifacts.mlflow.rest import Rest
+from tidegate.artifacts.mlflow.writing import MlflowWriter
 from tidegate.artifacts.registry import default_sources
 from tidegate.backends.registry import backend_kinds
 from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.model import ModelReconciler
 from tidegate.controllers.training import TrainingReconciler
 from tidegate.controllers.waking import moved, redeclared
+from tidegate.controllers.writing_back import WriteBackReconciler
 from tidegate.inference.pods import PodInference
 from tidegate.kube.resources import (
     CONTROLLERREVISIONS,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tidegate.controllers.polling import Resolver
+    from tidegate.controllers.writing_back import Registrar
     from tidegate.inference.pods import Inference
     from tidegate.kube.objects import Object
     from tidegate.metrics.base import Metrics
@@ -73,25 +77,45 @@ def build(context: Context) -> list[Controller]:
         )
     inference = PodInference()
     context.exit_stack.push_async_callback(inference.close)
-    return controllers(context, resolver=artifacts, metrics=metrics, inference=inference)
+    registrar = MlflowWriter(url=settings.mlflow_url, rest=Rest())
+    context.exit_stack.push_async_callback(registrar.close)
+    return controllers(
+        context,
+        resolver=artifacts,
+        metrics=metrics,
+        inference=inference,
+        registrar=registrar,
+    )
 
 
 def with_sources(
-    *, resolver: Resolver, metrics: Metrics | None, inference: Inference | None = None
+    *,
+    resolver: Resolver,
+    metrics: Metrics | None,
+    inference: Inference | None = None,
+    registrar: Registrar | None = None,
 ) -> Build:
-    """The same operator with other sources; how tests run it."""
+    """The same operator with other sources; how tests run it. Without a registrar no registry is
+    told anything."""
 
     def build_with(context: Context) -> list[Controller]:
         asking = inference or PodInference()
-        return controllers(context, resolver=resolver, metrics=metrics, inference=asking)
+        return controllers(
+            context, resolver=resolver, metrics=metrics, inference=asking, registrar=registrar
+        )
 
     return build_with
 
 
 def controllers(
-    context: Context, *, resolver: Resolver, metrics: Metrics | None, inference: Inference
+    context: Context,
+    *,
+    resolver: Resolver,
+    metrics: Metrics | None,
+    inference: Inference,
+    registrar: Registrar | None = None,
 ) -> list[Controller]:
-    """The controllers of models, deliveries and trainings, all keyed by Model."""
+    """The controllers of models, deliveries, trainings and write-backs, all keyed by Model."""
     client, cache, clock, settings = (
         context.client, context.cache, context.clock, context.settings,
     )  # fmt: skip
@@ -113,7 +137,7 @@ def controllers(
         Watched(resource(*kind), owner("Model"), managed_only=True, optional=True)
         for kind in own_kinds()
     ]
-    return [
+    made = [
         Controller(
             "model",
             model,
@@ -155,6 +179,18 @@ def controllers(
             workers=settings.workers,
         ),
     ]
+    if registrar is not None:
+        writing = WriteBackReconciler(client, cache, context.recorder, clock, registrar)
+        made.append(
+            Controller(
+                "write-back",
+                writing,
+                watched=[Watched(MODELS, itself("Model"))],
+                clock=clock,
+                workers=settings.workers,
+            )
+        )
+    return made
 
 
 def _labelled_model(obj: Object, cache: Cache) -> Iterable[Request]:

@@ -106,6 +106,17 @@ def custom(**changes: Any) -> dict[str, Any]:
     [
         ("metadata.name", "m" * 41, "at most 40 characters"),
         ("spec.artifact.uri", "ftp://host/model", "one of file://, pvc://"),
+        ("spec.artifact.writeBack", {"onPromoted": {"alias": "champion"}}, "begins with models:/"),
+        ("spec.artifact.writeBack", {}, "say onPromoted, onRejected, or both"),
+        (
+            "spec.artifact",
+            {
+                "uri": "models:/fraud@champion",
+                "format": "onnx",
+                "writeBack": {"onPromoted": {"alias": "champion"}},
+            },
+            "must be another alias",
+        ),
         ("spec.artifact.uri", "models:/fraud", "write models:/name@alias"),
         ("spec.artifact.uri", "models:/fraud/latest", "write models:/name@alias"),
         ("spec.artifact.uri", "models:/a/b@champion", "write models:/name@alias"),

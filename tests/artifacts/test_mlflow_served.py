@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.artifacts.registry_proxy import RegistryProxy, proxy
 
+from tidegate.app import with_sources
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import fetcher_for
 from tidegate.artifacts.mlflow.rest import Rest
+from tidegate.artifacts.mlflow.writing import MlflowWriter
 from tidegate.artifacts.registry import Sources, default_sources
 from tidegate.artifacts.tree import TreeFile, tree_digest
 from tidegate.cli.checks.documents import read_documents
@@ -25,6 +27,11 @@ from tidegate.cli.checks.registry import ask_mlflow
 from tidegate.cli.checks.schema import check
 from tidegate.demo.registry import SURROUNDINGS, mlflow_python, serving
 from tidegate.errors import Terminal, TidegateError, Unreachable
+from tidegate.kube.resources import MODELS
+from tidegate.settings import Settings
+from tidegate.testing.harness import Harness
+from tidegate.testing.kube import FakeKube
+from tidegate.testing.transport import Killed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -101,6 +108,19 @@ async def move(front: RegistryProxy, alias: str, version: str) -> None:
         json={"name": "fraud", "alias": alias, "version": version},
     ) as answer:
         assert answer.status == 200, await answer.text()
+
+
+async def version_of(front: RegistryProxy, *, alias: str) -> str:
+    address = f"{front.target}/api/2.0/mlflow/registered-models/alias"
+    async with front.http.get(address, params={"name": "fraud", "alias": alias}) as answer:
+        return str((await answer.json())["model_version"]["version"])
+
+
+async def tags_of(front: RegistryProxy, version: str) -> dict[str, str]:
+    address = f"{front.target}/api/2.0/mlflow/model-versions/get"
+    async with front.http.get(address, params={"name": "fraud", "version": version}) as answer:
+        found = (await answer.json())["model_version"]
+    return {tag["key"]: tag["value"] for tag in found.get("tags", [])}
 
 
 async def test_an_alias_is_resolved_to_the_one_file_of_its_version(
@@ -267,6 +287,78 @@ async def test_a_secret_names_the_server_and_goes_with_each_request_but_never_in
         await resolve(sources, "models:/fraud/1", credentials=secret)
     assert "hunter2" not in str(caught.value)
     await sources.close()
+
+
+class Dying(MlflowWriter):
+    """The operator is killed when the registry has taken an alias, before that is remembered."""
+
+    killed = False
+
+    async def set_alias(
+        self, name: str, *, alias: str, version: str, credentials: Credentials
+    ) -> None:
+        await super().set_alias(name, alias=alias, version=version, credentials=credentials)
+        if not self.killed:
+            self.killed = True
+            raise Killed
+
+
+async def test_the_registry_is_told_what_serves_also_when_the_operator_dies_in_between(
+    front: RegistryProxy, sources: Sources
+) -> None:
+    rest = Rest()
+    async with FakeKube.start(namespace="ml") as kube:
+        build = with_sources(
+            resolver=sources, metrics=None, registrar=Dying(url=front.url, rest=rest)
+        )
+        harness = Harness(kube, build, settings=Settings(cache_claim="cache"))
+        await kube.put(
+            {
+                "apiVersion": "tidegate.dev/v1alpha1",
+                "kind": "Model",
+                "metadata": {"name": "fraud", "namespace": "ml"},
+                "spec": {
+                    "artifact": {
+                        "uri": "models:/fraud/2",
+                        "format": SKOPS,
+                        "writeBack": {
+                            "onPromoted": {"alias": "champion"},
+                            "onRejected": {"tag": "tidegate.rejected"},
+                        },
+                    },
+                    "runtime": {"v2": {}},
+                },
+            }
+        )
+        with pytest.raises(Killed):
+            await harness.settle()
+        found = await kube.user.get(MODELS, "fraud", namespace="ml")
+        assert "writeBack" not in found["status"]
+        harness.restart()
+        await harness.settle()
+        found = await kube.user.get(MODELS, "fraud", namespace="ml")
+        assert found["status"]["writeBack"]["promoted"]["version"] == "2"
+        await harness.close()
+    await rest.close()
+    assert await version_of(front, alias="champion") == "2"
+    told = [asked for asked in front.asked if asked.startswith("POST")]
+    assert told == ["POST /api/2.0/mlflow/registered-models/alias"] * 2
+
+
+async def test_tags_are_set_and_taken_off_and_a_missing_one_is_no_error(
+    front: RegistryProxy,
+) -> None:
+    writer = MlflowWriter(url=front.url, rest=Rest())
+    tagged = {"version": "3", "key": "tidegate.rejected", "credentials": NO_CREDENTIALS}
+    await writer.set_tag("fraud", value="GateFailed: auc is 0.6", **tagged)  # type: ignore[arg-type]
+    assert (await tags_of(front, "3"))["tidegate.rejected"] == "GateFailed: auc is 0.6"
+    for _ in range(2):
+        await writer.delete_tag("fraud", **tagged)  # type: ignore[arg-type]
+    assert "tidegate.rejected" not in await tags_of(front, "3")
+    with pytest.raises(Terminal, match="version 99") as caught:
+        await writer.set_alias("fraud", alias="a", version="99", credentials=NO_CREDENTIALS)
+    assert caught.value.reason == "ArtifactNotFound"
+    await writer.close()
 
 
 async def test_without_a_server_the_setting_is_named() -> None:

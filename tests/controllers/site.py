@@ -19,6 +19,7 @@ from tidegate.settings import Settings
 from tidegate.testing.harness import Harness
 from tidegate.testing.inference import FakeInference
 from tidegate.testing.metrics import FakeMetrics
+from tidegate.testing.registrar import FakeRegistrar
 from tidegate.traffic.registry import PROVIDERS
 
 if TYPE_CHECKING:
@@ -158,7 +159,13 @@ class Site:
         self.shelf = Shelf()
         self.metrics = metrics or FakeMetrics(kube.clock.now, seed=7)
         self.inference = FakeInference()
-        build = with_sources(resolver=self.shelf, metrics=self.metrics, inference=self.inference)
+        self.registrar = FakeRegistrar()
+        build = with_sources(
+            resolver=self.shelf,
+            metrics=self.metrics,
+            inference=self.inference,
+            registrar=self.registrar,
+        )
         self.harness = Harness(kube, build, settings=settings, world=world)
         self.rate = 200.0
         self.weights_seen: list[dict[str, int]] = []

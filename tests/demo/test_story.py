@@ -14,6 +14,7 @@ from tidegate.demo.story import (
     outcome_of,
     row_for,
     seconds_of_harm,
+    untold,
 )
 
 GOOD = [
@@ -42,6 +43,18 @@ def scene_with(*answers: Answer, stable: str = "m-1", rejected: tuple[str, ...] 
         }
     )  # fmt: skip
     return scene
+
+
+CAME = {"v2": Outcome.PROMOTED, "v3": Outcome.TAKEN_BACK, "v4": Outcome.TAKEN_BACK}
+
+
+def test_the_registry_has_to_know_what_serves_and_what_was_taken_back() -> None:
+    assert untold(["", "challenger, champion", "rejected", "rejected"], CAME) == []
+    assert untold(["champion", "", "rejected", "rejected"], CAME) == [
+        "the registry calls v1 champion",
+        "the registry calls v2 nothing",
+    ]
+    assert untold(["", "champion", "rejected", ""], CAME) == ["the registry says of v4: nothing"]
 
 
 def test_an_outcome_is_read_from_what_serves_and_what_was_rejected() -> None:

@@ -115,7 +115,7 @@ def test_the_table_at_the_end_has_a_line_for_each_version() -> None:
         Row("v3", "taken back", "ErrorRate: [6] of 50", 50, 6, 3.04, True),
         Row("v4", "undecided", "–", 0, 0, None, False),
     ]
-    out.print(story_table(rows))
+    out.print(story_table(rows, ["champion"] * len(rows)))
     text = printed(out)
     assert "ErrorRate: [6] of 50" in text
     assert "3.0 s" in text

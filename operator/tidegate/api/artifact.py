@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from tidegate.api.base import ApiModel, Duration, Sha256, parse_duration, rules
+from tidegate.api.write_back import WriteBack
 
 Format = Literal[
     "sklearn-skops", "sklearn-joblib", "onnx", "xgboost", "lightgbm", "mlflow", "custom"
@@ -70,6 +71,21 @@ class Artifact(ApiModel):
             KNOWN_SCHEME,
             MODELS_RULE,
             (
+                "!has(self.writeBack) || self.uri.startsWith('models:/')",
+                "writeBack tells a registry: it needs a uri that begins with models:/",
+            ),
+            (
+                (
+                    "!has(self.writeBack) || !has(self.writeBack.onPromoted)"
+                    " || !self.uri.endsWith('@' + self.writeBack.onPromoted.alias)"
+                ),
+                (
+                    "writeBack.onPromoted.alias must be another alias than the one that uri"
+                    " follows: a version that is promoted must not be told to the alias that asks"
+                    " for the next one"
+                ),
+            ),
+            (
                 "!self.uri.startsWith('pvc://') || has(self.sha256)",
                 (
                     "a pvc:// artifact needs sha256: the operator does not mount the claim, so it"
@@ -128,4 +144,10 @@ class Artifact(ApiModel):
         description="The artifact, a single file, must be signed by OpenSSF model signing with one"
         " of these keys: in a file beside it with .sig behind its name, or in model.sig of its"
         " folder. Checked before a revision is made of it; anything else is refused.",
+    )
+    write_back: WriteBack | None = Field(
+        default=None,
+        description="What the registry is told of the delivery: an alias for what serves, a tag for"
+        " what was taken back. Only for models:/. Told at least once, again after a crash, and"
+        " never in the way of traffic (condition WrittenBack).",
     )

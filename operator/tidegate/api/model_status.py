@@ -12,6 +12,7 @@ from tidegate.api.base import ApiModel, Conditions, Sha256, Timestamp
 from tidegate.api.gate import GATE_LIMIT, AdmissionStatus, GateResult
 from tidegate.api.lineage import LineageStatus, Served
 from tidegate.api.training import TrainingStatus
+from tidegate.api.write_back import WriteBackStatus
 
 
 class Resolved(ApiModel):
@@ -158,6 +159,9 @@ class ModelStatus(ApiModel):
     )
     training: TrainingStatus | None = Field(
         default=None, description="What became of trainings. Written by the training controller."
+    )
+    write_back: WriteBackStatus | None = Field(
+        default=None, description="What the registry was told of the delivery."
     )
     endpoint: str | None = Field(default=None, description="Where requests from outside go.")
     conditions: Conditions

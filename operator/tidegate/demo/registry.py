@@ -27,7 +27,7 @@ from tidegate.errors import Terminal
 from tidegate.local.cluster.images import CHECKOUT, SOURCE_ROOT, environments_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 REGISTRY_FAILED = "RegistryFailed"
 START_LIMIT_S = 120.0
@@ -176,20 +176,25 @@ def set_alias(url: str, name: str, *, alias: str, version: str) -> None:
         return
 
 
-def version_of(url: str, name: str, *, alias: str) -> str | None:
-    """The version that an alias names; None where there is no such alias.
+REJECTED = "tidegate.rejected"
+"""The tag that the example's Model gives to what was taken back."""
+
+
+def registry_words(url: str, name: str, versions: Sequence[str]) -> list[str]:
+    """What a registry says of each version: its aliases, and whether it was rejected.
 
     :raises OSError: the server does not answer.
     """
-    query = urllib.parse.urlencode({"name": name, "alias": alias})
-    address = f"{url}/api/2.0/mlflow/registered-models/alias?{query}"
-    try:
+    words = []
+    for version in versions:
+        query = urllib.parse.urlencode({"name": name, "version": version})
+        address = f"{url}/api/2.0/mlflow/model-versions/get?{query}"
         with urllib.request.urlopen(address, timeout=30) as answer:
-            return str(json.load(answer)["model_version"]["version"])
-    except urllib.error.HTTPError as error:
-        if error.code in (400, 404):
-            return None
-        raise
+            found = json.load(answer)["model_version"]
+        tags = [tag["key"] for tag in found.get("tags", [])]
+        rejected = ["rejected"] if REJECTED in tags else []
+        words.append(", ".join([*sorted(found.get("aliases", [])), *rejected]))
+    return words
 
 
 def _free_port() -> int:

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.demo.commands import Kubectl, kubectl_path, local
-from tidegate.demo.registry import begin, registered, set_alias
+from tidegate.demo.registry import begin, registered, registry_words, set_alias
 from tidegate.demo.render import write_examples
 from tidegate.demo.scene import Scene
-from tidegate.demo.story import CHAPTERS, failures, outcome_of, row_for
+from tidegate.demo.story import CHAPTERS, MISSING, failures, outcome_of, row_for, untold
 from tidegate.demo.traffic import FIRST_FLIGHT, HOSTNAME, MODEL, Traffic
 from tidegate.demo.trained import train
 from tidegate.demo.view import story_table, view_for
@@ -49,6 +49,8 @@ BASELINE_S = 12.0
 """How long v1 serves alone: a latency can be judged beside 1,000 requests of stable or more."""
 SETTLE_S = 3.0
 """How long after a decision: the last answers of a version that was taken back come in."""
+TOLD_LIMIT_S = 10.0
+"""How long the registry may not know yet what became of the last version."""
 SLOW_RATIO = 2.0
 """Slower than stable's median by this is slow: the margin of examples/03-rollout.yaml."""
 STORY_FAILED = "StoryFailed"
@@ -243,6 +245,25 @@ class Demo:
             for chapter in CHAPTERS
         ]
 
+    def told(self) -> tuple[list[str], list[str]]:
+        """What the registry says of each version in the end, and what it should have been told.
+
+        The operator tells it after the fact, so it is asked until it knows, for a while.
+        """
+        if self.registry is None or len(self.outcomes) < len(CHAPTERS) - 1:
+            return [MISSING] * len(CHAPTERS), []
+        versions = [chapter.registered for chapter in CHAPTERS]
+        deadline = time.monotonic() + TOLD_LIMIT_S
+        while True:
+            try:
+                said = registry_words(self.registry.url, MODEL, versions)
+            except OSError as error:
+                return [MISSING] * len(CHAPTERS), [f"the registry does not answer: {error}"]
+            wrong = untold(said, self.outcomes)
+            if not wrong or time.monotonic() > deadline:
+                return said, wrong
+            time.sleep(0.5)
+
 
 async def until[T](found: Callable[[], T | None], *, limit_s: float, what: str) -> T:
     """What `found` gives as soon as it gives something. :raises Terminal: after `limit_s`."""
@@ -271,6 +292,7 @@ def run_demo(options: Options, console: Console) -> int:
     began = time.monotonic()
     wrong: list[str] = []
     rows: list[Row] = []
+    registry: list[str] = []
     try:
         demo.prepare()
         asyncio.run(demo.play())
@@ -283,9 +305,11 @@ def run_demo(options: Options, console: Console) -> int:
         if demo.revisions or not wrong:
             rows = demo.rows()
             wrong += failures(rows, demo.scene, skipped=demo.skipped)
+            registry, untold = demo.told()
+            wrong += untold
         clean_up(demo, keep_evidence=bool(wrong))
     if rows:
-        console.print(story_table(rows))
+        console.print(story_table(rows, registry))
     for line in wrong:
         console.print(f"WRONG: {line}", style="bold red", markup=False, highlight=False)
     spent = time.monotonic() - began

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tidegate.demo.answers import Tally
     from tidegate.demo.scene import Scene
@@ -122,6 +122,24 @@ def seconds_of_harm(tally: Tally, *, slow_ms: float | None) -> float | None:
     if first is None or tally.last_at is None:
         return None
     return max(0.0, tally.last_at - first)
+
+
+def untold(words: Sequence[str], outcomes: Mapping[str, Outcome]) -> list[str]:
+    """What the registry does not say, though it became of a version: `champion` is the last one
+    that was promoted, and those that were taken back are `rejected`. `words` in the chapters'
+    order."""
+    champion = CHAPTERS[0].version
+    for chapter in CHAPTERS:
+        if outcomes.get(chapter.version) is Outcome.PROMOTED:
+            champion = chapter.version
+    wrong = []
+    for chapter, said in zip(CHAPTERS, words, strict=True):
+        named = said.split(", ")
+        if ("champion" in named) != (chapter.version == champion):
+            wrong.append(f"the registry calls {chapter.version} {said or 'nothing'}")
+        if ("rejected" in named) != (outcomes.get(chapter.version) is Outcome.TAKEN_BACK):
+            wrong.append(f"the registry says of {chapter.version}: {said or 'nothing'}")
+    return wrong
 
 
 def failures(rows: Sequence[Row], scene: Scene, *, skipped: int = 0) -> list[str]:

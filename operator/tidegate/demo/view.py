@@ -218,8 +218,8 @@ def summary_lines(scene: Scene) -> list[str]:
     return lines
 
 
-def story_table(rows: Sequence[Row]) -> Table:
-    """The table at the end."""
+def story_table(rows: Sequence[Row], registry: Sequence[str]) -> Table:
+    """The table at the end. `registry`: what MLflow says of each version."""
     table = Table(title="What became of each version", title_justify="left")
     table.add_column("version")
     table.add_column("decision")
@@ -227,11 +227,13 @@ def story_table(rows: Sequence[Row]) -> Table:
     table.add_column("requests exposed", justify="right")
     table.add_column("failed", justify="right")
     table.add_column("first bad answer to weight 0", justify="right")
-    for row in rows:
+    table.add_column("in MLflow")
+    for row, words in zip(rows, registry, strict=True):
         seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
         style = "" if row.as_expected else "bold red"
         table.add_row(
             row.version, row.decision, escape(row.why), str(row.exposed), str(row.failed), seconds,
+            words,
             style=style,
         )  # fmt: skip
     return table
