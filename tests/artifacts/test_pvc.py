@@ -59,12 +59,19 @@ async def test_a_uri_that_leads_elsewhere_is_refused(uri: str, expected: str) ->
     assert await reason(uri) == expected
 
 
-def test_files_and_folders_are_read_from_the_mounted_claim(tmp_path: Path) -> None:
+def mounted(claim: Path, monkeypatch: pytest.MonkeyPatch) -> PvcFetcher:
+    monkeypatch.setenv("TIDEGATE_CLAIM", str(claim))
+    return PvcFetcher(NO_CREDENTIALS)
+
+
+def test_files_and_folders_are_read_from_the_mounted_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claim = tmp_path / "claim"
     (claim / "v 1" / "data").mkdir(parents=True)
     (claim / "v 1" / "data" / "weights").write_bytes(b"one")
     (claim / "v 1" / "MLmodel").write_bytes(b"two")
-    fetcher = PvcFetcher(NO_CREDENTIALS, claim)
+    fetcher = mounted(claim, monkeypatch)
     with fetcher.open("pvc://models/v%201/data/weights", offset=1) as stream:
         assert b"".join(stream.chunks) == b"ne"
     want = Wanted(
@@ -79,11 +86,13 @@ def test_files_and_folders_are_read_from_the_mounted_claim(tmp_path: Path) -> No
     assert folder_digest(want.target) == want.sha256
 
 
-def test_a_link_out_of_the_claim_and_what_is_not_there_are_refused(tmp_path: Path) -> None:
+def test_a_link_out_of_the_claim_and_what_is_not_there_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claim = tmp_path / "claim"
     claim.mkdir()
     (claim / "link").symlink_to("/etc/passwd")
-    fetcher = PvcFetcher(NO_CREDENTIALS, claim)
+    fetcher = mounted(claim, monkeypatch)
     for name, expected in (("link", "FileOutsideRoot"), ("absent", "ArtifactNotFound")):
         with (
             pytest.raises(Terminal) as caught,

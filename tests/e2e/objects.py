@@ -19,19 +19,29 @@ LATENCY: Obj = {"name": "latency", "type": "Latency", "quantiles": [0.5], "margi
 
 def namespace(name: str) -> list[Obj]:
     """A namespace that Models may live in: with the claim that keeps their artifacts."""
-    claim: Obj = {
-        "accessModes": ["ReadWriteMany"],
-        "resources": {"requests": {"storage": "1Gi"}},
-    }
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "tidegate-cache", "namespace": name},
-            "spec": claim,
-        },
+        volume_claim(name, "tidegate-cache"),
     ]
+
+
+def volume_claim(where: str, name: str) -> Obj:
+    """A PersistentVolumeClaim of a namespace."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": where},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+
+
+def secret(where: str, name: str, **values: str) -> Obj:
+    """A Secret of a namespace."""
+    metadata = {"name": name, "namespace": where}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
 
 
 def gateway(port: int) -> Obj:
@@ -59,7 +69,7 @@ def model(
     name: str = "weather",
     host: str | None = None,
     env: dict[str, str] | None = None,
-    **artifact: str,
+    **artifact: Any,
 ) -> Obj:
     """The Model of a namespace, reached under the namespace's hostname unless `host` is given."""
     runtime: Obj = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}

@@ -6,11 +6,21 @@ Every test has a namespace, a Model and traffic of its own, so several are playe
 from __future__ import annotations
 
 import asyncio
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
-from tests.e2e.objects import ERRORS, LATENCY, condition, model, namespace, rollout
+from tests.e2e.objects import (
+    ERRORS,
+    LATENCY,
+    condition,
+    model,
+    namespace,
+    rollout,
+    secret,
+    volume_claim,
+)
 from tests.e2e.stage import E2E, Stage, Together, eventually, shown
 
 from tidegate.kube.resources import MODELS, ROLLOUTS
@@ -288,12 +298,15 @@ async def test_an_artifact_that_cannot_be_reached_is_served_once_it_can(stage: S
     where, port = "remote", free_port()
     good = stage.artifacts["good"]
     uri = f"http://127.0.0.1:{port}/model.skops"
-    await stage.apply(*namespace(where), model(where, uri, delivery="Direct"))
+    remote = model(where, uri, delivery="Direct", credentialsRef={"name": "reader"})
+    await stage.apply(*namespace(where), secret(where, "reader", token="s3cret"), remote)
     ready = await stage.until_ready_is("Unreachable", where)
     assert uri in ready["message"], ready
     assert condition(await stage.model(where), "Resolved")["status"] == "Unknown"
 
-    async def answer(_: web.BaseRequest) -> web.FileResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("authorization") != "Bearer s3cret":
+            return web.Response(status=401)
         return web.FileResponse(good.path, headers={"etag": f'"{good.sha256}"'})
 
     runner = web.ServerRunner(web.Server(answer))
@@ -308,3 +321,16 @@ async def test_an_artifact_that_cannot_be_reached_is_served_once_it_can(stage: S
         await runner.cleanup()
     found = await stage.model(where)
     assert found["status"]["resolved"]["sha256"] == good.sha256, shown(found["status"])
+
+
+@together
+async def test_an_artifact_on_a_claim_is_served(stage: Stage) -> None:
+    where, good = "claimed", stage.artifacts["good"]
+    claim = stage.state.node / "claims" / where / "models"
+    claim.mkdir(parents=True)
+    shutil.copy(good.path, claim / "v1.skops")
+    documents = [*namespace(where), volume_claim(where, "models")]
+    spec = model(where, "pvc://models/v1.skops", delivery="Direct", sha256=good.sha256)
+    await stage.serve(where, *documents, spec)
+    found = await stage.model(where)
+    assert found["status"]["resolved"]["location"] == "pvc://models/v1.skops"

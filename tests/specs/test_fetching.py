@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from tidegate.api.artifact import Artifact
 from tidegate.artifacts.pvc import MOUNTED_AT
-from tidegate.specs.fetching import CLAIM_PATH, fetch_args, fetch_mounts, fetch_volumes
+from tidegate.specs.fetching import CLAIM_PATH, fetch_args, fetch_env, fetch_mounts, fetch_volumes
 
 
 def an_artifact(**fields: Any) -> Artifact:
@@ -23,6 +22,7 @@ def test_an_artifact_for_everybody_needs_no_volume() -> None:
     artifact = an_artifact()
     assert fetch_mounts(artifact, location=artifact.uri) == []
     assert fetch_volumes(artifact, location=artifact.uri) == []
+    assert fetch_env(location=artifact.uri) == []
     assert "--credentials" not in args(artifact)
     assert "--kind" not in args(artifact)
     assert args(artifact, kind="tree")[-2:] == ["--kind", "tree"]
@@ -44,4 +44,4 @@ def test_a_claim_is_mounted_read_only_where_its_source_looks() -> None:
     (volume,) = fetch_volumes(artifact, location=artifact.uri)
     assert mount == {"name": "claim", "mountPath": CLAIM_PATH, "readOnly": True}
     assert volume["persistentVolumeClaim"] == {"claimName": "models", "readOnly": True}
-    assert Path(CLAIM_PATH) == MOUNTED_AT
+    assert fetch_env(location=artifact.uri) == [{"name": MOUNTED_AT, "value": CLAIM_PATH}]

@@ -8,6 +8,7 @@ only, verifies, and copies into the cache.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from tidegate.artifacts.base import Clock
 
 PIN_REQUIRED = "PinRequired"
-MOUNTED_AT = Path("/var/run/tidegate/claim")
-"""Where the init container finds the claim."""
+MOUNTED_AT = "TIDEGATE_CLAIM"
+"""The variable that says where the init container finds the claim."""
 
 _CLAIM = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -101,9 +102,9 @@ class PvcSource:
 class PvcFetcher:
     """Reads from the claim that is mounted in the init container."""
 
-    def __init__(self, credentials: Credentials, root: Path = MOUNTED_AT) -> None:
+    def __init__(self, credentials: Credentials) -> None:
         del credentials  # a mounted volume needs none
-        self._root = root
+        self._root = Path(os.environ.get(MOUNTED_AT, "/nowhere"))
 
     @contextlib.contextmanager
     def open(self, location: str, *, offset: int) -> Iterator[Stream]:

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from tidegate.settings import Settings
 
 RETRY_S = 10.0
+REFUSED_S = 60.0
+"""Until a source that refused is asked again at the latest: what mends it (a file, a Secret) wakes
+nobody."""
 SERVED_KINDS = (
     HORIZONTALPODAUTOSCALERS, PODDISRUPTIONBUDGETS, SERVICES, DEPLOYMENTS,
 )  # fmt: skip
@@ -137,7 +140,8 @@ class ModelReconciler:
             return Latest(problem=said, again_s=RETRY_S, why="the artifact's source")
         except Terminal as error:
             said = Said("Resolved", "False", error.reason, error.message)
-            again_s = max(RETRY_S, jittered(model.spec.artifact.poll_interval.total_seconds()))
+            poll = model.spec.artifact.poll_interval.total_seconds()
+            again_s = max(RETRY_S, jittered(min(poll, REFUSED_S)))
             return Latest(problem=said, again_s=again_s, why="the artifact may appear")
         resolved = self._resolved(model, found)
         found_out = Latest(resolved, revision, origin=found.origin)

@@ -15,7 +15,8 @@ type Object = dict[str, Any]
 
 CREDENTIALS_PATH = "/var/run/tidegate/credentials"
 CLAIM_PATH = "/var/run/tidegate/claim"
-"""Where `artifacts.pvc` looks for the claim of a pvc:// location."""
+CLAIM_VARIABLE = "TIDEGATE_CLAIM"
+"""Tells `artifacts.pvc` where the claim of a pvc:// location is mounted."""
 _ON_CLAIM = "pvc://"
 _READABLE_BY_GROUP = 0o440
 
@@ -41,6 +42,13 @@ def fetch_args(
     if artifact.credentials_ref is not None:
         args += ["--credentials", CREDENTIALS_PATH, "--secret", artifact.credentials_ref.name]
     return args
+
+
+def fetch_env(*, location: str) -> list[Object]:
+    """What the init container's environment says beside its scratch folder."""
+    if not location.startswith(_ON_CLAIM):
+        return []
+    return [{"name": CLAIM_VARIABLE, "value": CLAIM_PATH}]
 
 
 def fetch_mounts(artifact: Artifact, *, location: str) -> list[Object]:

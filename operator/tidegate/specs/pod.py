@@ -18,7 +18,7 @@ from tidegate.specs.container import (
     base_container,
 )
 from tidegate.specs.custom import custom_grace_s, custom_servers
-from tidegate.specs.fetching import fetch_args, fetch_mounts, fetch_volumes
+from tidegate.specs.fetching import fetch_args, fetch_env, fetch_mounts, fetch_volumes
 from tidegate.specs.metadata import labels
 from tidegate.specs.seldon import seldon_server
 from tidegate.specs.server import GRACE_S, v2_server
@@ -120,7 +120,7 @@ def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
             cache=CACHE_PATH,
             size_limit_bytes=facts.size_limit_bytes,
         ),
-        "env": [{"name": "TMPDIR", "value": SCRATCH_PATH}],
+        "env": [{"name": "TMPDIR", "value": SCRATCH_PATH}, *fetch_env(location=facts.location)],
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"memory": "256Mi"},
