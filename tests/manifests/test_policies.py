@@ -142,6 +142,15 @@ async def test_an_author_does_not_lower_what_a_version_must_pass(place: Place) -
     accepted(await place("pat").patch(MODEL, {"spec": LOWER[0]}))
 
 
+async def test_long_objects_as_kubectl_leaves_them_cost_no_more(place: Place) -> None:
+    applied = "x" * 20_000
+    for path in (MODEL, ROLLOUT):
+        accepted(await place("ed").annotate(path, applied=applied))
+    accepted(await place("carol").approve())
+    accepted(await place("ed").annotate(ROLLOUT, command=command("abort", "ed")))
+    refused(await place("bob").approve(), "bob is in none of the groups")
+
+
 async def test_an_author_changes_everything_else(place: Place) -> None:
     accepted(await place("ed").patch(MODEL, {"spec": {"artifact": {"uri": "https://models/v2"}}}))
     accepted(await place("ed").patch(ROLLOUT, {"spec": {"deadline": "3h"}}))
