@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.artifacts.registry_proxy import RegistryProxy, proxy
 
+from tidegate.api.gate import Gate
 from tidegate.app import with_sources
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import fetcher_for
@@ -26,6 +27,8 @@ from tidegate.cli.checks.documents import read_documents
 from tidegate.cli.checks.registry import ask_mlflow
 from tidegate.cli.checks.schema import check
 from tidegate.demo.registry import SURROUNDINGS, mlflow_python, serving
+from tidegate.domain.gates import data_schema, registry_metrics
+from tidegate.domain.gates.registry_metrics import Compared
 from tidegate.errors import Terminal, TidegateError, Unreachable
 from tidegate.kube.resources import MODELS
 from tidegate.settings import Settings
@@ -158,6 +161,31 @@ async def test_the_origin_says_run_commit_data_and_what_was_measured_on_them(
     ]  # fmt: skip
     assert origin.tags == {"team": "payments"}
     assert {"scikit-learn", "mlflow", "python"} <= set(origin.libraries)
+
+
+async def test_gates_are_judged_by_what_a_real_registry_says(
+    sources: Sources, registry: Registry
+) -> None:
+    first, second = [
+        (await resolve(sources, f"models:/fraud/{version}")).origin for version in (1, 2)
+    ]
+    data = str(registry.made["data"])
+    gates: list[tuple[dict[str, Any], str]] = [
+        ({"metric": "roc_auc", "min": 0.92, "dataset": data}, "Passed"),
+        ({"metric": "roc_auc", "min": 0.93, "dataset": data}, "BelowMin"),
+        ({"metric": "roc_auc", "min": 0.5, "dataset": "other"}, "DatasetMismatch"),
+        ({"metric": "seconds", "max": 20, "dataset": data}, "DatasetMismatch"),
+        ({"metric": "loss", "max": 1}, "MetricMissing"),
+        ({"metric": "roc_auc", "relativeTo": "stable", "maxDrop": 0}, "Passed"),
+    ]
+    for fields, reason in gates:
+        gate = Gate.model_validate({"name": "gate", **fields})
+        found = registry_metrics.judge(gate, second, Compared("fraud-1", first))
+        assert found.reason == reason, found.message
+    takes = [{"name": "amount", "type": "FP64"}, {"name": "age", "type": "FP64"}]
+    for inputs, reason in ((takes, "Passed"), (takes[:1], "SchemaViolated")):
+        gate = Gate.model_validate({"name": "gate", "schema": {"inputs": inputs}})
+        assert data_schema.judge(gate, second).reason == reason
 
 
 async def test_resolving_an_alias_costs_few_requests_and_one_when_nothing_changed(

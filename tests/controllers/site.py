@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.app import with_sources
 from tidegate.artifacts.base import Resolved
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.artifacts.web import authorization
 from tidegate.domain.rollout.facts import RouteFacts
 from tidegate.errors import NotFound, Terminal
 from tidegate.kube.resources import DEPLOYMENTS, MODELS, ROLLOUTS, resource
@@ -64,6 +65,7 @@ class Shelf:
     ) -> Resolved:
         self.asked += 1
         self.credentials = credentials
+        authorization(credentials)  # what it needs of a Secret is what http needs
         found = sha(self.content.get(uri, uri))
         if uri not in self.content and uri.endswith("missing"):
             raise Terminal("ArtifactNotFound", f"{uri} does not exist; put it there")

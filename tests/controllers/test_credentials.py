@@ -7,14 +7,13 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.controllers.named import direct
 from tests.controllers.site import NAMESPACE, Site, condition, model
 
 from tidegate.kube.resources import CONTROLLERREVISIONS, EVENTS, SECRETS
 
 if TYPE_CHECKING:
-    import pytest
-
     from tidegate.kube.objects import Object
 
 TOKEN = "s3cret-t0ken-of-the-test"
@@ -96,6 +95,23 @@ async def test_a_secret_that_is_not_there_is_a_condition_that_mends_itself(site:
     await site.kube.put(secret(token=TOKEN))
     await site.pass_time(minutes=2)
     assert condition(await site.model(), "Resolved")["status"] == "True"
+
+
+@pytest.mark.scenario("BI-08")
+async def test_a_missing_secret_and_a_missing_key_are_named_and_mend_themselves(site: Site) -> None:
+    said = condition(await settle(site, private()), "Resolved")
+    assert (said["status"], said["reason"]) == ("False", "CredentialsMissing")
+    assert "'reader'" in said["message"]
+    await site.kube.put(secret(tokn=TOKEN))
+    await site.pass_time(minutes=1)
+    said = condition(await site.model(), "Resolved")
+    assert (said["status"], said["reason"]) == ("False", "CredentialsInvalid")
+    assert "the Secret 'reader' has no key 'token'" in said["message"]
+    await site.kube.put(secret(token=TOKEN))
+    await site.pass_time(minutes=1, seconds=10)
+    found = await site.model()
+    assert condition(found, "Resolved")["status"] == "True"
+    assert TOKEN not in json.dumps(found)
 
 
 async def test_a_secret_that_goes_leaves_what_serves_alone(site: Site) -> None:

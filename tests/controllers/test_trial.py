@@ -169,6 +169,41 @@ async def test_a_pod_that_cannot_load_is_refused_on_trial_and_goes_after_a_while
     assert await traffic(site) == {revision_of(V1): 100}
 
 
+async def test_a_revision_that_was_rolled_back_is_tried_once_more_before_a_retry(
+    site: Site,
+) -> None:
+    site.shelf.origins = {V1: measured(0.70), V2: measured(0.71)}
+    await site.kube.put(rollout(keepFailed="30s"))
+    await put(site, model(V1, gates=GATES))
+    await site.until("Healthy")
+    await site.pass_time(seconds=15)
+    new = revision_of(V2)
+    site.metrics.behave(site.cluster(new), error_rate=0.3)
+    await put(site, model(V2, gates=GATES))
+    await site.until("Degraded")
+    await site.pass_time(minutes=2)
+    found = await site.model()
+    assert condition(found, "Ready")["reason"] == "RolledBack"
+    assert set(await site.deployments()) == {revision_of(V1)}
+    site.metrics.behave(site.cluster(new), error_rate=0.0)
+    await site.command("retry", revision=new)
+    await site.until("Progressing")
+    await site.until("Healthy")
+    assert await site.weights() == {new: 100}
+
+
+async def test_what_is_under_way_stays_admitted_while_its_pods_come_and_go(site: Site) -> None:
+    site.shelf.origins[V1] = measured(0.70)
+    revision = revision_of(V1)
+    await put(site, direct(V1, gates=GATES))
+    admitted = (await site.model())["status"]["revisions"][0]["admission"]
+    site.harness.world.ready[revision] = 0
+    await site.pass_time(seconds=5)
+    found = await site.model()
+    assert condition(found, "Available")["status"] == "False"
+    assert found["status"]["revisions"][0]["admission"] == admitted
+
+
 def taking(*names: str) -> Origin:
     signature = {
         "inputs": [{"name": name, "type": "FP64"} for name in names],

@@ -100,6 +100,16 @@ class ModelSpec(ApiModel):
                 ),
             ),
             (
+                (
+                    "!has(self.runtime.seldon) || !has(self.gates)"
+                    " || self.gates.all(gate, !has(gate.requests))"
+                ),
+                (
+                    "golden requests are of the Open Inference Protocol, which the runtime seldon"
+                    " does not speak: use a gate with a job, or runtime.v2"
+                ),
+            ),
+            (
                 "self.backend == oldSelf.backend",
                 (
                     "backend cannot be changed, because the arms of one Model run on one: create"

@@ -21,6 +21,7 @@ from tidegate.domain.admission import (
     governed,
     keeps_pod,
     pod_until,
+    under_way,
 )
 from tidegate.domain.gates.registry_metrics import Compared
 from tidegate.domain.pods import arm_pods
@@ -144,15 +145,18 @@ class Trials:
     def _decided(
         self, candidate: Candidate, delivery: DeliveryStatus | None, again_s: float | None
     ) -> Trial:
-        """What follows from the results."""
-        decided = self._since(admission(candidate), candidate)
+        """What follows from the results. What was admitted and is under way stays admitted, though
+        its pods may come and go."""
+        decided, before = self._since(admission(candidate), candidate), candidate.before
+        if before is not None and before.result == "Admitted" and under_way(delivery, candidate):
+            decided = before
         live = candidate.revision in live_revisions(delivery)
         pod = not live and keeps_pod(candidate, decided, delivery)
         if pod and decided.result == "Refused":
             until_s = max(0.0, (pod_until(decided) - candidate.now).total_seconds())
             again_s = until_s if again_s is None else min(again_s, until_s)
-        before = candidate.before.result if candidate.before is not None else None
-        news = decided.result != "Waiting" and before != decided.result
+        known = before is not None and before.result == decided.result
+        news = decided.result != "Waiting" and not known
         return Trial(candidate.revision, tuple(candidate.gates), decided, pod, again_s, news)
 
     async def tell(self, obj: Object, trial: Trial) -> None:

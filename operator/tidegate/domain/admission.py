@@ -123,6 +123,15 @@ def keeps_pod(
     return decided.result == "Admitted" or on_trial(candidate)
 
 
+def under_way(delivery: DeliveryStatus | None, candidate: Candidate) -> bool:
+    """Whether a revision serves, or is being tried by the delivery."""
+    return delivery is not None and candidate.revision in _under_way(delivery)
+
+
+def _under_way(delivery: DeliveryStatus) -> tuple[str | None, ...]:
+    return (delivery.stable, delivery.candidate, *delivery.contenders)
+
+
 def pod_until(decided: AdmissionStatus) -> datetime:
     """Until when the pod of a refused revision stays."""
     return moment(decided.at) + KEEP_REFUSED
@@ -139,7 +148,7 @@ def held_back(
     name = status.latest_revision
     if not governed(spec) or name is None:
         return None
-    if name in (delivery.stable, delivery.candidate, *delivery.contenders):
+    if name in _under_way(delivery):
         return None
     entry = next((entry for entry in status.revisions if entry.name == name), None)
     decided = entry.admission if entry is not None else None
