@@ -112,6 +112,23 @@ async def test_what_is_long_over_is_not_shown_at_rest(site: Site, tidegate: Tide
     assert not [line for line in after.splitlines() if "(0/0)" in line or " 0 of 0" in line]
 
 
+async def test_a_revision_that_a_gate_refused_is_shown_with_what_each_gate_said(
+    site: Site, tidegate: Tidegate
+) -> None:
+    stable = await site.start()
+    gate = {"name": "auc", "metric": "roc_auc", "min": 0.65}
+    await site.kube.put(model(BETTER, gates=[gate]))
+    await site.harness.settle()
+    latest = (await site.model())["status"]["latestRevision"]
+    shown = (await tidegate("status", NAME)).out
+    assert stable != latest
+    assert f"asked for  {latest}: Refused, GateFailed" in shown
+    assert "gate       auc: Failed, no registry knows this version" in shown
+    document = json.loads((await tidegate("status", NAME, "-o", "json")).out)
+    assert document["admission"]["result"] == "Refused"
+    assert [one["result"] for one in document["gates"]] == ["Failed"]
+
+
 async def test_the_document_has_the_words_of_the_api_and_not_the_operators_own_state(
     site: Site, tidegate: Tidegate
 ) -> None:

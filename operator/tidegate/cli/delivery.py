@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidegate.api.base import Condition
+    from tidegate.api.model_status import RevisionStatus
     from tidegate.kube.objects import Object
 
 HISTORY_SHOWN = 5
@@ -49,6 +50,14 @@ class Delivery:
         return delivery.stable if delivery is not None else None
 
     @property
+    def asked(self) -> RevisionStatus | None:
+        """The latest revision, while it is not the one that serves."""
+        status = self.model.status if self.model is not None else None
+        if status is None or status.latest_revision in (None, self.stable):
+            return None
+        return next((one for one in status.revisions if one.name == status.latest_revision), None)
+
+    @property
     def steps(self) -> int:
         """How many steps the strategy has; 0 without a Rollout."""
         return len(stages(self.rollout.spec.strategy)) if self.rollout is not None else 0
@@ -73,6 +82,9 @@ class Delivery:
             found["ready"] = ready.wire()
         if self.model is not None:
             found["latestRevision"] = self.model.status.latest_revision
+        if self.asked is not None and self.asked.admission is not None:
+            found["admission"] = self.asked.admission.wire()
+            found["gates"] = [gate.wire() for gate in self.asked.gates]
         if self.rollout is None:
             return found
         said = self.rollout.status.wire()

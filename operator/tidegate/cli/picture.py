@@ -29,6 +29,7 @@ PLAIN_WIDTH = 200
 _BAR_CELLS = 20
 _GOOD = ("Healthy",)
 _BAD = ("Degraded", "RollingBack")
+_VERDICTS = {"Passed": "green", "Failed": "red", "Pending": "yellow"}
 _AT_REST = ("Healthy", "Degraded", "Pending")
 
 
@@ -75,6 +76,7 @@ def _parts(delivery: Delivery) -> Iterator[RenderableType]:
         yield _line("stable", delivery.stable or "none yet")
     else:
         yield from _standing(delivery, rollout.status)
+    yield from _asked(delivery)
     yield from _waits(delivery)
     if rollout is None:
         return
@@ -128,6 +130,18 @@ def _standing(delivery: Delivery, status: RolloutStatus) -> Iterator[Text]:
     if last is not None and not _is_over(last, status):
         by = f" by {last.by}" if last.by else ""
         yield _line("command", f"{last.verb}{by} at {last.at}: {last.result}")
+
+
+def _asked(delivery: Delivery) -> Iterator[Text]:
+    """How the revision that is asked for stands with its gates, until it serves."""
+    entry = delivery.asked
+    if entry is None or entry.admission is None:
+        return
+    decided = entry.admission
+    yield _line("asked for", f"{entry.name}: {decided.result}, {decided.reason}")
+    for gate in entry.gates:
+        colour = _VERDICTS.get(gate.result, "")
+        yield _line("gate", f"{gate.name}: {gate.result}, {gate.message}", style=colour)
 
 
 def _is_over(command: CommandResult, status: RolloutStatus) -> bool:
