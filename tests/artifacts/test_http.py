@@ -192,6 +192,19 @@ async def test_nobody_there_and_no_answer_are_unreachable(site: Site, source: Ht
         await source.resolve(site.url, sha256=None, previous=None)
 
 
+async def test_an_answer_that_breaks_off_is_worth_another_try(source: HttpSource) -> None:
+    async def half(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf of it")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(half, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable, match="RemoteProtocolError"):
+            await source.resolve(f"http://127.0.0.1:{port}/model", sha256=None, previous=None)
+
+
 async def test_an_artifact_above_the_limit_is_refused_with_and_without_a_length(
     site: Site, source: HttpSource
 ) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pytest
 
@@ -293,6 +293,27 @@ async def test_a_store_that_is_away_is_worth_another_try(shop: Shop) -> None:
         await shop.source().resolve(
             shop.uri("one"), sha256=None, previous=None, credentials=Credentials("reader", values)
         )
+
+
+@pytest.mark.parametrize("scheme", ["gs", "azure"])
+async def test_a_broken_answer_is_continued_and_a_slow_store_given_up(
+    scheme: Literal["gs", "azure"], tmp_path: Path
+) -> None:
+    content = os.urandom(300_000)
+    with Buckets(scheme) as buckets:
+        values = azure_secret(buckets) | {"GCS_BASE_URL": buckets.address}
+        shop = Shop(scheme, buckets, Credentials("reader", values))
+        shop.put("model", content)
+        buckets.breaks = [100_000, 50_000]
+        found = await shop.resolve("model")
+        assert found.sha256 == sha256(content)
+        buckets.breaks = [100_000, 50_000, 0]
+        assert fetch(shop.wanted(tmp_path, found)).read_bytes() == content
+        buckets.delay_s = 0.5
+        with pytest.raises(Unreachable, match="could not be read within"):
+            await shop.source(total_s=0.1).resolve(
+                shop.uri("model"), sha256=None, previous=None, credentials=shop.credentials
+            )
 
 
 async def test_a_version_of_an_s3_object_is_an_immutable_location(

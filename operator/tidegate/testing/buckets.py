@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,12 +32,16 @@ _PAGE = 3
 @dataclass
 class Buckets:
     """Buckets of one store. `allows` looks at the headers of a request, names in lower case, and
-    its query; `versioned` keeps what was there before. `asked` are the requests' lines."""
+    its query; `versioned` keeps what was there before. `delay_s` is the time before each answer,
+    `breaks` are the bytes after which the next objects break off, `asked` the requests' lines.
+    """
 
     dialect: Dialect
     account: str = "account"
     versioned: bool = False
     allows: Callable[[dict[str, str], dict[str, str]], bool] = lambda headers, query: True
+    delay_s: float = 0.0
+    breaks: list[int] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     _objects: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     _server: ThreadingHTTPServer | None = None
@@ -83,6 +88,7 @@ class Buckets:
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         self.asked.append(f"{request.command} {request.path}")
+        time.sleep(self.delay_s)
         parts = urlsplit(request.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -118,13 +124,16 @@ class Buckets:
             return _send(request, 304, told)
         asked = headers.get("range", "") or headers.get("x-ms-range", "")
         if not asked:
-            return _send(request, 200, told, body=content)
+            return _send(request, 200, told, body=content, limit=self._limit())
         first, _, last = asked.removeprefix("bytes=").partition("-")
         begin, end = int(first), min(int(last or len(content) - 1), len(content) - 1)
         if begin >= len(content):
             return _send(request, 416, body=b"<Error><Code>InvalidRange</Code></Error>")
         told["content-range"] = f"bytes {begin}-{end}/{len(content)}"
-        return _send(request, 206, told, body=content[begin : end + 1])
+        return _send(request, 206, told, body=content[begin : end + 1], limit=self._limit())
+
+    def _limit(self) -> int | None:
+        return self.breaks.pop(0) if self.breaks else None
 
     def _list(self, bucket: str, query: dict[str, str]) -> str:
         keys = sorted(
@@ -167,6 +176,7 @@ def _send(
     headers: dict[str, str] | None = None,
     *,
     body: bytes = b"",
+    limit: int | None = None,
 ) -> None:
     request.send_response(status)
     for name, value in (headers or {}).items():
@@ -175,4 +185,5 @@ def _send(
         request.send_header("content-length", str(len(body)))
     request.end_headers()
     if request.command == "GET" and status != 304:
-        request.wfile.write(body)
+        request.wfile.write(body[:limit])
+        request.close_connection = request.close_connection or limit is not None
