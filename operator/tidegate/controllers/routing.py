@@ -82,7 +82,7 @@ class Router:
             res = resource(*kind)
             route = self._cache.get(res, namespace, name)
             # KServe copies our labels to a route of that name, which goes with its own object.
-            if route is not None and any(one.get("kind") == "Model" for one in owners_of(route)):
+            if route is not None and all(one.get("kind") == "Model" for one in owners_of(route)):
                 await self._children.drop(res, route)
 
     async def _reachable(
