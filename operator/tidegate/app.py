@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import Limits
 from tidegate.artifacts.mlflow.rest import Rest
+from tidegate.artifacts.mlflow.webhook import PATH as WEBHOOK
 from tidegate.artifacts.mlflow.writing import MlflowWriter
 from tidegate.artifacts.registry import default_sources
 from tidegate.backends.registry import backend_kinds
 from tidegate.controllers.delivery import DeliveryReconciler
+from tidegate.controllers.hints import MlflowHints
 from tidegate.controllers.model import ModelReconciler
 from tidegate.controllers.training import TrainingReconciler
 from tidegate.controllers.waking import moved, redeclared
@@ -179,6 +181,13 @@ def controllers(
             workers=settings.workers,
         ),
     ]
+    if settings.mlflow_webhook_secret is not None:
+        context.hooks.by_path[WEBHOOK] = MlflowHints(
+            settings.mlflow_webhook_secret,
+            cache=cache,
+            clock=clock,
+            ask=lambda request: _ask_now(model, made[0], request),
+        )
     if registrar is not None:
         writing = WriteBackReconciler(client, cache, context.recorder, clock, registrar)
         made.append(
@@ -191,6 +200,11 @@ def controllers(
             )
         )
     return made
+
+
+def _ask_now(model: ModelReconciler, controller: Controller, request: Request) -> None:
+    model.hint(request)
+    controller.queue.add(request)
 
 
 def _labelled_model(obj: Object, cache: Cache) -> Iterable[Request]:

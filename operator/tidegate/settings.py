@@ -7,7 +7,7 @@ operator at start with a message that names the variable.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,8 @@ class Settings:
     refused (`ArtifactMutable`) unless all locations are immutable. `file_root` is the folder below
     which `file://` artifacts may lie; None refuses them all, because the operator reads them with
     its own rights. `mlflow_url` is the MLflow server of `models:/` artifacts whose Secret names
-    none. `watch_namespaces` empty means all.
+    none; `mlflow_webhook_secret` what its webhooks are signed with, None where none are taken.
+    `watch_namespaces` empty means all.
     """
 
     namespace: str = "tidegate-system"
@@ -45,6 +46,7 @@ class Settings:
     cache_claim: str | None = None
     file_root: str | None = None
     mlflow_url: str | None = None
+    mlflow_webhook_secret: str | None = field(default=None, repr=False)
     artifact_limit_bytes: int = 20 * 1024**3
     http_host: str = "0.0.0.0"
     http_port: int = 8080
@@ -75,6 +77,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         cache_claim=read.text("CACHE_CLAIM"),
         file_root=read.text("FILE_ROOT"),
         mlflow_url=read.text("MLFLOW_URL"),
+        mlflow_webhook_secret=read.text("MLFLOW_WEBHOOK_SECRET"),
         artifact_limit_bytes=read.integer("ARTIFACT_LIMIT_BYTES", defaults.artifact_limit_bytes),
         http_host=read.text("HTTP_HOST") or read.plain("POD_IP") or defaults.http_host,
         http_port=read.integer("HTTP_PORT", defaults.http_port),

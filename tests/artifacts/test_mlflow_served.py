@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import shutil
 import subprocess
+import threading
+import time
+import urllib.request
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +25,7 @@ from tidegate.app import with_sources
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import fetcher_for
 from tidegate.artifacts.mlflow.rest import Rest
+from tidegate.artifacts.mlflow.webhook import Refused, model_named, verify
 from tidegate.artifacts.mlflow.writing import MlflowWriter
 from tidegate.artifacts.registry import Sources, default_sources
 from tidegate.artifacts.tree import TreeFile, tree_digest
@@ -43,6 +49,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(240)
 SKOPS = "sklearn-skops"
+SECRET = "what both of them know"
+WEBHOOKS = {
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Registry:
     url: str
     artifacts: Path
     made: dict[str, Any]
+    called: list[tuple[dict[str, str], bytes]]
+    """Headers and bodies of the webhooks that it sent."""
 
     def folder(self, version: str) -> Path:
         return self.artifacts / f"0/models/{self.made[version]['model_id']}/artifacts"
@@ -60,10 +73,51 @@ class Registry:
         return hashlib.sha256((self.folder(version) / name).read_bytes()).hexdigest()
 
 
+@contextlib.contextmanager
+def receiver(called: list[tuple[dict[str, str], bytes]]) -> Iterator[int]:
+    """A server that remembers what is POSTed to it; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            called.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def create_webhook(url: str, target: str) -> None:
+    body = {
+        "name": "tidegate",
+        "url": target,
+        "secret": SECRET,
+        "events": [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}],
+    }
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/webhooks",
+        data=json.dumps(body).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30):
+        return
+
+
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     folder = tmp_path_factory.mktemp("mlflow")
-    with serving(folder) as server:
+    called: list[tuple[dict[str, str], bytes]] = []
+    with receiver(called) as port, serving(folder, settings=WEBHOOKS) as server:
+        # Before anything else: the server looks only once a minute which webhooks there are.
+        create_webhook(server.url, f"http://127.0.0.1:{port}/webhooks/mlflow")
         # mlflow looks for a git checkout around a script; there is none around this one.
         script = shutil.copy(Path(__file__).with_name("log_models.py"), folder)
         done = subprocess.run(
@@ -71,7 +125,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
             env=dict(SURROUNDINGS), capture_output=True, text=True, timeout=200, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
-        yield Registry(server.url, folder / "artifacts", json.loads(done.stdout.splitlines()[-1]))
+        made = json.loads(done.stdout.splitlines()[-1])
+        yield Registry(server.url, folder / "artifacts", made, called)
 
 
 @pytest.fixture
@@ -387,6 +442,21 @@ async def test_tags_are_set_and_taken_off_and_a_missing_one_is_no_error(
         await writer.set_alias("fraud", alias="a", version="99", credentials=NO_CREDENTIALS)
     assert caught.value.reason == "ArtifactNotFound"
     await writer.close()
+
+
+async def test_the_webhook_of_a_moved_alias_is_signed_as_we_check_it_and_names_the_model(
+    registry: Registry, front: RegistryProxy
+) -> None:
+    await move(front, "hinted", "2")
+    deadline = time.monotonic() + 60
+    while not (found := [one for one in registry.called if b'"hinted"' in one[1]]):
+        assert time.monotonic() < deadline, "MLflow did not call"
+        await asyncio.sleep(0.1)
+    headers, body = found[0]
+    verify(SECRET, headers, body, now=time.time())
+    assert model_named(body) == "fraud"
+    with pytest.raises(Refused, match="does not fit"):
+        verify("another", headers, body, now=time.time())
 
 
 async def test_without_a_server_the_setting_is_named() -> None:

@@ -125,6 +125,10 @@ class ModelReconciler:
         found = [(after, why) for after, why in waits if after is not None]
         return Result.after(*min(found)) if found else Result.done()
 
+    def hint(self, request: Request) -> None:
+        """Have the next look at a Model ask its artifact's source, due or not."""
+        self._polling.hint(request.namespace, request.name)
+
     # -- artifact and revision -----------------------------------------------------------------
 
     async def _latest(self, obj: Object, model: Model, parent: Parent) -> Latest:

@@ -27,7 +27,7 @@ from tidegate.errors import Terminal
 from tidegate.local.cluster.images import CHECKOUT, SOURCE_ROOT, environments_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 REGISTRY_FAILED = "RegistryFailed"
 START_LIMIT_S = 120.0
@@ -86,8 +86,11 @@ def mlflow_python() -> Path:
     return python
 
 
-def begin(folder: Path, *, port: int | None = None) -> MlflowServer:
-    """Start a server on the data of a folder, or on none yet; `wait` tells when it is up."""
+def begin(
+    folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+) -> MlflowServer:
+    """Start a server on the data of a folder, or on none yet; `wait` tells when it is up.
+    `settings` are further variables of its environment."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or _free_port()
     command = [
@@ -99,7 +102,12 @@ def begin(folder: Path, *, port: int | None = None) -> MlflowServer:
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **SURROUNDINGS, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            env={
+                **os.environ,
+                **SURROUNDINGS,
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                **(settings or {}),
+            },
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -110,9 +118,11 @@ def begin(folder: Path, *, port: int | None = None) -> MlflowServer:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, port: int | None = None) -> Iterator[MlflowServer]:
+def serving(
+    folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[MlflowServer]:
     """A server that answers, for as long as the block lasts."""
-    server = begin(folder, port=port)
+    server = begin(folder, port=port, settings=settings)
     try:
         server.wait()
         yield server

@@ -1,11 +1,13 @@
-"""Serves /metrics, /healthz and /readyz: what Prometheus and the kubelet ask this process.
+"""Serves /metrics, /healthz and /readyz: what Prometheus and the kubelet ask this process; and
+hands on what others POST to its hooks.
 
-It reports a `Health` and changes nothing. A process that waits for the lease is ready: it is a
-stand-by that does its job, and a Deployment's roll-out must not wait for the leader to go.
+It reports a `Health` and changes nothing by itself. A process that waits for the lease is ready: it
+is a stand-by that does its job, and a Deployment's roll-out must not wait for the leader to go.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +16,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tidegate.runtime import instruments
+from tidegate.runtime.hooks import MAX_BODY, Hooks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,8 +43,11 @@ class Health(Protocol):
 
 
 @asynccontextmanager
-async def serving(health: Health, *, host: str, port: int) -> AsyncIterator[int]:
+async def serving(
+    health: Health, *, host: str, port: int, hooks: Hooks | None = None
+) -> AsyncIterator[int]:
     """Serve while the context is entered; yields the port (`port` 0 takes a free one)."""
+    taking = hooks or Hooks()
 
     async def alive(_: web.Request) -> web.Response:
         return _answer(health.alive())
@@ -49,10 +55,17 @@ async def serving(health: Health, *, host: str, port: int) -> AsyncIterator[int]
     async def ready(_: web.Request) -> web.Response:
         return _answer(health.ready())
 
-    app = web.Application()
+    async def hook(request: web.Request) -> web.Response:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = taking.reply(request.path, headers, body, now=time.monotonic())
+        return web.Response(status=reply.status, text=reply.text + "\n")
+
+    app = web.Application(client_max_size=MAX_BODY)
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
+    app.router.add_post("/webhooks/{name}", hook)
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -46,7 +46,7 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,7 @@ from tidegate.runtime import instruments, kopf_host
 from tidegate.runtime.cache import Cache
 from tidegate.runtime.controller import Controller
 from tidegate.runtime.fence import FencedTransport
+from tidegate.runtime.hooks import Hooks
 from tidegate.runtime.http import Verdict, serving
 from tidegate.runtime.lease import Lease, LeaseLost
 from tidegate.runtime.logs import get_logger
@@ -85,7 +86,7 @@ class Context:
     """What controllers are made of.
 
     `client` writes only while this process leads. `clock` is the API server's. `cache` is to be
-    read only; objects in it are shared.
+    read only; objects in it are shared. What is put into `hooks` may be POSTed to from then on.
     """
 
     settings: Settings
@@ -94,6 +95,7 @@ class Context:
     recorder: Recorder
     clock: Clock
     exit_stack: AsyncExitStack
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 type Build = Callable[[Context], Sequence[Controller]]
@@ -121,7 +123,11 @@ async def run(
         lease = _lease(settings, Client(transport))
         process = _Process(settings, lease=lease, transport=transport, stop=stop)
         port = settings.http_port
-        server = serving(process, host=settings.http_host, port=port) if port else nullcontext(0)
+        server = (
+            serving(process, host=settings.http_host, port=port, hooks=process.hooks)
+            if port
+            else nullcontext(0)
+        )
         bound_port = await stack.enter_async_context(server)
         if on_http is not None and bound_port:
             on_http(bound_port)
@@ -175,6 +181,7 @@ class _Process:
         self._client = Client(FencedTransport(transport, lease))
         self._cache = Cache(self._client.clock, indexed_labels=INDEXED_LABELS)
         self._leading = False
+        self.hooks = Hooks()
 
     def alive(self) -> Verdict:
         """See `Health`: no when a list showed changes that no watch has told for two minutes."""
@@ -209,6 +216,7 @@ class _Process:
                 raise
             finally:
                 self._leading = False
+                self.hooks.by_path.clear()
                 instruments.LEADING.set(0)
 
     async def _lead(self, controllers: Sequence[Controller], watched: Sequence[Watched]) -> None:
@@ -279,6 +287,7 @@ class _Process:
             recorder=Recorder(self._client),
             clock=self._client.clock,
             exit_stack=opened,
+            hooks=self.hooks,
         )
 
 
