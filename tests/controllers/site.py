@@ -49,6 +49,8 @@ class Shelf:
     asked: int = 0
     credentials: Credentials = NO_CREDENTIALS
     """What it was asked with last."""
+    previous: Resolved | None = None
+    """What it was told that it had found last."""
     immutable: bool = False
     """What it says of the locations that it finds."""
     place: Callable[[str], str] = str
@@ -64,7 +66,7 @@ class Shelf:
         format: str = "",
     ) -> Resolved:
         self.asked += 1
-        self.credentials = credentials
+        self.credentials, self.previous = credentials, previous
         authorization(credentials)  # what it needs of a Secret is what http needs
         found = sha(self.content.get(uri, uri))
         if uri not in self.content and uri.endswith("missing"):

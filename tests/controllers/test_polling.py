@@ -53,7 +53,12 @@ async def test_a_moving_reference_is_asked_by_its_interval_and_once_more_after_a
 async def test_what_is_declared_anew_is_asked_at_once(model: Any, asked: Artifact) -> None:
     async with FakeKube.start(namespace="ml") as kube:
         await kube.put(
-            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other", "namespace": "ml"}}
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "other", "namespace": "ml"},
+                "stringData": {"token": "t"},
+            }
         )
         shelf = Shelf()
         polling = Polling(kube.client, kube.clock, shelf)
@@ -86,3 +91,28 @@ def test_polls_come_a_little_early_and_never_late() -> None:
     found = {jittered(minute) for _ in range(200)}
     assert len(found) > 100
     assert 48.0 <= min(found) <= max(found) <= 60.0
+
+
+RESOLVED = {
+    "version": "v1", "location": "s3://models/fraud?versionId=1", "sha256": "a" * 64, "size": 7,
+    "format": "onnx", "kind": "tree", "immutable": True, "at": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("uri", "known"),
+    [("s3://models/fraud", True), ("https://models/fraud", False), (URI, False)],
+)
+async def test_a_new_operator_knows_of_a_stores_artifact_what_status_says(
+    uri: str, known: bool
+) -> None:
+    async with FakeKube.start(namespace="ml") as kube:
+        shelf = Shelf()
+        told = {**MODEL, "status": {"resolved": RESOLVED}}
+        await Polling(kube.client, kube.clock, shelf).resolve(told, artifact(uri=uri))
+        assert (shelf.previous is not None) == known
+        if shelf.previous is not None:
+            assert (shelf.previous.version, shelf.previous.location) == (
+                "v1", RESOLVED["location"],
+            )  # fmt: skip
+            assert (shelf.previous.kind, shelf.previous.immutable) == ("tree", True)

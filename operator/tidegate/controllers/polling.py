@@ -2,7 +2,8 @@
 
 A moving reference is asked by its interval, a pinned one once; a hint has it asked now. What it
 means, and what becomes of that, is the Model controller's. What was found last is kept in memory,
-so that an unchanged artifact is cheap; after a restart it is resolved anew.
+so that an unchanged artifact is cheap; after a restart status tells it of a store's artifact, and a
+registry's is resolved anew.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from tidegate.artifacts.base import Resolved as Found
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.artifacts.uri import scheme_of
 from tidegate.controllers.credentials import credentials_of
+from tidegate.domain.times import moment
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import name_of, namespace_of, uid_of
 
 if TYPE_CHECKING:
     from tidegate.api.artifact import Artifact
-    from tidegate.artifacts.base import Resolved as Found
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
@@ -27,6 +30,9 @@ REFUSED_S = 9.0
 """How long an error stands; less than the Model controller waits before it looks again."""
 JITTER = 0.2
 """By how much of its interval a poll may come early."""
+
+_STORES = frozenset({"file", "http", "https", "s3", "gs", "az", "azure", "oci"})
+"""Schemes whose sources know no more of an artifact than its content."""
 
 type _Asked = tuple[str, Artifact]
 """Which object (uid) asks for what."""
@@ -98,6 +104,8 @@ class Polling:
             if artifact.sha256 is not None or now < seen.due:
                 return seen.found
             previous = seen.found
+        else:
+            previous = remembered(obj, artifact)
         try:
             found = await self._ask(obj, artifact, previous)
         except (Terminal, Retryable) as error:
@@ -137,6 +145,25 @@ class Polling:
         """The Model is gone."""
         self._seen.pop((namespace, name), None)
         self._refused.pop((namespace, name), None)
+
+
+def remembered(obj: Object, artifact: Artifact) -> Found | None:
+    """What a Model's status says of the artifact of a store, so that what is unchanged is not read
+    anew by an operator that has just begun. What a registry knows of a version is not in status, so
+    there is nothing of those."""
+    said = obj.get("status", {}).get("resolved")
+    scheme = scheme_of(artifact.uri)
+    if not said or scheme not in _STORES or scheme_of(str(said["location"])) != scheme:
+        return None
+    return Found(
+        version=said["version"],
+        location=said["location"],
+        sha256=said["sha256"],
+        size=said["size"],
+        at=moment(said["at"]),
+        kind=said.get("kind", "file"),
+        immutable=said.get("immutable", False),
+    )
 
 
 def jittered(seconds: float) -> float:
