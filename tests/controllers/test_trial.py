@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from tests.controllers.named import break_pods, direct, revision_of, traffic
-from tests.controllers.site import NAMESPACE, Site, condition, model, rollout
+from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout
 
 from tidegate.api.origin import Origin
-from tidegate.kube.resources import DEPLOYMENTS
+from tidegate.kube.resources import DEPLOYMENTS, MODELS
 from tidegate.testing.kube import FakeKube
 from tidegate.testing.transport import Killed
 
@@ -294,3 +294,35 @@ async def test_an_operator_that_dies_again_and_again_comes_to_the_same_end() -> 
         *ended, died = await _delivered(first)
         assert ended == [deployments, judged], f"killed from write {first} on"
         assert died > 3
+
+
+async def annotate(site: Site, value: str) -> None:
+    metadata = {"annotations": {"tidegate.dev/judge-again": value}}
+    await site.kube.user.patch(
+        MODELS, NAME, {"metadata": metadata}, namespace=NAMESPACE, manager="user"
+    )
+    await site.harness.settle()
+
+
+@pytest.mark.parametrize("minutes", [0, 11], ids=["while its pod is there", "later"])
+async def test_what_was_refused_is_judged_again_when_somebody_asks(
+    site: Site, minutes: int
+) -> None:
+    site.shelf.origins = {V1: measured(0.70), V2: measured(0.72)}
+    await put(site, direct(V1, gates=GATES))
+    new = revision_of(V2)
+    break_pods(site, new, "LoadFailed", "the disk was full")
+    await put(site, direct(V2, gates=GATES))
+    await site.pass_time(minutes=minutes)
+    first = set(await site.deployments())
+    assert (new in first) == (minutes == 0)
+    await annotate(site, "1")
+    await site.pass_time(seconds=5)
+    assert condition(await site.model(), "Ready")["reason"] == "LoadFailed", "it still is broken"
+    site.harness.world.recover(new)
+    await annotate(site, "1")
+    await site.pass_time(minutes=1)
+    assert await traffic(site) == {revision_of(V1): 100}, "one value is heeded once"
+    await annotate(site, "2")
+    await site.pass_time(seconds=20)
+    assert await traffic(site) == {new: 100}

@@ -231,3 +231,8 @@ class AdmissionStatus(ApiModel):
         default="", max_length=1024, description="Why, for people, and what to do next."
     )
     at: Timestamp = Field(description="Since when.")
+    again: str | None = Field(
+        default=None, max_length=64,
+        description="The annotation tidegate.dev/judge-again as it was last read: another value has"
+        " a revision that was refused judged anew.",
+    )  # fmt: skip

@@ -92,6 +92,11 @@ class Gating:
             found[gate.name] = result
         return Judged(tuple(found[gate.name] for gate in gates), min(waits, default=None))
 
+    def forget(self, namespace: str, revision: str) -> None:
+        """Judge everything of a revision anew."""
+        for key in [key for key in self._fresh if key[:2] == (namespace, revision)]:
+            del self._fresh[key]
+
     async def sweep(self, obj: Object, model: Model) -> None:
         """Take away what was made to judge, and is not needed any more."""
         name = model.status.latest_revision

@@ -16,15 +16,18 @@ from tidegate.api.signature import Signature
 from tidegate.controllers.gating import Asked, Gating
 from tidegate.controllers.revisions import digest_of
 from tidegate.domain.admission import (
+    JUDGED_AGAIN,
     Candidate,
     admission,
     governed,
+    is_asked_again,
+    is_leaving,
     keeps_pod,
     pod_until,
     under_way,
 )
 from tidegate.domain.gates.registry_metrics import Compared
-from tidegate.domain.pods import arm_pods
+from tidegate.domain.pods import NO_PODS, arm_pods
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
 from tidegate.domain.verification import Serving
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache
 
+AGAIN_ANNOTATION = "tidegate.dev/judge-again"
 KEPT_RESULTS = 3
 """Of so many revisions that serve nothing any more, the newest, results stay in status."""
 KEPT_APPROVALS = 10
@@ -70,6 +74,18 @@ class Trial:
     news: bool = False
     approval: ApprovalStatus | None = None
     approved: Said | None = None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a revision: with its results, its approval, and where its pod listens.
+    `leaving` says that the pod of its last trial is to go before the next one begins."""
+
+    candidate: Candidate
+    results: tuple[GateResult, ...]
+    approval: ApprovalStatus | None
+    url: str | None
+    leaving: bool
 
 
 class Trials:
@@ -98,49 +114,65 @@ class Trials:
         with more metrics than when the revision was made. While the artifact cannot be resolved,
         the latest of the last look goes on, with the results that it had.
         """
-        resolved = latest is not None
         await self._gating.sweep(obj, model)
-        if not governed(model.spec):
-            return None
-        if latest is None:
-            known = model.status.latest_revision or ""
-            latest = self._cache.get(CONTROLLERREVISIONS, obj["metadata"]["namespace"], known)
-        if latest is None:
-            return None
-        namespace, name = obj["metadata"]["namespace"], name_of(latest)
-        entry = next((one for one in model.status.revisions if one.name == name), None)
-        pods = self._cache.list(PODS, namespace, labels={REVISION_LABEL: name})
-        candidate = Candidate(
-            spec=model.spec,
-            revision=name,
-            digest=digest_of(latest),
-            gates=(),
-            pods=arm_pods(self._cache.get(DEPLOYMENTS, namespace, name), pods),
-            now=self._clock.now(),
-            origin=origin or _origin(latest),
-            authors=_authors(origin, _origin(latest)),
-            before=entry.admission if entry else None,
+        revision = latest or self._cache.get(
+            CONTROLLERREVISIONS, obj["metadata"]["namespace"], model.status.latest_revision or ""
         )
-        delivery = model.status.delivery
+        if revision is None or not governed(model.spec):
+            return None
+        known = self._known(obj, model, revision, origin)
+        delivery, candidate = model.status.delivery, known.candidate
         stable = delivery.stable if delivery else None
+        namespace = str(obj["metadata"]["namespace"])
         judged = await self._gating.judge(
             Asked(
                 parent=Parent(name_of(obj), namespace, owner_reference(obj)),
                 candidate=candidate,
-                before=entry.gates if entry else [],
+                before=known.results,
                 stable=self._compared(namespace, stable),
-                is_stable=stable == name,
-                resolved=resolved,
-                url=pod_url(latest, pods),
+                is_stable=stable == candidate.revision,
+                resolved=latest is not None,
+                url=known.url,
             )
         )
         candidate = replace(candidate, gates=judged.results)
-        record = entry.approval if entry else None
-        looked = await self._approving.look(obj, model, candidate, record)
+        looked = await self._approving.look(obj, model, candidate, known.approval)
         candidate = replace(candidate, approved=looked.approved)
         waits = [wait for wait in (judged.again_s, looked.again_s) if wait is not None]
         trial = self._decided(candidate, delivery, min(waits, default=None))
-        return replace(trial, approval=looked.record, approved=looked.said)
+        trial = replace(trial, approval=looked.record, approved=looked.said)
+        return _left(trial) if known.leaving and trial.pod else trial
+
+    def _known(self, obj: Object, model: Model, latest: Object, origin: Origin | None) -> _Known:
+        """What is known of the latest revision before this look. Where somebody asks for another
+        judgement of what was refused, nothing is known of it."""
+        namespace, name = obj["metadata"]["namespace"], name_of(latest)
+        entry = next((one for one in model.status.revisions if one.name == name), None)
+        listed = self._cache.list(PODS, namespace, labels={REVISION_LABEL: name})
+        pods = arm_pods(self._cache.get(DEPLOYMENTS, namespace, name), listed)
+        before, again = entry.admission if entry else None, _asked_again(obj)
+        anew = is_asked_again(before, again)
+        if anew:
+            self._gating.forget(namespace, name)
+        leaving = pods.present if anew else is_leaving(before, pods)
+        return _Known(
+            candidate=Candidate(
+                spec=model.spec,
+                revision=name,
+                digest=digest_of(latest),
+                gates=(),
+                pods=NO_PODS if leaving else pods,
+                now=self._clock.now(),
+                origin=origin or _origin(latest),
+                authors=_authors(origin, _origin(latest)),
+                before=None if anew else before,
+                again=again,
+            ),
+            results=tuple(entry.gates) if entry is not None and not anew else (),
+            approval=entry.approval if entry is not None else None,
+            url=None if leaving else pod_url(latest, listed),
+            leaving=leaving,
+        )
 
     def _decided(
         self, candidate: Candidate, delivery: DeliveryStatus | None, again_s: float | None
@@ -188,7 +220,19 @@ class Trials:
             reason=found.reason,
             message=found.message[:1024],
             at=before.at if same and before else stamp(candidate.now),
+            again=candidate.again,
         )
+
+
+def _asked_again(obj: Object) -> str | None:
+    """The value of the annotation that has a refused revision judged anew; None without."""
+    return obj["metadata"].get("annotations", {}).get(AGAIN_ANNOTATION, "")[:64] or None
+
+
+def _left(trial: Trial) -> Trial:
+    """A trial that begins anew once the pod of the last one is gone: it would tell the same."""
+    said = {"reason": JUDGED_AGAIN, "message": "it is judged anew once its last pod is gone"}
+    return replace(trial, pod=False, admission=trial.admission.model_copy(update=said))
 
 
 def kept_results(

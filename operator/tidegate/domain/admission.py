@@ -34,6 +34,7 @@ GATES_PENDING = "GatesPending"
 GATE_FAILED = "GateFailed"
 APPROVAL_PENDING = "ApprovalPending"
 TRIAL_STARTING = "TrialStarting"
+JUDGED_AGAIN = "JudgedAgain"
 KEEP_REFUSED = timedelta(minutes=10)
 """How long the pod of a revision that was refused on trial stays, for a look at it."""
 
@@ -58,6 +59,7 @@ class Candidate:
     authors: tuple[str | None, ...] = ()
     approved: Approved | None = None
     before: AdmissionStatus | None = None
+    again: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,17 @@ def keeps_pod(
     if decided.result == "Refused":
         return candidate.pods.exists and candidate.now < pod_until(decided)
     return decided.result == "Admitted" or on_trial(candidate)
+
+
+def is_asked_again(before: AdmissionStatus | None, again: str | None) -> bool:
+    """Whether somebody asks for another judgement of what was refused: what was said is
+    forgotten. `again` is what the annotation says, which is heeded once."""
+    return before is not None and before.result == "Refused" and again not in (None, before.again)
+
+
+def is_leaving(before: AdmissionStatus | None, pods: ArmPods) -> bool:
+    """Whether the pod of the last trial still is there, before the next one begins."""
+    return before is not None and before.reason == JUDGED_AGAIN and pods.present
 
 
 def under_way(delivery: DeliveryStatus | None, candidate: Candidate) -> bool:

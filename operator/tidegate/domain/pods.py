@@ -48,6 +48,14 @@ class ArmPods:
         """Whether every wanted pod is ready."""
         return self.exists and self.desired > 0 and self.ready >= self.desired
 
+    @property
+    def present(self) -> bool:
+        """Whether there is a Deployment, or a pod that shows a failure."""
+        return self.exists or self.failure is not None
+
+
+NO_PODS = ArmPods()
+
 
 def arm_pods(deployment: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]]) -> ArmPods:
     """The state of a revision's pods from its Deployment and its pods."""

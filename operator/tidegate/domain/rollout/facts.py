@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidegate.domain.pods import ArmPods
+from tidegate.domain.pods import NO_PODS, ArmPods
 from tidegate.domain.route import NO_DETOURS, Detours, Routing
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tidegate.api.rollout_status import RolloutStatus
     from tidegate.domain.conditions import Said
     from tidegate.domain.evidence import Baseline, Batch, Tried, Unseen
-
-NO_PODS = ArmPods()
 
 
 @dataclass(frozen=True)
