@@ -213,16 +213,22 @@ async def test_without_the_policies_nobody_is_believed() -> None:
         site = Governed(kube)
         await site.furnish(policies=False)
         await site.place.install("policies/configmap.yaml")
-        await wait(site)
-        await site.approve("ed", V1, by="carol")  # forged: nothing hinders an editor
-        found = await site.model()
+        site.shelf.origins[V1] = made_by("alice@corp")
+        found = await site.put(model(V1, delivery="Direct", approval=APPROVAL))
         assert said(found) == ("False", "ApprovalUnguarded")
         assert "apply manifests/policies" in condition(found, "Approved")["message"]
+        await site.approve("ed", V1, by="carol")  # forged: nothing hinders an editor
+        assert said(await site.model()) == ("False", "ApprovalUnguarded")
         await site.place.install("policies/models.yaml")
         binding = f"{PATHS['ValidatingAdmissionPolicyBinding']}/tidegate-models"
         await site.place.ask.patch(binding, {"spec": {"validationActions": ["Warn"]}})
         await site.pass_time(seconds=61)
         assert said(await site.model()) == ("False", "ApprovalUnguarded")
+        await site.place.ask.patch(binding, {"spec": {"validationActions": ["Deny"]}})
+        await site.pass_time(seconds=61)
+        assert said(await site.model()) == ("False", "ApprovalExpired")  # it stays forged
+        await site.approve("carol", V1)
+        assert said(await site.model()) == ("True", "Approved")
 
 
 async def test_what_serves_when_an_approval_is_declared_serves_on(site: Governed) -> None:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 from tidegate.api.approval import Approval
 from tidegate.domain.approval import (
@@ -19,6 +21,7 @@ from tidegate.domain.approval import (
     read,
     written,
 )
+from tidegate.domain.times import moment
 
 if TYPE_CHECKING:
     from tidegate.api.approval import ApprovalStatus
@@ -97,6 +100,59 @@ def test_whoever_registered_the_same_bytes_anew_is_an_author_too() -> None:
     assert found.said.reason == "ApproverIsAuthor"
     assert "other than its author alice or carol" in found.said.message
     assert look(twice, replace(CAROL, by="dave"), ground=ground).holds
+
+
+def test_what_was_written_while_nothing_guarded_it_does_not_count_later_either() -> None:
+    open_door = replace(GROUND, guarded=False)
+    forged = look(ground=open_door)
+    assert forged.said.reason == "ApprovalUnguarded"
+    assert look(record=forged.record, ground=open_door).record == forged.record
+    guarded = look(record=forged.record)
+    assert guarded.said.reason == "ApprovalExpired"
+    fresh = replace(CAROL, evidence=forged.record.evidence)
+    assert look(given=fresh, record=forged.record).holds
+
+
+MOMENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "alice", "carol", "dave"]),  # who writes the annotation, if anybody
+        st.booleans(),  # for what status shows now, or for what the first look showed
+        st.sampled_from([GATES, "other"]),
+        st.booleans(),  # guarded
+        st.integers(min_value=0, max_value=100),  # hours that pass
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given_(MOMENTS)
+def test_whatever_happens_only_a_guarded_timely_approval_by_somebody_else_holds(
+    moments: list[tuple[str, bool, str, bool, int]],
+) -> None:
+    record, note, hours = None, None, 0
+    guarded_writes: set[tuple[str, str]] = set()
+    for who, current, gates, guarded, more in moments:
+        hours += more
+        asked, after = replace(ASKED, gates=gates), timedelta(hours=hours)
+        shown = look(asked, note, record, ground=replace(GROUND, guarded=guarded), after=after)
+        if who:
+            evidence = shown.record.evidence if current else EVIDENCE
+            note = Given(ASKED.revision, evidence, who)
+        ground = replace(GROUND, guarded=guarded)
+        found = look(asked, note, shown.record, ground=ground, after=after)
+        if note is not None and guarded:
+            guarded_writes.add((note.by, note.evidence))
+        again = look(asked, note, found.record, ground=ground, after=after)
+        assert (again.said, again.record) == (found.said, found.record), "a second look changes it"
+        if found.holds:
+            kept = found.record
+            assert kept.by in ("carol", "dave")
+            assert (kept.by, kept.evidence) in guarded_writes
+            assert kept.evidence == evidence_of(asked, POLICY.groups, kept.lapsed)
+            assert kept.expires is not None
+            assert moment(kept.expires) > NOW + after
+        record = found.record
 
 
 def test_a_recorded_approval_holds_without_its_annotation() -> None:

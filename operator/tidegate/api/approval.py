@@ -65,5 +65,6 @@ class ApprovalStatus(ApiModel):
         default=None, description="Until when it holds while the revision serves no traffic."
     )
     lapsed: Timestamp | None = Field(
-        default=None, description="When the approval before ran out; it cannot be used again."
+        default=None,
+        description="Approvals before this do not count: one ran out, or was not guarded.",
     )

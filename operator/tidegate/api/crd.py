@@ -69,6 +69,7 @@ KINDS: tuple[Kind, ...] = (
             Column("Ready", _condition("Ready")),
             Column("Reason", _condition("Ready", "reason")),
             Column("Available", _condition("Available"), priority=1),
+            Column("Approved", _condition("Approved", "reason"), priority=1),
             Column("Endpoint", ".status.endpoint", priority=1),
             Column("Age", ".metadata.creationTimestamp", type="date"),
         ),

@@ -111,18 +111,18 @@ async def wanted(where: Place, name: str) -> Wanted:
 
 
 def check_person(found: Wanted, by: str) -> None:
-    """Raises Terminal (ApproverIsAuthor, AuthorUnknown) where this approval cannot count."""
+    """Raises Terminal (ApproverIsAuthor, AuthorUnknown, ApprovalUnguarded) where this approval
+    cannot count."""
     if by in found.authors:
         raise Terminal("ApproverIsAuthor", f"{by} made {found.entry.name}: somebody else has to")
-    if found.condition.reason == "AuthorUnknown":
-        raise Terminal("AuthorUnknown", found.condition.message)
+    if found.condition.reason in ("AuthorUnknown", "ApprovalUnguarded"):
+        raise Terminal(found.condition.reason, found.condition.message)
 
 
 async def give(where: Place, found: Wanted, *, by: str) -> Given:
     """Store an approval of exactly what was found.
 
-    Raises Terminal: ApproverIsAuthor, AuthorUnknown, EvidenceChanged; Forbidden or Invalid as
-    admission says it.
+    Raises Terminal: as `check_person`, EvidenceChanged; Forbidden or Invalid as admission says it.
     """
     check_person(found, by)
     name = name_of(found.obj)

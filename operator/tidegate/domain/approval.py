@@ -35,6 +35,10 @@ TOLD = (
 _LOOK_AGAIN = ("ApprovalUnguarded", "AuthorUnknown")
 """Reasons that are mended elsewhere, so that nothing of the Model tells when."""
 _LOOK_AGAIN_S = 60.0
+_UNGUARDED = (
+    "no admission policy guards approvals, so anybody could write one: apply manifests/policies"
+    f" (ValidatingAdmissionPolicy {POLICY}), then approve it"
+)
 _FIELDS = ("revision", "evidence", "by")
 _BY_LIMIT = 256
 
@@ -128,8 +132,8 @@ def written(revision: str, evidence: str, by: str) -> str:
 
 
 def evidence_of(asked: Asked, groups: Sequence[str], lapsed: str | None) -> str:
-    """What an approval is bound to, as SHA-256. One that ran out is part of it, so that its text
-    does not count once more."""
+    """What an approval is bound to, as SHA-256. When one ran out, or could have been anybody's, is
+    part of it, so that its text does not count once more."""
     document = {
         "digest": asked.digest,
         "gates": asked.gates,
@@ -174,6 +178,11 @@ def judge(
             return Approved(record, _approved(asked, record), until=until)
         again = evidence_of(asked, policy.groups, record.expires)
         fresh = ApprovalStatus(evidence=again, authors=authors, lapsed=record.expires)
+    if not ground.guarded and given is not None and given.evidence == fresh.evidence:
+        # Anybody may have written it, so it must not count once approvals are guarded either.
+        since = stamp(now)
+        again = evidence_of(asked, policy.groups, since)
+        fresh = ApprovalStatus(evidence=again, authors=authors, lapsed=since)
     refusal = _refusal(asked, policy, given, fresh, ground)
     if refusal is not None:
         reason, why = refusal
@@ -196,6 +205,8 @@ def _refusal(
     asked: Asked, policy: Approval, given: Given | None, fresh: ApprovalStatus, ground: Ground
 ) -> tuple[str, str] | None:
     """Why the revision is not approved (reason, words), or None: then `given` approves it."""
+    if not ground.guarded:
+        return "ApprovalUnguarded", _UNGUARDED
     if not fresh.authors:
         return "AuthorUnknown", _author_unknown(asked, ground)
     groups, authors = " or ".join(policy.groups), " or ".join(fresh.authors)
@@ -204,7 +215,7 @@ def _refusal(
         f" model/{asked.model}"
     )
     if given is None:
-        ran_out = f"the approval before ran out at {fresh.lapsed}; " if fresh.lapsed else ""
+        ran_out = f"approvals before {fresh.lapsed} count no more; " if fresh.lapsed else ""
         reason = "ApprovalExpired" if fresh.lapsed else "ApprovalPending"
         return reason, f"{ran_out}{wanted}"
     if given.problem:
@@ -214,7 +225,7 @@ def _refusal(
         return "ApprovalPending", f"{about}; {wanted}"
     if given.evidence != fresh.evidence:
         if fresh.lapsed:
-            text = f"the approval by {given.by} ran out at {fresh.lapsed}"
+            text = f"the approval by {given.by} counts no more since {fresh.lapsed}"
             return "ApprovalExpired", f"{text}; {wanted}"
         text = (
             f"the approval by {given.by} is about other evidence: the revision, the results of its"
@@ -223,12 +234,6 @@ def _refusal(
         return "ApprovalVoid", f"{text}; {wanted}"
     if given.by in fresh.authors:
         return "ApproverIsAuthor", f"{given.by} registered it, so {wanted}"
-    if not ground.guarded:
-        text = (
-            f"the approval by {given.by} could be anybody's, because no admission policy guards"
-            f" approvals: apply manifests/policies (ValidatingAdmissionPolicy {POLICY})"
-        )
-        return "ApprovalUnguarded", text
     return None
 
 
