@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -293,6 +294,21 @@ async def test_a_store_that_is_away_is_worth_another_try(shop: Shop) -> None:
         await shop.source().resolve(
             shop.uri("one"), sha256=None, previous=None, credentials=Credentials("reader", values)
         )
+
+
+async def test_ten_pods_that_share_a_cache_fetch_a_tree_once(tmp_path: Path) -> None:
+    files = {f"part-{number}": os.urandom(1000) for number in range(5)}
+    with Buckets("gs", delay_s=0.01) as buckets:
+        shop = Shop("gs", buckets, Credentials("reader", {"GCS_BASE_URL": buckets.address}))
+        for path, content in files.items():
+            shop.put(f"flight/{path}", content)
+        found = await shop.resolve("flight/")
+        del buckets.asked[:]
+        with ThreadPoolExecutor(10) as pods:
+            paths = list(pods.map(lambda _: fetch(shop.wanted(tmp_path, found)), range(10)))
+        assert {folder_digest(path) for path in paths} == {found.sha256}
+        read = [line for line in buckets.asked if "part" in line]
+        assert len(read) == len(files)
 
 
 @pytest.mark.parametrize("scheme", ["gs", "azure"])
