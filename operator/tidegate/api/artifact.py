@@ -14,7 +14,7 @@ Format = Literal[
 ]
 
 
-SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az", "oci")
+SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az", "oci", "hf")
 """Where an artifact may be; each has a source in `tidegate.artifacts`."""
 KNOWN_SCHEME = (
     f"self.uri.matches('^(({'|'.join(SCHEMES)})://|models:/)')",
@@ -105,8 +105,8 @@ class Artifact(ApiModel):
         " registry (TIDEGATE_MLFLOW_URL of the operator), file:///path (only below the folder that"
         " the operator's TIDEGATE_FILE_ROOT names), pvc://claim/path, http://… or https://…,"
         " s3://bucket/key, gs://bucket/key, azure://container/path (or az://),"
-        " oci://registry/repository:tag. A URI that ends with / names a folder. What stands behind"
-        " it is hashed; a change of content makes a new revision."
+        " oci://registry/repository:tag, hf://org/name@revision/path. A URI that ends with / names"
+        " a folder. What stands behind it is hashed; a change of content makes a new revision."
     )
     sha256: Sha256 | None = Field(
         default=None,

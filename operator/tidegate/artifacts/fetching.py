@@ -30,6 +30,8 @@ FETCHERS = {
     "azure": "tidegate.artifacts.azure:AzureFetcher",
     "file": "tidegate.artifacts.file:FileFetcher",
     "gs": "tidegate.artifacts.gs:GsFetcher",
+    "hf+http": "tidegate.artifacts.hf.fetcher:HfFetcher",
+    "hf+https": "tidegate.artifacts.hf.fetcher:HfFetcher",
     "http": "tidegate.artifacts.http:HttpFetcher",
     "https": "tidegate.artifacts.http:HttpFetcher",
     "oci": "tidegate.artifacts.oci.source:OciFetcher",

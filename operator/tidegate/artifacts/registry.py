@@ -15,6 +15,7 @@ from tidegate.artifacts.base import (
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.file import FileSource
 from tidegate.artifacts.gs import GS
+from tidegate.artifacts.hf.source import HfSource
 from tidegate.artifacts.http import HttpSource
 from tidegate.artifacts.mlflow.reference import SCHEME as MODELS
 from tidegate.artifacts.mlflow.rest import Rest
@@ -65,7 +66,10 @@ class Sources:
         if source is None:
             known = ", ".join(
                 [f"{scheme}://" for scheme in sorted(self._by_scheme)]
-                + [f"{scheme}:/" for scheme in sorted(self._registries)]
+                + [
+                    f"{scheme}:/" if scheme == MODELS else f"{scheme}://"
+                    for scheme in sorted(self._registries)
+                ]
             )
             raise Terminal(SCHEME_UNSUPPORTED, f"no source for {shown(uri)!r}: use one of {known}")
         return await source.resolve(uri, sha256=sha256, previous=previous, credentials=credentials)
@@ -104,4 +108,4 @@ def default_sources(
     mlflow = MlflowSource(
         url=mlflow_url, stores=Sources(stores), rest=rest or Rest(), limits=limits
     )
-    return Sources(stores, registries={MODELS: mlflow})
+    return Sources(stores, registries={MODELS: mlflow, "hf": HfSource(limits=limits)})

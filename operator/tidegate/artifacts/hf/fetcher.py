@@ -1,0 +1,85 @@
+"""Fetches files and folders of a repository on a Hugging Face hub, in a model pod.
+
+A location is the address of the hub's `resolve` route at a commit, with `hf+` before its scheme.
+The hub redirects large files to a store of its own; the token does not go there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tidegate.artifacts.fetching import Entry
+from tidegate.artifacts.hf.reference import PREFIX, authorization, located
+from tidegate.artifacts.tree import MAX_FILES, check_path, too_many
+from tidegate.artifacts.uri import shown
+from tidegate.artifacts.web import check_status, explained, new_client, open_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tidegate.artifacts.credentials import Credentials
+    from tidegate.artifacts.fetching import Stream
+    from tidegate.artifacts.hf.reference import Reference
+
+
+class HfFetcher:
+    """Fetches from hubs."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    @contextlib.contextmanager
+    def open(self, location: str, *, offset: int) -> Iterator[Stream]:
+        """See `Fetcher`."""
+        with (
+            new_client() as client,
+            open_url(
+                located(location)[0],
+                offset=offset,
+                client=client,
+                headers=authorization(self._credentials),
+                credentials=self._credentials,
+            ) as stream,
+        ):
+            yield stream
+
+    def files(self, location: str) -> Iterable[Entry]:
+        """See `Fetcher`: as the hub lists them, page after page."""
+        _, hub, named = located(location)
+        found: list[Entry] = []
+        url: str | None = listing_address(hub, named, named.revision)
+        with new_client() as client:
+            while url is not None:
+                with explained(url):
+                    answer = client.get(url, headers=authorization(self._credentials))
+                check_status(url, answer.status_code, self._credentials)
+                for path, size, _ in listed(answer.json(), below=named.path):
+                    at = f"{PREFIX}{hub}/{named.repository}/resolve/{named.revision}"
+                    whole = quote(named.path + path)
+                    found.append(Entry(path=path, location=f"{at}/{whole}", size=size))
+                if len(found) > MAX_FILES:
+                    raise too_many(shown(location), limit=MAX_FILES)
+                url = answer.links.get("next", {}).get("url")
+        return found
+
+
+def listing_address(hub: str, named: Reference, commit: str) -> str:
+    """Where the hub lists the files of a folder at a commit."""
+    folder = quote(named.path.rstrip("/"))
+    below = f"/{folder}" if folder else ""
+    return f"{hub}/api/models/{named.repository}/tree/{commit}{below}?recursive=true"
+
+
+def listed(answer: Any, *, below: str) -> list[tuple[str, int, str | None]]:
+    """Path below a folder, size in bytes, and SHA-256 where the hub knows it (large files, kept in
+    LFS), of each file of a page. `below` is the folder with a slash at its end, or empty."""
+    found = []
+    for entry in answer if isinstance(answer, list) else []:
+        if entry.get("type") != "file":
+            continue
+        path = check_path(str(entry.get("path", "")).removeprefix(below))
+        large = entry.get("lfs") or {}
+        found.append((path, int(entry.get("size") or 0), large.get("oid")))
+    return found
