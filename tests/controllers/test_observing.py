@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 import pytest
-from tests.controllers.site import NAMESPACE, Site, condition, rollout
+from tests.controllers.site import NAME, NAMESPACE, Site, condition, rollout
 
 from tidegate.domain.record import in_order, replay
 from tidegate.kube.resources import CONFIGMAPS, EVENTS
 from tidegate.metrics.base import Error, NoData
-from tidegate.specs.record import rows_of
+from tidegate.specs.record import rows_of, selector
 
 ANALYSIS: dict[str, Any] = rollout()["spec"]["analysis"]
 ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
@@ -198,7 +198,9 @@ async def test_an_attempt_with_metrics_of_every_kind_recomputes_from_its_record(
     await site.until("Holding")
     site.metrics.numbers[spent(new)] = math.inf
     await site.until("Degraded")
-    parts = await site.kube.user.list(CONFIGMAPS, namespace=NAMESPACE)
+    parts = await site.kube.user.list(
+        CONFIGMAPS, namespace=NAMESPACE, label_selector=selector(NAME)
+    )
     rows = [row for part in parts.items for row in rows_of(part)]
     found = replay(in_order(rows))
     assert found.same, [check for check in found.checks if check.problem] or found.problems
