@@ -89,6 +89,18 @@ async def test_after_a_rollback_both_are_told(site: Site) -> None:
     assert "Besides, metric budget: condition" in said["message"]
 
 
+async def test_while_pods_are_waited_for_it_is_not_told_over_and_over(site: Site) -> None:
+    await site.start(analysis=measured(NO_BOOL))
+    new = await site.ask_for("https://models/v2")
+    site.harness.world.ready[new] = 0
+    await site.until("Starting")
+    await site.pass_time(seconds=30)
+    assert (await site.rollout())["status"]["hold"]["reason"] == "CapacityMissing"
+    told = (await site.kube.user.list(EVENTS, namespace=NAMESPACE)).items
+    bad = [event for event in told if event["reason"] == "BadMetric"]
+    assert sum(int(event.get("series", {}).get("count", 1)) for event in bad) <= 2
+
+
 async def test_a_source_that_is_down_is_tried_again_ever_more_seldom(site: Site) -> None:
     stable = await site.start()
     site.metrics.numbers[spent(stable)] = DOWN

@@ -25,9 +25,19 @@ def check_metrics(draft: Draft) -> None:
     if wrong is None:
         return
     draft.wrong = wrong
-    before = find(draft.status.conditions, "Ready")
-    if before is None or wrong.message not in before.message:
+    if not _told(draft, wrong):
         draft.tell(wrong.reason, wrong.message, warning=True)
+
+
+def _told(draft: Draft, wrong: Unseen) -> bool:
+    """Whether the condition said so before, or says something else now: one Event is enough."""
+    before = find(draft.status.conditions, "Ready")
+    if before is None:
+        return False
+    if draft.status.hold is not None or wrong.message in before.message:
+        return True
+    # After a rollback it stands behind the reason of that, and may be cut off.
+    return draft.phase == "Degraded" and before.observed_generation == draft.generation
 
 
 def _wrong(draft: Draft) -> Unseen | None:
