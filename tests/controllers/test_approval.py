@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.controllers.named import revision_of, traffic
 from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout
-from tests.manifests.people import CONFIG, OPERATOR, PATHS, ROLLOUT, Place
+from tests.manifests.people import CONFIG, MODEL, OPERATOR, PATHS, ROLLOUT, Place
 
 from tidegate.api.origin import Origin
 from tidegate.kube.resources import CONFIGMAPS, EVENTS
@@ -121,6 +121,21 @@ async def test_a_version_waits_for_somebody_else_of_the_groups(
     events = (await site.kube.user.list(EVENTS, namespace=NAMESPACE)).items
     reasons = [event["reason"] for event in events]
     assert {"ApproverIsAuthor", "Approved"} <= set(reasons)
+
+
+async def test_waiting_asks_little_and_an_approval_is_held_to_how_things_are_now(
+    site: Governed,
+) -> None:
+    await wait(site)
+    before = len(site.kube.transport.sent)
+    for number in range(10):
+        await site.place("ed").annotate(MODEL, note=str(number))
+        await site.harness.settle()
+    asked = [one.path for one in site.kube.transport.sent[before:] if one.method == "GET"]
+    assert not [path for path in asked if "admissionregistration" in path]
+    await site.place.ask.patch(CONFIG, {"data": {"authors": "alice@corp: carol"}})
+    await site.approve("carol", V1)
+    assert said(await site.model()) == ("False", "ApproverIsAuthor")
 
 
 async def test_the_next_version_needs_its_own_approval_while_the_first_serves(

@@ -234,6 +234,13 @@ async def test_a_rollout_is_not_created_with_somebody_elses_command(place: Place
     accepted(await place(ARGO)("POST", ROLLOUTS, made))
 
 
+def test_everything_in_the_folder_is_installed() -> None:
+    folder = MANIFESTS / "policies"
+    (kustomization,) = documents(folder / "kustomization.yaml")
+    there = {path.name for path in folder.iterdir()} - {"kustomization.yaml"}
+    assert set(kustomization["resources"]) == there
+
+
 # -- roles ---------------------------------------------------------------------------------------
 
 

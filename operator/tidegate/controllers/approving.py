@@ -8,6 +8,7 @@ one of them need not restart anything. What follows from them is decided in `dom
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.admission import before_approval
@@ -36,6 +37,8 @@ from tidegate.kube.resources import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tidegate.api.approval import ApprovalStatus
     from tidegate.api.model import Model
     from tidegate.domain.admission import Candidate
@@ -45,6 +48,10 @@ if TYPE_CHECKING:
     from tidegate.kube.events import Recorder
     from tidegate.kube.objects import Object
     from tidegate.kube.resources import Resource
+
+
+_KNOWN_FOR = timedelta(seconds=30)
+"""How long the ground of a Model that nobody has approved may have been read before."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Approving:
         self._client = client
         self._recorder = recorder
         self._namespace = namespace
+        self._known: tuple[datetime, Ground] | None = None
 
     async def look(
         self, obj: Object, model: Model, candidate: Candidate, record: ApprovalStatus | None
@@ -85,7 +93,9 @@ class Approving:
         if not asked.serves and earlier.result != "Admitted":
             return Looked(said=undecided(candidate.revision, earlier.reason), record=record)
         given = read(obj["metadata"].get("annotations", {}).get(ANNOTATION))
-        ground = NO_GROUND if asked.serves else await self._ground()
+        # What could be approved now is held to how things are now.
+        at_once = given is not None and given.revision == candidate.revision
+        ground = NO_GROUND if asked.serves else await self._ground(candidate.now, at_once=at_once)
         found = judge(asked, policy, given=given, record=record, ground=ground, now=candidate.now)
         return Looked(found, found.said, found.record, again_in(found, candidate.now))
 
@@ -103,10 +113,15 @@ class Approving:
             action="Approve",
         )
 
-    async def _ground(self) -> Ground:
+    async def _ground(self, now: datetime, *, at_once: bool) -> Ground:
+        """What stands beside all Models: read now, or a moment ago where that is enough."""
+        if self._known is not None and not at_once and now < self._known[0] + _KNOWN_FOR:
+            return self._known[1]
         configured = await self._get(CONFIGMAPS, CONFIGURATION, namespace=self._namespace)
         data = (configured or {}).get("data") or {}
-        return Ground(guarded=await self._guarded(), authors=authors_in(data.get("authors")))
+        ground = Ground(guarded=await self._guarded(), authors=authors_in(data.get("authors")))
+        self._known = (now, ground)
+        return ground
 
     async def _guarded(self) -> bool:
         """Whether admission holds every write of a Model against the policy, and denies."""

@@ -37,7 +37,7 @@ _LOOK_AGAIN = ("ApprovalUnguarded", "AuthorUnknown")
 _LOOK_AGAIN_S = 60.0
 _UNGUARDED = (
     "no admission policy guards approvals, so anybody could write one: apply manifests/policies"
-    f" (ValidatingAdmissionPolicy {POLICY}), then approve it"
+    f" (the operator looks at ValidatingAdmissionPolicy {POLICY} and its binding), then approve it"
 )
 _FIELDS = ("revision", "evidence", "by")
 _BY_LIMIT = 256
