@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tidegate.backends.base import Backend
 
 REFUSED = [
+    (KSERVE, "hf+https://hub/o/m/model.joblib", "sklearn-joblib", "SchemeUnsupported", "hf+"),
+    (SELDON, "mlflow+http://r/model.joblib", "sklearn-joblib", "SchemeUnsupported", "mlflow+"),
     (KSERVE, "file:///models/model.joblib", "sklearn-joblib", "SchemeUnsupported", "file://"),
     (SELDON, "file:///models/model.joblib", "sklearn-joblib", "SchemeUnsupported", "s3://"),
     (SELDON, "https://models/model.joblib", "sklearn-joblib", "SchemeUnsupported", "https"),
@@ -45,3 +47,12 @@ def test_the_version_that_a_bucket_keeps_is_fetched_as_the_object(backend: Backe
     )
     assert uri in str(found)
     assert "versionId" not in str(found)
+
+
+def test_no_password_and_no_query_of_an_address_is_told() -> None:
+    location = "https://user:hidden@models/v1/model.joblib?token=secret"
+    with pytest.raises(Terminal) as caught:
+        KSERVE.predictor(spec_of(KSERVE, uri=location), PredictorFacts("m", OLD, location))
+    assert "https://models/v1/model.joblib" in caught.value.message
+    assert "hidden" not in caught.value.message
+    assert "secret" not in caught.value.message

@@ -47,8 +47,8 @@ def opened(location: str, *, uri: str, schemes: Collection[str], title: str) -> 
     if location != place(location) and place(location) != uri:
         raise Terminal(
             SCHEME_UNSUPPORTED,
-            f"{title} cannot open one version of an object ({location}): put each version at a path"
-            " of its own, or use backend: Native",
+            f"{title} cannot open one version of an object, or an address with a query"
+            f" ({_shown(location)}): put each version at a path of its own, or use backend: Native",
         )
     return place(location)
 
@@ -56,6 +56,12 @@ def opened(location: str, *, uri: str, schemes: Collection[str], title: str) -> 
 def place(location: str) -> str:
     """A location without the version of what lies there."""
     return urlsplit(location)._replace(query="", fragment="").geturl()
+
+
+def _shown(location: str) -> str:
+    """A place for people, without a user's name or password."""
+    parts = urlsplit(place(location))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def served(location: str, *, format_: str, servers: dict[str, Server], title: str) -> str:

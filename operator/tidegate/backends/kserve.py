@@ -44,7 +44,7 @@ SERVERS = {
     "mlflow": Server("mlflow"),
 }
 """KServe's model formats, by ours: KServe chooses the ServingRuntime."""
-SCHEMES = frozenset({"s3", "gs", "pvc", "hf", "http", "https"})
+SCHEMES = frozenset({"s3", "gs", "pvc", "http", "https"})
 GRACE_S = 30
 CONTAINER = "kserve-container"
 """What KServe calls the container of a server; a canary must say so itself."""

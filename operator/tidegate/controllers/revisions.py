@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from tidegate.artifacts.uri import shown
 from tidegate.backends.artifacts import place
 from tidegate.backends.base import PredictorFacts
 from tidegate.backends.registry import backend_of
@@ -122,7 +123,7 @@ class Revisions:
             if same and artifact["sha256"] != found.sha256:
                 raise Terminal(
                     ARTIFACT_MUTABLE,
-                    f"{place(found.location)} had other content for revision {name_of(other)},"
+                    f"{shown(place(found.location))} had other content for revision {name_of(other)},"
                     " whose pods would load this one when they restart: put each version at a path"
                     " of its own",
                 )
