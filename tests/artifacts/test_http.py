@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,11 +14,13 @@ from aiohttp import web
 
 from tidegate.artifacts.base import Limits
 from tidegate.artifacts.credentials import Credentials
-from tidegate.artifacts.http import HttpSource
+from tidegate.artifacts.http import HttpFetcher, HttpSource
 from tidegate.errors import Terminal, Unreachable
+from tidegate.local.cluster.pki import ensure_pki
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CONTENT = b"model " * 200_000
@@ -42,6 +45,9 @@ class Site:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/model"
+
+    async def plain(self, request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=self.content)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append({name.lower(): value for name, value in request.headers.items()})
@@ -292,3 +298,32 @@ async def test_a_secret_without_the_keys_is_told(
         )
     assert caught.value.reason == "CredentialsInvalid"
     assert site.asked == []
+
+
+async def test_an_authority_of_ones_own_is_trusted_where_a_secret_names_it(
+    site: Site, source: HttpSource, tmp_path: Path
+) -> None:
+    pki = ensure_pki(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pki.certificate, pki.key)
+    runner = web.ServerRunner(web.Server(site.plain))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        uri = f"https://127.0.0.1:{runner.addresses[0][1]}/model"
+        with pytest.raises(Unreachable, match="certificate"):
+            await source.resolve(uri, sha256=None, previous=None)
+        own = Credentials("reader", {"ca.crt": pki.authority.read_text()})
+        found = await source.resolve(uri, sha256=None, previous=None, credentials=own)
+        assert found.sha256 == SHA256
+
+        def fetched() -> bytes:
+            with HttpFetcher(own).open(uri, offset=0) as stream:
+                return b"".join(stream.chunks)
+
+        assert await asyncio.to_thread(fetched) == CONTENT
+    finally:
+        await runner.cleanup()
+    wrong = Credentials("reader", {"ca.crt": "no certificate"})
+    with pytest.raises(Terminal, match="CredentialsInvalid"):
+        await source.resolve(uri, sha256=None, previous=None, credentials=wrong)

@@ -2,7 +2,7 @@
 
 An unchanged artifact is known by its ETag, or by Last-Modified and size: the server is asked for
 the artifact unless it has that version still. One that sends neither is read anew at each poll;
-pin its sha256 to avoid that. Credentials: `token`, or `username` and `password`.
+pin its sha256 to avoid that. Credentials: `token`, or `username` and `password`; `ca.crt`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import no_tree
 from tidegate.artifacts.uri import shown
 from tidegate.artifacts.web import (
+    AUTHORITY,
     authorization,
     check_status,
     explained,
@@ -36,7 +37,7 @@ from tidegate.artifacts.web import (
 from tidegate.errors import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     import httpx
 
@@ -88,9 +89,12 @@ class HttpSource:
     async def _resolve(
         self, uri: str, *, pinned: str | None, previous: Resolved | None, credentials: Credentials
     ) -> Resolved:
-        async with self._open().stream(
-            "GET", uri, headers=_conditions(previous), auth=authorization(credentials)
-        ) as response:
+        async with (
+            self._client_for(credentials) as client,
+            client.stream(
+                "GET", uri, headers=_conditions(previous), auth=authorization(credentials)
+            ) as response,
+        ):
             if response.status_code == 304 and previous is not None:
                 check_pin(uri, found=previous.sha256, pinned=pinned)
                 return previous
@@ -125,10 +129,18 @@ class HttpSource:
             await update(digest, chunk)
         return digest.hexdigest(), size
 
-    def _open(self) -> httpx.AsyncClient:
+    @contextlib.asynccontextmanager
+    async def _client_for(self, credentials: Credentials) -> AsyncIterator[httpx.AsyncClient]:
+        """The client of all Models, or one for the authority that a Secret names."""
+        if credentials.get(AUTHORITY) is not None:
+            async with new_async_client(
+                credentials=credentials, idle_s=self._limits.idle_s
+            ) as client:
+                yield client
+            return
         if self._client is None:
             self._client = new_async_client(idle_s=self._limits.idle_s)
-        return self._client
+        yield self._client
 
 
 class HttpFetcher:
@@ -140,7 +152,9 @@ class HttpFetcher:
     @contextlib.contextmanager
     def open(self, location: str, *, offset: int) -> Iterator[Stream]:
         with (
-            new_client(auth=authorization(self._credentials)) as client,
+            new_client(
+                auth=authorization(self._credentials), credentials=self._credentials
+            ) as client,
             open_url(
                 location, offset=offset, client=client, credentials=self._credentials
             ) as stream,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import ssl
 from typing import TYPE_CHECKING
 
 import httpx
 
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN, ARTIFACT_NOT_FOUND
-from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.artifacts.credentials import CREDENTIALS_INVALID, NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import Stream
 from tidegate.artifacts.uri import URI_INVALID, scheme_of, shown
 from tidegate.errors import Terminal, Unreachable
@@ -22,6 +23,8 @@ from tidegate.errors import Terminal, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+AUTHORITY = "ca.crt"
+"""The key of a Secret for the certificate of an authority of one's own."""
 MAX_REDIRECTS = 5
 CONNECT_S = 10.0
 IDLE_S = 30.0
@@ -45,8 +48,30 @@ def authorization(credentials: Credentials) -> httpx.Auth | None:
         return Bearer(token)
     if user := credentials.get("username"):
         return httpx.BasicAuth(user, credentials.need("password", why="which goes with username"))
-    credentials.need("token", why="nor username and password")
+    if credentials.get(AUTHORITY) is None:
+        credentials.need("token", why="nor username and password")
     return None
+
+
+def trusted(credentials: Credentials) -> ssl.SSLContext | bool:
+    """What a server's certificate is checked against: the usual authorities, and that of the
+    Secret.
+
+    :raises Terminal: CredentialsInvalid: there is one, and it is no certificate.
+    """
+    certificate = credentials.get(AUTHORITY)
+    if certificate is None:
+        return True
+    context = httpx.create_ssl_context()
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except (ssl.SSLError, ValueError):
+        raise Terminal(
+            CREDENTIALS_INVALID,
+            f"{AUTHORITY} in the Secret {credentials.name!r} is no certificate: put it there as "
+            "PEM text, -----BEGIN CERTIFICATE----- and all",
+        ) from None
+    return context
 
 
 class Bearer(httpx.Auth):
@@ -60,10 +85,17 @@ class Bearer(httpx.Auth):
         yield request
 
 
-def new_client(*, auth: httpx.Auth | None = None, idle_s: float = IDLE_S) -> httpx.Client:
-    """A blocking client; redirects are followed, a few, and never out of https."""
+def new_client(
+    *,
+    auth: httpx.Auth | None = None,
+    credentials: Credentials = NO_CREDENTIALS,
+    idle_s: float = IDLE_S,
+) -> httpx.Client:
+    """A blocking client; redirects are followed, a few, and never out of https. Of `credentials` it
+    takes the authority alone; raises as `trusted`."""
     return httpx.Client(
         auth=auth,
+        verify=trusted(credentials),
         headers=HEADERS,
         timeout=httpx.Timeout(idle_s, connect=CONNECT_S),
         follow_redirects=True,
@@ -72,14 +104,17 @@ def new_client(*, auth: httpx.Auth | None = None, idle_s: float = IDLE_S) -> htt
     )
 
 
-def new_async_client(*, idle_s: float = IDLE_S) -> httpx.AsyncClient:
+def new_async_client(
+    *, credentials: Credentials = NO_CREDENTIALS, idle_s: float = IDLE_S
+) -> httpx.AsyncClient:
     """The same for the operator. It serves all Models, so it holds no credentials: they are given
-    with each request."""
+    with each request; only one for an authority of somebody's own is for that Model alone."""
 
     async def check(response: httpx.Response) -> None:
         _check_redirect(response)
 
     return httpx.AsyncClient(
+        verify=trusted(credentials),
         headers=HEADERS,
         timeout=httpx.Timeout(idle_s, connect=CONNECT_S),
         follow_redirects=True,

@@ -3,7 +3,7 @@ own.
 
 Keys of the Secret: `username` and `password`, or `.dockerconfigjson` (a Secret of type
 `kubernetes.io/dockerconfigjson`, the same that pulls images); `plain-http: "true"` for a registry
-without TLS, which one on this machine is taken for anyway.
+without TLS, which one on this machine is taken for anyway; `ca.crt` of an authority of one's own.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Repository:
         self._credentials = credentials
         self._url = base_url(reference, credentials)
         self._auth = RegistryAuth(login(reference, credentials))
-        self._client = new_client()
+        self._client = new_client(credentials=credentials)
 
     def close(self) -> None:
         self._client.close()
