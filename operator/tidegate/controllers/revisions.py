@@ -121,11 +121,11 @@ class Revisions:
             artifact = other["data"]["artifact"]
             same = place(artifact["location"]) == place(found.location)
             if same and artifact["sha256"] != found.sha256:
+                where = shown(place(found.location))
                 raise Terminal(
                     ARTIFACT_MUTABLE,
-                    f"{shown(place(found.location))} had other content for revision {name_of(other)},"
-                    " whose pods would load this one when they restart: put each version at a path"
-                    " of its own",
+                    f"{where} had other content for revision {name_of(other)}, whose pods would"
+                    " load this one when they restart: put each version at a path of its own",
                 )
 
     async def renumber(self, parent: Parent, revision: Object) -> Object:
