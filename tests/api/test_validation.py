@@ -170,6 +170,7 @@ def custom(**changes: Any) -> dict[str, Any]:
             "by codeLabel or by code",
         ),
         ("spec.artifact.uri", "pvc://models/v1", "needs sha256"),
+        ("spec.artifact.uri", "az://models/v1", "needs credentialsRef"),
         ("spec.signature", {"inputs": [], "outputs": []}, "inputs"),
         ("spec.artifact.signedBy", {"publicKeys": []}, "publicKeys"),
         ("spec.artifact.signedBy", {"publicKeys": ["x" * 100]}, "publicKeys"),

@@ -86,6 +86,13 @@ class Artifact(ApiModel):
                 ),
             ),
             (
+                "!self.uri.matches('^(azure|az)://') || has(self.credentialsRef)",
+                (
+                    "an azure:// artifact needs credentialsRef: a Secret that names at least the"
+                    " storage account, AZURE_STORAGE_ACCOUNT_NAME"
+                ),
+            ),
+            (
                 "!self.uri.startsWith('pvc://') || has(self.sha256)",
                 (
                     "a pvc:// artifact needs sha256: the operator does not mount the claim, so it"
