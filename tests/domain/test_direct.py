@@ -79,6 +79,22 @@ def test_a_final_failure_is_remembered_and_stable_stays() -> None:
     assert again.notes == ()
 
 
+HELD = Said("Ready", "False", "GateFailed", "auc: below min")
+
+
+def test_what_is_held_back_is_not_started_and_says_why() -> None:
+    decision = decide_direct(replace(FACTS, held_back=HELD, model_problem=HELD), TIMING)
+    assert (decision.delivery.stable, decision.delivery.candidate) == ("r1", None)
+    assert ready_of(decision).reason == "GateFailed"
+
+
+def test_a_candidate_under_way_goes_on_while_a_newer_revision_is_held_back() -> None:
+    under_way = DeliveryStatus(stable="r1", candidate="r2")
+    newer = replace(FACTS, latest=RevisionFacts("r3", "three", 3), held_back=HELD)
+    decision = decide_direct(replace(newer, delivery=under_way), TIMING)
+    assert decision.delivery.stable == "r2"
+
+
 def test_a_passing_failure_is_waited_out() -> None:
     failure = PodFailure("ErrImagePull", "no such image", final=False)
     found = replace(FACTS, pods={"r1": pods(2), "r2": pods(0, failure=failure)})

@@ -102,6 +102,7 @@ class Sim:
     generation: int = 1
     model_generation: int = 1
     current: bool = True
+    held_back: Said | None = None
     blocked: Said | None = None
     value: bool | None = None
     """Whether the condition of every metric of type Value holds; None: it has no answer."""
@@ -144,6 +145,7 @@ class Sim:
             latest=self.latest,
             arms=self.arms,
             model_current=self.current,
+            held_back=self.held_back,
             pods=self.pods(),
             digests={name: revision(name).digest for name in self.sizes},
             route=self.route,

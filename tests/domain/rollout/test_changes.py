@@ -9,6 +9,7 @@ import pytest
 from tests.domain.rollout.sim import ERRORS, LATENCY, SLO, Sim, spec
 
 from tidegate.api.model import Scaling
+from tidegate.domain.conditions import Said
 
 
 def at_step(weight: int, **more: Any) -> Sim:
@@ -25,6 +26,56 @@ def promoted(**more: Any) -> Sim:
     found.until("Healthy")
     assert (found.delivery.stable, found.delivery.previous) == ("r2", "r1")
     return found
+
+
+# -- what is held back ---
+
+HELD = Said("Ready", "Unknown", "GatesPending", "its gates are still to be judged")
+
+
+def test_what_is_held_back_supersedes_nothing_and_comes_in_once_it_may() -> None:
+    step = at_step(25)
+    step.held_back = HELD
+    step.ask("r3")
+    step.until("Healthy")
+    assert step.delivery.stable == "r2"
+    assert "r3" not in {name for seen in step.weights_seen for name in seen}
+    step.run(60)
+    assert (step.status.attempts, step.delivery.candidate) == (1, None)
+    step.held_back = None
+    step.until_weight(5)
+    assert step.delivery.candidate == "r3"
+
+
+def test_what_is_held_back_ends_no_baking() -> None:
+    baked = at_step(50, baking={"duration": "10m"})
+    baked.until("Baking")
+    baked.held_back = HELD
+    baked.ask("r3")
+    baked.run(30)
+    assert baked.phase == "Baking"
+
+
+def test_a_first_revision_that_is_held_back_does_not_serve() -> None:
+    first = Sim()
+    first.held_back = HELD
+    first.run(30)
+    assert (first.delivery.stable, first.delivery.candidate) == (None, None)
+    first.held_back = None
+    first.until("Healthy")
+    assert first.delivery.stable == "r1"
+
+
+def test_a_first_revision_under_way_goes_on_while_a_newer_one_is_held_back() -> None:
+    first = Sim()
+    first.ready["r1"] = 0
+    first.run(5)
+    assert first.delivery.candidate == "r1"
+    first.held_back = HELD
+    first.ask("r2")
+    del first.ready["r1"]
+    first.until("Healthy")
+    assert first.delivery.stable == "r1"
 
 
 # -- superseding ---
