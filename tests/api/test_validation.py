@@ -85,6 +85,7 @@ LATENCY = {"name": "latency", "type": "Latency", "margin": {"ratio": 1.25}}
 ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
 
 
+SIGNED_BY = {"publicKeys": ["-----BEGIN PUBLIC KEY-----\n" + "A" * 64]}
 A, B = {"name": "a", "revision": "stable"}, {"name": "b", "revision": "latest"}
 ARTIFACT = {"uri": "https://models/c.onnx", "sha256": "c" * 64, "format": "onnx"}
 C = {"name": "c", "artifact": ARTIFACT}
@@ -214,6 +215,7 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
             [{"name": "golden", "requests": {"configMapRef": {"name": "golden"}}}],
             "no pod to spare for a trial",
         ),
+        ("spec.artifact.signedBy", SIGNED_BY, "no pod checks what it loads"),
     ],
 )
 async def test_what_a_backend_does_itself_or_cannot_do_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,6 +78,13 @@ def test_the_first_stage_that_is_not_passed_decides(
 ) -> None:
     found = admission(of)
     assert (found.result, found.reason) == (result, reason)
+
+
+def test_a_backend_has_no_pod_to_spare_so_that_none_is_waited_for() -> None:
+    backed = replace(candidate(pods=ArmPods()), spec=SPEC.model_copy(update={"backend": "KServe"}))
+    assert admission(candidate(pods=ArmPods())).result == "Waiting"
+    assert admission(backed).result == "Admitted"
+    assert admission(replace(backed, gates=[said("Failed")])).result == "Refused"
 
 
 def test_a_revision_is_tried_on_one_pod_until_it_is_delivered_or_refused() -> None:

@@ -110,6 +110,13 @@ class ModelSpec(ApiModel):
                 ),
             ),
             (
+                "self.backend == 'Native' || !has(self.artifact.signedBy)",
+                (
+                    "with backend SeldonDeployment and KServe no pod checks what it loads against"
+                    " what was signed: remove artifact.signedBy, or use backend: Native"
+                ),
+            ),
+            (
                 "self.backend == oldSelf.backend",
                 (
                     "backend cannot be changed, because the arms of one Model run on one: create"
