@@ -90,6 +90,22 @@ async def test_a_changed_schema_holds_for_the_next_request(widgets: Asker) -> No
     assert (await widgets.create(WIDGETS, widget("a")))["spec"]["added"] == "late"
 
 
+async def test_what_an_older_schema_stored_has_the_defaults_of_the_newer_one(
+    widgets: Asker,
+) -> None:
+    await widgets.create(WIDGETS, widget("w"))
+    crd = await widgets.get(NAME)
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["properties"]["mode"] = {"type": "string", "default": "plain"}
+    spec["x-kubernetes-validations"] = [{"rule": "self.mode == oldSelf.mode"}]
+    assert (await widgets("PUT", NAME, crd)).status == 200
+    answer = await widgets.patch(f"{WIDGETS}/w", {"spec": {"size": 3}})
+    assert answer.status == 200, answer.body
+    assert answer.body["spec"]["mode"] == "plain"
+    refused = await widgets.patch(f"{WIDGETS}/w", {"spec": {"mode": "other"}})
+    assert refused.status == 422
+
+
 async def test_the_group_and_scope_of_a_crd_are_fixed(widgets: Asker) -> None:
     assert (await widgets.patch(NAME, {"spec": {"scope": "Cluster"}})).status == 422
 

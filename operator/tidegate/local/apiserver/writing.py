@@ -158,6 +158,9 @@ async def replace(
     obj = stored_form(kind, obj)
     intent = storage_intent(cluster, intent)
     old = record.decode() if kind.encode is not None else cluster.shown(kind, record)
+    if kind.custom:
+        # It may have been stored by an older definition: rules that compare must not miss a field.
+        old = machinery.fill_defaults(kind.schema(), old)
     if intent.gate.mutates():
         obj = await _mutated(intent, record, obj, old, applied=applied)
         applied = True
