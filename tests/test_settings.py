@@ -33,6 +33,8 @@ def test_every_setting_is_read() -> None:
             "TIDEGATE_HTTP_PORT": "0",
             "TIDEGATE_RUNTIME_V2_IMAGE": "registry/v2:1",
             "TIDEGATE_RUNTIME_SELDON_IMAGE": "registry/seldon:1",
+            "TIDEGATE_NETWORK_POLICY": "off",
+            "TIDEGATE_GATEWAY_NAMESPACES": "edge, istio-system",
             "TIDEGATE_RESYNC": "1m",
             "TIDEGATE_WORKERS": "0",
             "TIDEGATE_LEASE_DURATION": "30s",
@@ -48,6 +50,9 @@ def test_every_setting_is_read() -> None:
     assert (found.artifact_limit_bytes, found.http_port) == (1000, 0)
     assert found.runtime_v2_image == "registry/v2:1"
     assert found.runtime_seldon_image == "registry/seldon:1"
+    assert found.network_policy is False
+    assert found.gateway_namespaces == ("edge", "istio-system")
+    assert found.prometheus_namespaces == ()
     assert (found.resync, found.lease_duration) == (timedelta(minutes=1), timedelta(seconds=30))
     assert (found.workers, found.log_level) == (1, "DEBUG")
 

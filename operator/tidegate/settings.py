@@ -34,7 +34,8 @@ class Settings:
     which `file://` artifacts may lie; None refuses them all, because the operator reads them with
     its own rights. `mlflow_url` is the MLflow server of `models:/` artifacts whose Secret names
     none; `mlflow_webhook_secret` what its webhooks are signed with, None where none are taken.
-    `watch_namespaces` empty means all.
+    `watch_namespaces` empty means all. `network_policy` makes a NetworkPolicy for each Model; the
+    namespaces of gateways and Prometheus narrow who may ask its pods, empty ones let everybody.
     """
 
     namespace: str = "tidegate-system"
@@ -52,6 +53,9 @@ class Settings:
     http_port: int = 8080
     runtime_v2_image: str = f"tidegate/runtime-v2:{__version__}"
     runtime_seldon_image: str = f"tidegate/runtime-seldon:{__version__}"
+    network_policy: bool = True
+    gateway_namespaces: tuple[str, ...] = ()
+    prometheus_namespaces: tuple[str, ...] = ()
     resync: timedelta = timedelta(minutes=5)
     workers: int = 4
     lease_name: str = "tidegate-operator"
@@ -65,11 +69,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     defaults = Settings()
     return Settings(
         namespace=read.text("NAMESPACE") or defaults.namespace,
-        watch_namespaces=tuple(
-            name.strip()
-            for name in (read.text("WATCH_NAMESPACES") or "").split(",")
-            if name.strip()
-        ),
+        watch_namespaces=read.names("WATCH_NAMESPACES"),
         prometheus_url=read.text("PROMETHEUS_URL"),
         prometheus_timeout=read.duration("PROMETHEUS_TIMEOUT", defaults.prometheus_timeout),
         scrape_interval=read.duration("SCRAPE_INTERVAL", defaults.scrape_interval),
@@ -83,6 +83,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         http_port=read.integer("HTTP_PORT", defaults.http_port),
         runtime_v2_image=read.text("RUNTIME_V2_IMAGE") or defaults.runtime_v2_image,
         runtime_seldon_image=read.text("RUNTIME_SELDON_IMAGE") or defaults.runtime_seldon_image,
+        network_policy=read.choice("NETWORK_POLICY", "on", ("on", "off")) == "on",
+        gateway_namespaces=read.names("GATEWAY_NAMESPACES"),
+        prometheus_namespaces=read.names("PROMETHEUS_NAMESPACES"),
         resync=read.duration("RESYNC", defaults.resync),
         workers=max(1, read.integer("WORKERS", defaults.workers)),
         lease_name=read.text("LEASE_NAME") or defaults.lease_name,
@@ -102,6 +105,10 @@ class _Reader:
 
     def text(self, name: str) -> str | None:
         return self.plain(PREFIX + name)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Those in a list with commas; white space around them does no harm."""
+        return tuple(each.strip() for each in (self.text(name) or "").split(",") if each.strip())
 
     def duration(self, name: str, default: timedelta) -> timedelta:
         text = self.text(name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.controllers.named import break_pods, direct, revision_of, traffic
-from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout, sha
+from tests.controllers.site import NAME, NAMESPACE, SETTINGS, Site, condition, model, rollout, sha
 
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.errors import NotFound, Unreachable
@@ -16,6 +17,7 @@ from tidegate.kube.resources import (
     HORIZONTALPODAUTOSCALERS,
     HTTPROUTES,
     MODELS,
+    NETWORKPOLICIES,
     SERVICES,
 )
 
@@ -317,3 +319,21 @@ async def test_a_retry_of_a_rejected_digest_starts_its_pods_again(site: Site) ->
     assert not found["status"]["delivery"].get("rejected")
     assert condition(found, "Verified")["status"] == "True"
     assert (await site.rollout())["status"]["attempts"] == 2
+
+
+async def test_a_model_with_pods_has_a_network_policy_unless_the_installation_wants_none(
+    site: Site,
+) -> None:
+    await serve(site)
+    found = await site.kube.user.get(NETWORKPOLICIES, NAME, namespace=NAMESPACE)
+    assert [rule["ports"][0]["port"] for rule in found["spec"]["ingress"]] == [
+        "http",
+        "metrics",
+        "outputs",
+    ]
+    site.harness.settings = dataclasses.replace(SETTINGS, network_policy=False)
+    site.harness.restart()
+    site.harness.wake_all()
+    await site.harness.settle()
+    with pytest.raises(NotFound):
+        await site.kube.user.get(NETWORKPOLICIES, NAME, namespace=NAMESPACE)

@@ -85,6 +85,28 @@ def test_a_crash_is_final_after_three_restarts(restarts: int) -> None:
     assert "kubectl logs p --previous" in failure.message
 
 
+def test_a_crash_tells_its_exit_code_and_its_last_whole_lines() -> None:
+    log = "\n".join(f"line {number} " + "x" * 80 for number in range(20)) + "\nno such module"
+    failure = arm_pods(deployment(1, 0), [a_pod(ended(log, code=139, restarts=1))]).failure
+    assert failure is not None
+    assert "has ended 2 times (exit code 139, signal 11): line 14 x" in failure.message
+    assert "no such module; see" in failure.message
+    long = arm_pods(deployment(1, 0), [a_pod(ended("y" * 2000))]).failure
+    assert long is not None
+    assert "once (exit code 1): yyy" in long.message
+    assert len(long.message) < 800
+
+
+def test_a_container_that_was_killed_for_memory_says_which_limit_to_raise() -> None:
+    container = ended("", code=137, restarts=3)
+    for state in (container["state"], container["lastState"]):
+        state["terminated"]["reason"] = "OOMKilled"
+    failure = arm_pods(deployment(1, 0), [a_pod(container)]).failure
+    assert failure is not None
+    assert (failure.reason, failure.final) == ("OutOfMemory", True)
+    assert "4 times so far: raise resources.limits.memory" in failure.message
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"message": "no reason"}', '{"reason": 7}', ""])
 def test_a_last_line_that_is_not_ours_counts_as_a_plain_crash(text: str) -> None:
     failure = arm_pods(deployment(1, 0), [a_pod(ended(text))]).failure

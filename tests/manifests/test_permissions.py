@@ -14,7 +14,15 @@ from tests.trainers.test_jobs import TRAIN_JOB, TRAIN_JOBS
 
 from tidegate.api.record_status import OpenRecord
 from tidegate.controllers.archive import KEPT
-from tidegate.kube.resources import CRDS, DEPLOYMENTS, ENDPOINTSLICES, EVENTS, MODELS, Resource
+from tidegate.kube.resources import (
+    CRDS,
+    DEPLOYMENTS,
+    ENDPOINTSLICES,
+    EVENTS,
+    MODELS,
+    NETWORKPOLICIES,
+    Resource,
+)
 from tidegate.runtime.process import connect
 from tidegate.specs.metadata import Parent
 from tidegate.specs.record import record_head, selector
@@ -41,6 +49,8 @@ HOST_RIGHTS: set[Right] = {
     (MODELS.group, "models/finalizers", "update"),
     # the Services of new callers, which only a test of several arms has (tests/controllers)
     (ENDPOINTSLICES.group, ENDPOINTSLICES.plural, "list"),
+    # where an installation turns them off, those that were made go (tests/controllers)
+    (NETWORKPOLICIES.group, NETWORKPOLICIES.plural, "delete"),
     # an event that is told again becomes a series
     (EVENTS.group, EVENTS.plural, "patch"),
 }

@@ -37,6 +37,7 @@ from tidegate.kube.resources import (
     DEPLOYMENTS,
     HORIZONTALPODAUTOSCALERS,
     MODELS,
+    NETWORKPOLICIES,
     PODDISRUPTIONBUDGETS,
     SERVICES,
 )
@@ -44,6 +45,7 @@ from tidegate.runtime.request import Request, Result
 from tidegate.specs.autoscaler import disruption_budget
 from tidegate.specs.deployment import deployment, first_deployment
 from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL, Parent
+from tidegate.specs.network_policy import Callers, network_policy
 from tidegate.specs.service import revision_service
 
 if TYPE_CHECKING:
@@ -202,8 +204,23 @@ class ModelReconciler:
                 of = labels_of(child).get(REVISION_LABEL)
                 if of is not None and of not in live and not is_being_deleted(child):
                     await self._children.drop(res, child)
+        await self._guard(parent, live)
         if refused is not None:
             raise refused
+
+    async def _guard(self, parent: Parent, live: set[str]) -> None:
+        """Say who may connect to the pods, once there are any, unless the installation says that
+        others see to that."""
+        found = self._cache.get(NETWORKPOLICIES, parent.namespace, parent.name)
+        if self._settings.network_policy and live:
+            callers = Callers(
+                gateways=self._settings.gateway_namespaces,
+                prometheus=self._settings.prometheus_namespaces,
+                operator=self._settings.namespace,
+            )
+            await self._children.ensure(NETWORKPOLICIES, network_policy(parent, callers))
+        elif found is not None and labels_of(found).get(MODEL_LABEL) == parent.name:
+            await self._children.drop(NETWORKPOLICIES, found)
 
     async def _serve(self, parent: Parent, revision: Object) -> None:
         name, template = name_of(revision), revision["data"]["podTemplate"]

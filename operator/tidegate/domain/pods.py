@@ -21,8 +21,13 @@ FINAL_REASONS = frozenset(
 """What a server or fetcher says when trying again cannot help."""
 
 CRASH_LOOP = "CrashLoop"
+OUT_OF_MEMORY = "OutOfMemory"
 CRASH_LOOP_RESTARTS = 3
 """Restarts of one container after which its pod counts as crash-looping."""
+
+
+LAST_WORDS = 600
+"""Characters of a crashed container's log that are shown."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +107,46 @@ def _container_failure(pod: str, container: Mapping[str, Any]) -> PodFailure | N
         return PodFailure(reason, f"{message} ({where})", final=reason in FINAL_REASONS)
     waits_for = waiting.get("reason", "")
     if crashed:
-        restarts = int(container.get("restartCount", 0))
-        message = crashed.get("message") or f"exit code {crashed.get('exitCode')}"
-        return PodFailure(
-            CRASH_LOOP,
-            f"{where} has ended {restarts + 1} times: {message.strip()[-300:]};"
-            f" see `kubectl logs {pod} --previous`",
-            final=restarts >= CRASH_LOOP_RESTARTS,
-        )
+        return _crash(pod, where, crashed, restarts=int(container.get("restartCount", 0)))
     if waits_for and waits_for not in ("ContainerCreating", "PodInitializing"):
         return PodFailure(waits_for, f"{where}: {waiting.get('message', waits_for)}", final=False)
     return None
+
+
+def _crash(pod: str, where: str, ended: Mapping[str, Any], *, restarts: int) -> PodFailure:
+    """A container that ended by itself or was killed: how often, how, and its last words."""
+    code = ended.get("exitCode")
+    times = f"{restarts + 1} times" if restarts else "once"
+    final = restarts >= CRASH_LOOP_RESTARTS
+    if ended.get("reason") == "OOMKilled":
+        return PodFailure(
+            OUT_OF_MEMORY,
+            f"{where} needed more memory than its limit and was killed, {times} so far: raise"
+            " resources.limits.memory of the Model's runtime, or make the model smaller",
+            final=final,
+        )
+    how = f"exit code {code}"
+    if isinstance(code, int) and 128 < code < 160:
+        how += f", signal {code - 128}"
+    words = _last_words(ended.get("message", ""))
+    return PodFailure(
+        CRASH_LOOP,
+        f"{where} has ended {times} ({how}){f': {words}' if words else ''};"
+        f" see `kubectl logs {pod} --previous`",
+        final=final,
+    )
+
+
+def _last_words(log: str) -> str:
+    """The last whole lines of a log, as many as fit into a condition."""
+    lines: list[str] = []
+    room = LAST_WORDS
+    for line in reversed(log.strip().splitlines()):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        lines.insert(0, line.strip())
+    return "\n".join(lines) if lines else log.strip()[-LAST_WORDS:]
 
 
 def _told(message: str) -> tuple[str, str] | None:

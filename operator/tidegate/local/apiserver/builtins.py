@@ -97,7 +97,11 @@ def _network() -> list[Kind]:
         gateway("Gateway", short_names=("gtw",)),
         gateway("HTTPRoute"),
         _kind("discovery.k8s.io", "v1", "EndpointSlice", generation=True),
-    ]
+        _kind(
+            "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies",
+            short_names=("netpol",), generation=True,
+        ),
+    ]  # fmt: skip
 
 
 def _access() -> list[Kind]:

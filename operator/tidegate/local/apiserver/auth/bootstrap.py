@@ -44,6 +44,7 @@ _SHOWN = [
     Rule(_READ, ("batch",), _both(_JOBS, "status")),
     Rule(_READ, ("discovery.k8s.io",), ("endpointslices",)),
     Rule(_READ, ("events.k8s.io",), ("events",)),
+    Rule(_READ, ("networking.k8s.io",), ("networkpolicies",)),
     Rule(_READ, ("policy",), _both(("poddisruptionbudgets",), "status")),
 ]  # fmt: skip
 _CHANGED = [
@@ -56,6 +57,7 @@ _CHANGED = [
     Rule(_WRITE, ("autoscaling",), ("horizontalpodautoscalers",)),
     Rule(_WRITE, ("batch",), _JOBS),
     Rule((*_READ, *_WRITE), ("coordination.k8s.io",), ("leases",)),
+    Rule(_WRITE, ("networking.k8s.io",), ("networkpolicies",)),
     Rule(_WRITE, ("policy",), ("poddisruptionbudgets",)),
 ]
 _ADMINISTERED = [

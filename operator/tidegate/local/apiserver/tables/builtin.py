@@ -96,6 +96,7 @@ _TABLES: dict[str, tuple[str, Cells]] = {
         "Name|Min Available|Max Unavailable|Allowed Disruptions|Age",
         workloads.disruption_budget,
     ),
+    "networkpolicies.networking.k8s.io": ("Name|Pod-Selector|Age", workloads.network_policy),
     "leases.coordination.k8s.io": ("Name|Holder|Age", cluster.lease),
     "endpointslices.discovery.k8s.io": (
         "Name|AddressType|Ports|Endpoints|Age",

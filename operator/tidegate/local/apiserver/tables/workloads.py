@@ -189,3 +189,12 @@ def disruption_budget(obj: Obj, now: datetime) -> list[Any]:
         status.get("disruptionsAllowed") or 0,
         since(obj, now),
     ]
+
+
+def network_policy(obj: Obj, now: datetime) -> list[Any]:
+    """A network policy."""
+    return [
+        obj["metadata"]["name"],
+        selector_text(_parts(obj)[0].get("podSelector")),
+        since(obj, now),
+    ]
