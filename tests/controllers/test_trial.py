@@ -3,6 +3,7 @@ passed."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -114,6 +115,26 @@ async def test_the_same_bytes_registered_anew_with_a_metric_are_judged_anew(site
     site.shelf.origins[V1] = measured(0.70, version="2")
     await site.pass_time(minutes=2)
     assert await traffic(site) == {revision_of(V1): 100}
+
+
+async def test_a_status_has_room_for_as_many_gates_and_words_as_there_may_be(site: Site) -> None:
+    many = [
+        {"name": f"gate-{number}", "metric": f"metric-{number}-{'x' * 200}", "min": 0.5}
+        for number in range(20)
+    ]
+    for uri in (V1, V2, V3, "https://models/v4", "https://models/v5"):
+        metrics = [{"metric": gate["metric"], "value": 0.4, "digest": "d" * 200} for gate in many]
+        site.shelf.origins[uri] = Origin.model_validate(
+            {"registry": "mlflow", "name": "n" * 200, "version": "1", "metrics": metrics}
+        )
+        found = await put(site, direct(uri, gates=many), seconds=1)
+    entry = found["status"]["revisions"][0]
+    assert len(entry["gates"]) == 20
+    assert all(one["message"].startswith("metric-") for one in entry["gates"])
+    assert len(json.dumps(found["status"])) < 48_000
+    before = len(site.kube.transport.writes)
+    await site.pass_time(minutes=1)
+    assert len(site.kube.transport.writes) == before, "a quiet Model is not written"
 
 
 async def test_an_edited_gate_is_judged_anew_and_restarts_nothing(site: Site) -> None:

@@ -35,6 +35,8 @@ RETRY_S = 15.0
 LOOK_S = 60.0
 """Until it is seen that the requests of a gate that failed were corrected."""
 _FRESH_LIMIT = 1000
+_MESSAGES_CHARS = 6000
+"""What the messages of all gates of a revision may take together in status."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Gating:
             found = data_schema.judge(gate, origin)
         else:
             found = registry_metrics.judge(gate, origin, asked.stable)
+        found = _short(found, asked)
         if old is not None and old.model_copy(update={"at": None}) == found:
             return old
         return found.model_copy(update={"at": stamp(asked.candidate.now)})
@@ -139,7 +142,7 @@ class Gating:
                 found = await replay.judge(gate, asked.parent.namespace, infer)
         except (Terminal, Retryable) as error:
             return _pending(gate, error.reason, error.message), RETRY_S
-        found = found.model_copy(update={"at": stamp(asked.candidate.now)})
+        found = _short(found, asked).model_copy(update={"at": stamp(asked.candidate.now)})
         self._remember(key, found)
         return found, _look_again(gate, found)
 
@@ -160,6 +163,14 @@ async def _corrected(replay: GoldenReplay, asked: Asked, gate: Gate, old: GateRe
     return old.source != source_of(gate.requests.config_map_ref.name, entries)
 
 
+def _short(found: GateResult, asked: Asked) -> GateResult:
+    """The result with a message that leaves room for those of the other gates."""
+    room = _MESSAGES_CHARS // max(6, len(asked.candidate.spec.gates))
+    if len(found.message) <= room:
+        return found
+    return found.model_copy(update={"message": f"{found.message[: room - 1]}…"})
+
+
 def _look_again(gate: Gate, found: GateResult) -> float | None:
     """When to see whether the requests of a gate that failed were corrected."""
     return LOOK_S if found.result == "Failed" and gate.requests is not None else None
@@ -171,7 +182,7 @@ def _pending(gate: Gate, reason: str, message: str) -> GateResult:
         gate=gate_hash(gate),
         result="Pending",
         reason=reason,
-        message=message[:1024],
+        message=message[:300],
     )
 
 

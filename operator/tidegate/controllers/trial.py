@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from tidegate.runtime.cache import Cache
 
 AGAIN_ANNOTATION = "tidegate.dev/judge-again"
-KEPT_RESULTS = 3
+BRIEF_CHARS = 60
+KEPT_RESULTS = 2
 """Of so many revisions that serve nothing any more, the newest, results stay in status."""
 KEPT_APPROVALS = 10
 """Of so many revisions, the newest, approvals stay in status."""
@@ -250,12 +251,19 @@ def kept_results(
     return [
         entry.model_copy(
             update={
-                **({} if entry.name in used else bare),
+                **({"gates": _brief(entry, latest)} if entry.name in used else bare),
                 **({} if entry.name in kept else {"approval": None}),
             }
         )
         for entry in entries
     ]
+
+
+def _brief(entry: RevisionStatus, latest: str | None) -> list[GateResult]:
+    """The results of a revision, in fewer words where it is not the one that is asked for."""
+    if entry.name == latest:
+        return entry.gates
+    return [one.model_copy(update={"message": one.message[:BRIEF_CHARS]}) for one in entry.gates]
 
 
 def passed(trial: Trial | None, name: str, before: RevisionStatus | None) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def judge(gate: Gate, ended: Ended, *, source: str) -> GateResult:
         reason=reason,
         value=_value(report),
         bound=str(report["bound"])[:64] if report.get("bound") is not None else None,
-        source=source[:512],
+        source=source[:200],
         message=message[:1024],
     )
 

@@ -38,6 +38,6 @@ def _result(gate: Gate, reason: str, message: str, *, source: str | None = None)
         gate=gate_hash(gate),
         result="Passed" if reason == "Passed" else "Failed",
         reason=reason,
-        source=source and source[:512],
+        source=source and source[:200],
         message=message[:1024],
     )

@@ -154,7 +154,7 @@ def _result(
     return GateResult.model_validate(
         {
             "name": gate.name, "gate": gate_hash(gate), "result": result, "reason": reason,
-            "value": value, "bound": bound, "source": source and source[:512],
+            "value": value, "bound": bound, "source": source and source[:200],
             "message": message[:1024],
         }
     )  # fmt: skip
