@@ -88,6 +88,8 @@ class Run:
     died: int = 0
     disturb: Callable[[FaultyTransport], None] | None = None
     """What befalls the API server, once a second."""
+    absence: float = 0.0
+    """How many seconds there is no operator when one has died."""
 
     async def prepare(self) -> None:
         """v1 serves, with much traffic, so that evidence comes fast."""
@@ -106,16 +108,16 @@ class Run:
         """From wherever it stands to the end."""
         for _ in range(_MOST_TURNS):
             try:
+                await self._happen()
                 await self.site.harness.settle()
                 await self.check()
-                await self._happen()
                 if await self._ended():
                     break
                 if self.disturb is not None:
                     self.disturb(self.site.kube.transport)
                 await self.site.pass_time(seconds=1)
             except Killed:
-                self.restart()
+                await self.restart()
         else:
             raise AssertionError(f"it did not end: {(await self.site.rollout())['status']}")
         self.site.kube.transport.heal()
@@ -129,12 +131,14 @@ class Run:
                 await self.site.harness.advance(until - self.site.kube.clock.now())
                 return
             except Killed:
-                self.restart()
+                await self.restart()
         raise AssertionError("it did not come to rest")
 
-    def restart(self) -> None:
+    async def restart(self) -> None:
         """A new operator, that knows nothing but what the API server tells it."""
         self.died += 1
+        await self.site.kube.clock.advance(self.absence)
+        await self.site.flow()
         self.site.harness.restart()
         self.site.harness.wake_all()
 
@@ -146,7 +150,7 @@ class Run:
             if self.story.newer:
                 await self.site.ask_for(uri)
         except Killed:
-            self.restart()
+            await self.restart()
 
     async def check(self) -> None:
         """What must hold at every moment, whatever died when."""

@@ -58,7 +58,7 @@ class Moment:
             site = Site(kube, self.metrics.copy(clock.now))
             site.rate = self.rate
             run = Run(site, self.run.story, self.known)
-            run.restart()
+            await run.restart()
             yield run
 
 

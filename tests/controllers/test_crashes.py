@@ -53,13 +53,17 @@ async def test_a_kill_around_any_write_leads_to_the_same_end(name: str) -> None:
 
 
 @pytest.mark.scenario("RS-01", "SU-02")
+@pytest.mark.parametrize("absence", [0.0, 1.5], ids=lambda seconds: f"{seconds:g} s")
 @pytest.mark.parametrize("name", STORIES)
-async def test_operators_that_live_for_one_write_each_come_to_the_same_end(name: str) -> None:
+async def test_operators_that_live_for_one_write_each_come_to_the_same_end(
+    name: str, absence: float
+) -> None:
     async with prepared(STORIES[name]) as run:
         moments = run.site.kube.transport.onlooker = Moments(run)
         undisturbed = await run.deliver()
     async with prepared(STORIES[name]) as run:
         reaper = run.site.kube.transport.onlooker = Reaper(run)
+        run.absence = absence
         assert await run.deliver() == undisturbed
     lasting = {kind for kind in moments.kinds if kind not in EVENTS}
     assert lasting <= set(reaper.before_writes)

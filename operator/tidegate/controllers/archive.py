@@ -38,6 +38,8 @@ from tidegate.specs.record import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidegate.api.record_status import OpenRecord
     from tidegate.controllers.gathering import Gathered
     from tidegate.domain.rollout.facts import Decision
@@ -71,6 +73,13 @@ class Archive:
         self._written.pop((namespace, model), None)
         self._not_before.pop((namespace, model), None)
 
+    async def catch_up(self, gathered: Gathered) -> None:
+        """Write what another operator has left in the status, before anything is added to it: one
+        that dies at its first write again and again would come to no other write."""
+        declared = gathered.declared
+        if declared is not None and _key(gathered) not in self._written:
+            await self._write_due(gathered, declared.status.records)
+
     async def write(self, gathered: Gathered, decision: Decision) -> timedelta | None:
         """Write what waits in the status and is due.
 
@@ -79,7 +88,12 @@ class Archive:
         """
         if gathered.rollout is None or decision.rollout is None:
             return None
-        key, records = _key(gathered), decision.rollout.records
+        return await self._write_due(gathered, decision.rollout.records)
+
+    async def _write_due(
+        self, gathered: Gathered, records: Sequence[OpenRecord]
+    ) -> timedelta | None:
+        key = _key(gathered)
         known = self._written.get(key, {})
         due = [
             r for r in records if is_due(r) and (r.name not in known or r.seq > known[r.name].seq)

@@ -70,6 +70,7 @@ class DeliveryReconciler:
             await self._reporter.model_missing(rollouts, self._clock.now())
             return Result.done()
         gathered = self._gatherer.gather(obj)
+        await self._archive.catch_up(gathered)
         timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
         gathered = await self._observer.observe(gathered, timing)
         decision = self._kept(gathered, timing, decision_for(gathered, timing))

@@ -369,3 +369,20 @@ def test_a_window_that_ends_in_the_middle_of_an_attempt_lets_it_rest() -> None:
     found.until("Healthy")
     found.run(60)
     assert (found.delivery.stable, found.delivery.previous) == ("r3", "r2")
+
+
+@pytest.mark.scenario("RS-01")
+def test_what_is_taken_back_again_after_a_crash_keeps_its_times() -> None:
+    step = at_step(25)
+    step.behave("r2", error_rate=0.9)
+    while not step.delivery.draining:
+        step.now += timedelta(seconds=1)
+        for _ in range(9):
+            step.look(written=3 if step.phase != "RollingBack" else 1)
+    told = step.delivery
+    assert step.phase == "RollingBack", "the Rollout does not know yet that it is over"
+    for _ in range(5):
+        step.now += timedelta(seconds=3)
+        step.look(written=1)
+        assert step.delivery == told
+    assert [entry.revision for entry in told.rejected] == ["r2"]

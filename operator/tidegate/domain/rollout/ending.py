@@ -164,16 +164,25 @@ def drop_drained(draft: DeliveryDraft) -> None:
 
 
 def release(draft: DeliveryDraft, revision: str, stays: timedelta) -> None:
-    """Let a revision without traffic go after a while."""
-    others = [entry for entry in draft.delivery.draining if entry.revision != revision]
-    entry = Draining(revision=revision, until=stamp(draft.now + stays))
-    draft.set_delivery(draining=[*others, entry][-REJECTED_LIMIT:])
+    """Let a revision without traffic go after a while.
+
+    One that was let go before keeps its time: the operator may have died before it could write down
+    that the attempt is over, and comes here again.
+    """
+    known = [entry for entry in draft.delivery.draining if entry.revision == revision]
+    entry = known[-1] if known else Draining(revision=revision, until=stamp(draft.now + stays))
+    if not known:
+        draft.set_delivery(draining=[*draft.delivery.draining, entry][-REJECTED_LIMIT:])
     draft.at(entry.until, f"pods of {revision} go")
 
 
 def reject(draft: DeliveryDraft, digest: str, revision: str, ending: Ending) -> None:
     """Remember a digest that is not to be tried again by itself: the last 20, and never forget the
-    one that the Model asks for now."""
+    one that the Model asks for now. What was rejected before keeps its time and its figures, as in
+    `release`: it is the same rejection that is decided again."""
+    known = rejection_of(draft, digest)
+    if known is not None and known.reason == ending.reason:
+        return
     rejection = Rejection(
         digest=digest,
         revision=revision,
