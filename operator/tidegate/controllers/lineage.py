@@ -40,13 +40,20 @@ class LineageArchive:
         self, model: Model, parent: Parent, revisions: Sequence[Object], said: list[RevisionStatus]
     ) -> list[RevisionStatus]:
         """The entries of status with what is kept of each now; unchanged where it could not be
-        written."""
+        written.
+
+        From when to when a revision was stable is kept only once it stands in the status: an
+        operator that died between the two writes would tell another time.
+        """
+        standing = {entry.name: entry.served for entry in model.status.revisions}
         by_name = {entry.name: entry for entry in said}
         data: dict[str, str] = {}
         kept: dict[str, str] = {}
         for revision in revisions:
             entry = by_name.get(name_of(revision))
             if entry is None or is_twin(revision):
+                continue
+            if entry.served != standing.get(entry.name):
                 continue
             parts = parts_of(revision, entry, model.status)
             kept[entry.name] = digest_of_parts(parts)
