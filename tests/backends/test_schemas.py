@@ -76,6 +76,7 @@ async def kube(definitions: dict[str, Obj]) -> AsyncIterator[FakeKube]:
         yield kube
 
 
+@pytest.mark.timeout(170)  # the published definitions are four megabytes of YAML
 async def test_a_server_takes_every_object_strictly(kube: FakeKube) -> None:
     ask = Asker(kube.api)
     for backend in BACKENDS.values():
