@@ -17,13 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+KEPT = ("trained", "registry")
 TIDEGATE = [sys.executable, "-m", "tidegate"]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the trained versions and the registry with them are kept from one demo to the next."""
+    folder = tmp_path_factory.mktemp("kept")
+    for name in KEPT:
+        (folder / name).mkdir()
+    return folder
+
+
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+def environment(tmp_path: Path, kept: Path) -> Iterator[dict[str, str]]:
     """A place for clusters that is empty, and has none running in the end."""
+    for name in KEPT:
+        (tmp_path / name).symlink_to(kept / name)
     env = {**os.environ, "TIDEGATE_HOME": str(tmp_path), "PYTHONPATH": str(SOURCE_ROOT)}
     yield env
     down = [*TIDEGATE, "local", "down", "--delete", "--name", "demo"]
@@ -52,7 +64,7 @@ def test_the_whole_story_comes_true(environment: dict[str, str], tmp_path: Path)
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=380,
+        timeout=560,
     )
     assert done.returncode == 0, done.stdout
     assert "all of it happened as it has to" in done.stdout
@@ -69,7 +81,7 @@ def test_a_demo_that_is_ended_half_way_leaves_nothing_running(
         demo = subprocess.Popen(
             [*TIDEGATE, "demo"], env=environment, stdin=subprocess.DEVNULL, stdout=output
         )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while "replaying flights" not in log.read_text():
         assert demo.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -117,12 +118,15 @@ class Demo:
         local("down", "--delete", "--name", self.options.name, quiet=True)
         shutil.rmtree(self.options.files, ignore_errors=True)
         self.options.files.mkdir(parents=True)
-        kept = registered(self.options.home / "registry", trained.folder, say=self.view.note)
-        shutil.copytree(kept, self.options.files / "mlflow")
-        # It takes as long to start as the cluster does, so both start at once.
-        self.registry = registry = begin(self.options.files / "mlflow")
-        self.port = write_examples(trained, self.options.files, registry=registry.url)
-        local("up", "--name", self.options.name, "--file-root", str(self.options.files))
+        # Registering, and a start of MLflow, take as long as the cluster does: all at once.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            files = str(self.options.files)
+            up = pool.submit(local, "up", "--name", self.options.name, "--file-root", files)
+            kept = registered(self.options.home / "registry", trained.folder, say=self.view.note)
+            shutil.copytree(kept, self.options.files / "mlflow")
+            self.registry = registry = begin(self.options.files / "mlflow")
+            self.port = write_examples(trained, self.options.files, registry=registry.url)
+            up.result()
         registry.wait()
         self.view.note(f"MLflow answers at {registry.url}")
         self.view.note(f"examples, as they are applied: {self.options.files}")
