@@ -10,7 +10,8 @@ probe, on a new connection, meanwhile.
 
 Below it: what counting and keeping cost, in microseconds of CPU a request (or a pair, in the
 comparer), and how many times as much a request then costs as without; the ratio takes the
-quickest model's request, which is hurt most. `--parts` measures these alone.
+quickest model's request, which is hurt most. `--parts` measures these alone. How other servers
+compare is measured by `servers.py`.
 """
 
 from __future__ import annotations
