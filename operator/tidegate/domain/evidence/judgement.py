@@ -102,17 +102,23 @@ def judge(
     doubt = _doubt(entries, analysis, decision.reason, names)
     if doubt is not None:
         return doubt
+    blamed = names[0] if names else ""
     match decision.reason:
         case "GuardBroken" | "EvidenceRollsBack":
-            message = entries[names[0]].message
-        case "EvidencePromotes":
-            message = f"not worse than allowed: {summary(evidence)}"
+            message = entries[blamed].message
         case "RequestsMissing":
             least = analysis.min_requests
             message = f"{candidate_requests:.0f} of at least {least} requests seen"
-        case _:
-            message = f"no verdict yet from {', '.join(names)}"
-    return Judgement(decision.verdict, decision.reason, message, metric=names[0] if names else "")
+        case reason:
+            message = _so_far(reason, names, evidence)
+    return Judgement(decision.verdict, decision.reason, message, metric=blamed)
+
+
+def _so_far(reason: str, names: Sequence[str], evidence: Sequence[Evidence]) -> str:
+    """Why it may be promoted, or what a verdict waits for."""
+    if reason == "EvidencePromotes":
+        return f"not worse than allowed: {summary(evidence)}"
+    return f"no verdict yet from {', '.join(names)}"
 
 
 def _doubt(
