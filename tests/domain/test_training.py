@@ -119,7 +119,7 @@ def test_one_that_is_due_while_another_runs_is_left_out_and_said() -> None:
     [
         ({"schedule": "sometimes"}, "five fields"),
         ({"schedule": "0 3 * * 8"}, "above maximum"),
-        ({"schedule": "0 3 * * *", "timeZone": "Mars/Olympus"}, "unknown time zone"),
+        ({"schedule": "0 3 * * *", "timeZone": "Mars/Olympus"}, "timeZone: unknown time zone"),
     ],
 )
 def test_a_wrong_schedule_is_said_and_trains_nothing(spec: dict[str, str], words: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tidegate.api.training import Produced, RetrainResult, TrainingRun, TrainingStatus
 from tidegate.domain.conditions import Said
 from tidegate.domain.times import moment, stamp
-from tidegate.schedules import parse
+from tidegate.schedules import parse, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,6 +112,19 @@ def read_command(text: str | None) -> RetrainCommand | None:
 def training_id(key: str, run: TrainingRun) -> str:
     """What identifies a training everywhere: NAMESPACE/MODEL/NUMBER."""
     return f"{key}/{run.number}"
+
+
+def unreadable(spec: Training) -> tuple[str, str] | None:
+    """Which field keeps a schedule from being read, and why with the mend; None: none does."""
+    try:
+        zone_of(spec.time_zone)
+    except ValueError as error:
+        return "spec.training.timeZone", f"{error}; name one like Europe/Berlin, or leave it out"
+    try:
+        parse(spec.schedule or "@daily")
+    except ValueError as error:
+        return "spec.training.schedule", f"{error}; write five fields, like 0 3 * * 1"
+    return None
 
 
 def active_run(status: TrainingStatus) -> TrainingRun | None:
@@ -288,12 +301,11 @@ class _Look:
         if spec is None or spec.schedule is None:
             self.status = self.status.model_copy(update={"scheduled_until": None})
             return
-        try:
-            schedule = parse(spec.schedule, zone=spec.time_zone)
-        except ValueError as error:
-            message = f"spec.training.schedule: {error}; write five fields, like 0 3 * * 1"
-            self.problem = Said(CONDITION, "False", "ScheduleInvalid", message)
+        wrong = unreadable(spec)
+        if wrong is not None:
+            self.problem = Said(CONDITION, "False", "ScheduleInvalid", ": ".join(wrong))
             return
+        schedule = parse(spec.schedule, zone=spec.time_zone)
         since = self.status.scheduled_until
         due = schedule.latest(since=moment(since), until=self.now) if since else None
         if since is None or due is not None:

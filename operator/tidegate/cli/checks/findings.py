@@ -61,6 +61,7 @@ RULES = {
     "FieldValueTypeInvalid": "A value is of the wrong type.",
     "RulesUnchecked": "Rules across fields were not checked, because fields are wrong.",
     "AnnotationInvalid": "An annotation that the operator reads cannot be understood.",
+    "ScheduleInvalid": "The schedule of a training, or its time zone, cannot be read.",
     "DuplicateObject": "Two manifests are about the same object.",
     "DuplicateRollout": "Two Rollouts name one Model; only the older would act.",
     "DeliveryDirect": "A Rollout names a Model whose delivery is Direct, so it would do nothing.",

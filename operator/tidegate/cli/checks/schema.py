@@ -22,6 +22,7 @@ from tidegate.api.rollout import Rollout
 from tidegate.cli.checks.findings import Finding, Severity, Spot
 from tidegate.domain import approval
 from tidegate.domain.rollout import commands
+from tidegate.domain.training import unreadable
 from tidegate.local.schema import structural
 from tidegate.local.schema.causes import NO_FIELD, UNCHECKED
 from tidegate.local.schema.metadata import with_metadata
@@ -90,6 +91,8 @@ def check(document: Document) -> Checked:
     parsed = None
     if not any(f.severity is Severity.ERROR and f.rule != "UnknownField" for f in found):
         parsed = _parsed(document, word, about, found)
+    if isinstance(parsed, Model):
+        found += _schedule(document, parsed, about)
     return Checked(document, word, name, namespace, tuple(found), tuple(unknown), parsed)
 
 
@@ -213,6 +216,16 @@ def _annotations(document: Document, about: str) -> Iterator[Finding]:
             field = f"metadata.annotations[{name}]"
             spot = document.spot(field)
             yield Finding("AnnotationInvalid", Severity.ERROR, found.problem, spot, about, field)
+
+
+def _schedule(document: Document, model: Model, about: str) -> Iterator[Finding]:
+    """A schedule that the API server takes, and the operator could not read."""
+    training = model.spec.training
+    wrong = unreadable(training) if training is not None else None
+    if wrong is not None:
+        field, message = wrong
+        spot = document.spot(field)
+        yield Finding("ScheduleInvalid", Severity.ERROR, message, spot, about, field)
 
 
 def _parsed(document: Document, kind: str, about: str, found: list[Finding]) -> Parsed | None:
