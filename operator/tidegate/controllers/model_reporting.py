@@ -14,6 +14,7 @@ from tidegate.controllers.backing import look, pods_by_revision
 from tidegate.controllers.children import same_status
 from tidegate.controllers.lineage import LineageArchive, stable_lineage
 from tidegate.controllers.revisions import digest_of
+from tidegate.controllers.statuses import StatusWriter
 from tidegate.controllers.trial import kept_results, passed
 from tidegate.domain.admission import gates_passed
 from tidegate.domain.conditions import Said, merged
@@ -23,8 +24,6 @@ from tidegate.domain.times import stamp
 from tidegate.kube.objects import (
     name_of,
     owner_reference,
-    resource_version_of,
-    uid_of,
 )
 from tidegate.kube.resources import MODELS
 from tidegate.specs.metadata import Parent
@@ -67,7 +66,7 @@ class ModelReporter:
     """Writes what the Model controller found."""
 
     def __init__(self, client: Client, cache: Cache, clock: Clock, revisions: Revisions) -> None:
-        self._client = client
+        self._status = StatusWriter(client, cache, manager=STATUS_MANAGER)
         self._cache = cache
         self._clock = clock
         self._revisions = revisions
@@ -105,23 +104,7 @@ class ModelReporter:
         said = [condition.wire() for condition in conditions]
         if same_status(live, status, STATUS_FIELDS) and before == said:
             return
-        body = {key: value for key, value in status.items() if value is not None}
-        written = await self._client.apply_status(
-            MODELS,
-            {
-                "apiVersion": MODELS.api_version,
-                "kind": MODELS.kind,
-                "metadata": {
-                    "name": name,
-                    "namespace": namespace,
-                    "uid": uid_of(obj),
-                    "resourceVersion": resource_version_of(obj),
-                },
-                "status": {**body, "conditions": said},
-            },
-            manager=STATUS_MANAGER,
-        )
-        self._cache.note(MODELS, written)
+        await self._status.write(MODELS, obj, {**status, "conditions": said})
 
     def _conditions(
         self,

@@ -10,10 +10,11 @@ from tidegate.api.rollout import Rollout
 from tidegate.controllers.backing import REFUSALS
 from tidegate.controllers.children import NAME_TAKEN, same_status
 from tidegate.controllers.routing import KIND_NOT_SERVED
+from tidegate.controllers.statuses import StatusWriter
 from tidegate.domain.conditions import Said, find, merged
 from tidegate.domain.rollout import set_aside
 from tidegate.errors import Terminal
-from tidegate.kube.objects import name_of, namespace_of, resource_version_of, uid_of
+from tidegate.kube.objects import name_of
 from tidegate.kube.resources import MODELS, ROLLOUTS
 from tidegate.runtime.logs import get_logger
 
@@ -40,7 +41,7 @@ class Reporter:
     """Writes the delivery's part of Model.status, and Rollout.status whole."""
 
     def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
-        self._client = client
+        self._writer = StatusWriter(client, cache, manager=STATUS_MANAGER)
         self._cache = cache
         self._recorder = recorder
 
@@ -160,31 +161,11 @@ class Reporter:
         await self._status(ROLLOUTS, rollout, status)
 
     async def _status(self, res: Resource, obj: Object, status: dict[str, Any]) -> Object:
-        """Apply a status, unless it stands there already; returns the object as it stands then.
-
-        With the resourceVersion that the decision was made from: a leader that woke up late, or a
-        decision on stale facts, is refused and made again.
-        """
+        """Apply a status, unless it stands there already; returns the object as it stands then."""
         clean = {key: value for key, value in status.items() if value is not None}
         if res is ROLLOUTS and clean == obj.get("status", {}):
             return obj
-        written = await self._client.apply_status(
-            res,
-            {
-                "apiVersion": res.api_version,
-                "kind": res.kind,
-                "metadata": {
-                    "name": name_of(obj),
-                    "namespace": namespace_of(obj),
-                    "uid": uid_of(obj),
-                    "resourceVersion": resource_version_of(obj),
-                },
-                "status": clean,
-            },
-            manager=STATUS_MANAGER,
-        )
-        self._cache.note(res, written)
-        return written
+        return await self._writer.write(res, obj, clean)
 
 
 def standing_refusal(gathered: Gathered) -> Terminal | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.api.model import Model
 from tidegate.api.training import TrainingStatus
 from tidegate.controllers.children import same_status
+from tidegate.controllers.statuses import StatusWriter
 from tidegate.domain.conditions import merged
 from tidegate.domain.training import (
     ANNOTATION,
@@ -31,8 +32,6 @@ from tidegate.kube.objects import (
     is_being_deleted,
     name_of,
     owner_reference,
-    resource_version_of,
-    uid_of,
 )
 from tidegate.kube.resources import CONTROLLERREVISIONS, MODELS
 from tidegate.runtime.logs import get_logger
@@ -61,7 +60,7 @@ class TrainingReconciler:
     def __init__(
         self, client: Client, cache: Cache, recorder: Recorder, clock: Clock, trainers: Trainers
     ) -> None:
-        self._client = client
+        self._status = StatusWriter(client, cache, manager=STATUS_MANAGER)
         self._cache = cache
         self._recorder = recorder
         self._clock = clock
@@ -167,22 +166,7 @@ class TrainingReconciler:
         body: dict[str, Any] = {"training": status.wire() or None}
         if same_status(found, body, {"training"}) and before == conditions:
             return
-        written = await self._client.apply_status(
-            MODELS,
-            {
-                "apiVersion": MODELS.api_version,
-                "kind": MODELS.kind,
-                "metadata": {
-                    "name": name,
-                    "namespace": namespace,
-                    "uid": uid_of(obj),
-                    "resourceVersion": resource_version_of(live),
-                },
-                "status": {**body, "conditions": conditions},
-            },
-            manager=STATUS_MANAGER,
-        )
-        self._cache.note(MODELS, written)
+        await self._status.write(MODELS, live, {**body, "conditions": conditions})
 
 
 def _annotations(obj: Object) -> dict[str, str]:

@@ -16,10 +16,11 @@ from tidegate.api.model import Model
 from tidegate.api.origin import Origin
 from tidegate.controllers.children import same_status
 from tidegate.controllers.credentials import credentials_of
+from tidegate.controllers.statuses import StatusWriter
 from tidegate.domain.conditions import merged
 from tidegate.domain.write_back import CONDITION, after, due, said
 from tidegate.errors import Retryable, Terminal
-from tidegate.kube.objects import is_being_deleted, name_of, resource_version_of, uid_of
+from tidegate.kube.objects import is_being_deleted, name_of
 from tidegate.kube.resources import CONTROLLERREVISIONS, MODELS
 from tidegate.runtime.logs import get_logger
 from tidegate.runtime.request import Request, Result
@@ -85,6 +86,7 @@ class WriteBackReconciler:
         self, client: Client, cache: Cache, recorder: Recorder, clock: Clock, registrar: Registrar
     ) -> None:
         self._client = client
+        self._status = StatusWriter(client, cache, manager=STATUS_MANAGER)
         self._cache = cache
         self._recorder = recorder
         self._clock = clock
@@ -189,26 +191,7 @@ class WriteBackReconciler:
         body = {"writeBack": (told.wire() or None) if told is not None else None}
         if same_status(live, body, {"writeBack"}) and before == conditions:
             return obj
-        written = await self._client.apply_status(
-            MODELS,
-            {
-                "apiVersion": MODELS.api_version,
-                "kind": MODELS.kind,
-                "metadata": {
-                    "name": name_of(obj),
-                    "namespace": obj["metadata"]["namespace"],
-                    "uid": uid_of(obj),
-                    "resourceVersion": resource_version_of(obj),
-                },
-                "status": {
-                    **{key: value for key, value in body.items() if value is not None},
-                    "conditions": conditions,
-                },
-            },
-            manager=STATUS_MANAGER,
-        )
-        self._cache.note(MODELS, written)
-        return written
+        return await self._status.write(MODELS, obj, {**body, "conditions": conditions})
 
 
 def _origin(revision: Object) -> Origin | None:
