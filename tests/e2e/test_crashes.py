@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import random
+import sys
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -176,6 +177,8 @@ async def test_operators_killed_before_and_after_their_writes_come_to_the_same_e
         assert overtaken.untouched(old[2], middle, new[2]), overtaken.story()
         for where in stories:
             await whole_records(stage, where, attempts=ATTEMPTS[where])
-    print(f"killed before {reaper.before.total()} writes and after {reaper.after.total()}")  # noqa: T201
+    sys.stdout.write(
+        f"killed before {reaper.before.total()} writes and after {reaper.after.total()}\n"
+    )
     assert set(reaper.before) >= MATTER
     assert set(reaper.after) >= MATTER
