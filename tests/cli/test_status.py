@@ -160,6 +160,7 @@ async def test_without_a_name_all_of_the_namespace_is_shown(site: Site, tidegate
     assert [line.split()[:4] for line in lines if line.startswith("flights")] == [
         ["flights", NAME, "Healthy", stable]
     ]
+    assert any(line.split()[:3] == ["-", "alone", "-"] for line in lines)
     assert len((await tidegate("status", "-o", "json")).document) == 2
     assert "Model demo/alone without a Rollout" in (await tidegate("status", "alone")).out
 

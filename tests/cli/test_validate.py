@@ -366,6 +366,10 @@ def test_what_cannot_be_checked_exits_with_2(
     assert ran.err
 
 
+def test_a_file_that_is_not_there_is_said_to_be_missing(validate: Validate) -> None:
+    assert "missing.yaml cannot be read: No such file or directory" in validate("missing.yaml").err
+
+
 def test_github_shows_findings_at_their_lines(validate: Validate) -> None:
     ran = validate(put("a,b.yaml", MODEL.replace("onnx", "on%x")), "-o", "github")
     assert ran.code == 1

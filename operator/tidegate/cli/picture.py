@@ -57,7 +57,7 @@ def overview(deliveries: Sequence[Delivery]) -> Table:
             next((a for a in status.arms if a.name == "candidate"), None) if status else None
         )
         cells = (
-            each.name,
+            each.name if each.rollout is not None else "-",
             each.model_name,
             (status.phase if status else None) or "-",
             each.stable or "-",

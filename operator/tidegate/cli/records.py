@@ -92,7 +92,9 @@ def in_file(path: Path, *, at: int | None) -> Record:
     """
     try:
         documents = list(YAML(typ="safe", pure=True).load_all(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except OSError as error:
+        raise Terminal("FileUnreadable", f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, YAMLError) as error:
         raise Terminal("FileUnreadable", f"{path} is no YAML or JSON file: {error}") from error
     configmaps = [each for each in _objects(documents) if each.get("kind") == "ConfigMap"]
     if not configmaps:

@@ -80,7 +80,9 @@ def _read(bundle: Bundle, name: str, text: str, *, named: bool) -> None:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise Terminal("FileUnreadable", f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise Terminal("FileUnreadable", f"{path} is no YAML or JSON file: {error}") from error
 
 
