@@ -95,6 +95,25 @@ async def test_a_registry_that_is_down_holds_up_nothing_and_is_asked_less_and_le
     assert condition(await site.model(), "WrittenBack")["status"] == "True"
 
 
+async def test_a_version_that_is_gone_from_the_registry_is_not_in_the_way_of_others(
+    site: Site, registrar: FakeRegistrar
+) -> None:
+    registrar.gone, registrar.down = {"2"}, True
+    for uri in (V1, V2):
+        document = written_back(direct(uri))
+        document["spec"] |= {"gates": [{"name": "auc", "metric": "roc_auc", "min": 0.5}]}
+        document["spec"].pop("ungated", None)
+        await settle(site, document)
+    registrar.down = False
+    await site.pass_time(minutes=1)
+    assert list(registrar.tags) == [("fraud", "1", "tidegate.rejected")]
+    said = condition(await site.model(), "WrittenBack")
+    assert (said["status"], said["reason"]) == ("False", "ArtifactNotFound")
+    registrar.told = 0
+    await site.pass_time(minutes=10)
+    assert 2 <= registrar.told <= 8
+
+
 @pytest.mark.parametrize("writes", range(1, 14))
 async def test_a_crash_at_any_write_tells_at_least_once_and_comes_to_rest(
     site: Site, registrar: FakeRegistrar, writes: int

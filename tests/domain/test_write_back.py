@@ -131,6 +131,24 @@ def test_what_is_remembered_and_said_has_bounds() -> None:
     assert len(write.value) == 500
 
 
+def test_more_versions_than_are_remembered_are_told_once_all_the_same() -> None:
+    """Else what is forgotten would be told again, for ever."""
+    names = [f"m-{number}" for number in range(KEPT + 1)]
+    origins = {name: origin(name) for name in names}
+    refused = {
+        "name": names[0], "number": 2, "digest": "d", "phase": "Failed",
+        "admission": {"result": "Refused", "reason": "GateFailed", "message": "auc is 0.6",
+                      "at": "2026-03-01T00:00:00Z"},
+    }  # fmt: skip
+    state = status(None, *names[1:], revisions=[refused])
+    for _ in range(3):
+        writes = due(BOTH, state, origins)
+        state = told(state, writes)
+    assert writes == []
+    assert state.write_back is not None
+    assert names[0] in {one.revision for one in state.write_back.rejected}  # the newest
+
+
 def test_the_condition_says_what_was_told_or_what_is_in_the_way() -> None:
     nothing = said(None, problem=None)
     assert (nothing.status, nothing.reason) == ("True", "NothingToWrite")

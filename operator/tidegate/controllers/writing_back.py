@@ -105,7 +105,8 @@ class WriteBackReconciler:
             await self._report(obj, None, None)
             return Result.done()
         told = model.status.write_back
-        writes = due(spec, model.status, self._origins(request))
+        origins = self._origins(request)
+        writes = due(spec, model.status, origins)
         trouble = self._troubles.get(request)
         if trouble is not None and trouble.writes == tuple(writes):
             rest = trouble.until - self._clock.monotonic()
@@ -115,19 +116,23 @@ class WriteBackReconciler:
         for write in writes:
             try:
                 await self._tell(model, request.namespace, write)
-            except (Terminal, Retryable) as error:
+            except Terminal as error:  # a version that is gone is not in the way of the others
+                problem = problem or (error.reason, f"{write.shown}: {error.message}")
+                continue
+            except Retryable as error:
                 problem = (error.reason, f"{write.shown}: {error.message}")
                 break
             told = after(told, write, now=self._clock.now())
             # At once, and before the next: what was told is not told again after a crash.
-            obj = await self._report(obj, told, said(told, problem=None))
+            obj = await self._report(obj, told, said(told, problem=problem))
             log.info("written back", what=write.shown)
             await self._emit(obj, "Normal", "WrittenBack", write.shown)
         obj = await self._report(obj, told, said(told, problem=problem))
         if problem is None:
             self._troubles.pop(request, None)
             return Result.done()
-        return await self._later(obj, request, tuple(writes), problem)
+        left = due(spec, model.status.model_copy(update={"write_back": told}), origins)
+        return await self._later(obj, request, tuple(left), problem)
 
     def _origins(self, request: Request) -> dict[str, Origin | None]:
         found = self._cache.list(

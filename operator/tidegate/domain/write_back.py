@@ -70,11 +70,14 @@ def due(spec: WriteBack, status: ModelStatus, origins: Mapping[str, Origin | Non
         ]  # fmt: skip
     if spec.on_rejected is not None:
         known = {(one.name, one.version, one.key) for one in told.rejected}
-        for revision, why in _rejected(status).items():
-            version = _version(origins.get(revision))
-            if version is None or revision == stable:
-                continue
-            key = spec.on_rejected.tag
+        key = spec.on_rejected.tag
+        known_of = [
+            (revision, version, why)
+            for revision, why in _rejected(status).items()
+            if revision != stable and (version := _version(origins.get(revision))) is not None
+        ]
+        # No more than are remembered: what is forgotten would be told again, for ever.
+        for revision, version, why in known_of[-KEPT:]:
             if (*version, key) not in known:
                 found.append(
                     Write(verb="tag", revision=revision, name=version[0], version=version[1],
@@ -132,14 +135,16 @@ def _promoted(
 
 
 def _rejected(status: ModelStatus) -> dict[str, str]:
-    """Revisions that were taken back, or refused before they had traffic, and why."""
+    """Revisions that were taken back, oldest first, then those that were refused before they had
+    traffic; and why."""
     refused = {
         entry.name: f"{entry.admission.reason}: {entry.admission.message}"
         for entry in status.revisions
         if entry.admission is not None and entry.admission.result == "Refused"
     }
     taken_back: Iterable[Rejection] = status.delivery.rejected if status.delivery else ()
-    return {**refused, **{one.revision: f"{one.reason}: {one.message}" for one in taken_back}}
+    found = {one.revision: f"{one.reason}: {one.message}" for one in taken_back}
+    return {**found, **{name: why for name, why in refused.items() if name not in found}}
 
 
 def _version(origin: Origin | None) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidegate.errors import Unreachable
+from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
     from tidegate.artifacts.credentials import Credentials
@@ -19,6 +19,8 @@ class FakeRegistrar:
     tags: dict[tuple[str, str, str], str] = field(default_factory=dict)
     told: int = 0
     down: bool = False
+    gone: set[str] = field(default_factory=set)
+    """Versions that somebody deleted."""
 
     async def set_alias(
         self, name: str, *, alias: str, version: str, credentials: Credentials
@@ -32,6 +34,8 @@ class FakeRegistrar:
     ) -> None:
         """See `Registrar`."""
         self._call()
+        if version in self.gone:
+            raise Terminal("ArtifactNotFound", f"there is no version {version} of {name}")
         self.tags[name, version, key] = value
 
     async def delete_tag(
