@@ -110,6 +110,39 @@ def test_a_header_that_would_fill_the_memory_is_refused() -> None:
     assert reason(archive, Bounds(max_bytes=10**9, max_files=10, name="x")) == "ArchiveInvalid"
 
 
+def test_headers_that_would_fill_the_memory_together_are_refused() -> None:
+    """Global ones are kept for all that follows, and all but the first pack to nothing."""
+    archive = bytearray()
+    for number in range(40):
+        archive += tarfile.TarInfo.create_pax_global_header({f"k{number}": "x" * 1_000_000})
+        archive += tarfile.TarInfo(f"f{number}").tobuf()
+    assert reason(bytes(archive), Bounds(max_bytes=10**9, max_files=99, name="x")) == (
+        "ArchiveInvalid"
+    )
+
+
+def test_headers_that_follow_headers_without_end_are_refused() -> None:
+    archive = tarfile.TarInfo.create_pax_global_header({"k": "x"}) * 3000
+    assert reason(archive + tarfile.TarInfo("f").tobuf()) == "ArchiveInvalid"
+
+
+@pytest.mark.parametrize("minor", ["0", "1"])
+def test_sparse_files_are_refused_because_their_maps_are_read_into_memory(minor: str) -> None:
+    """A map of a million pieces packs to some kilobytes, and no limit of bytes counts it."""
+    content = b"1\n0\n0\n".ljust(512, b"\0")
+    info = tarfile.TarInfo("weights")
+    info.size = len(content)
+    info.pax_headers = {
+        "GNU.sparse.major": {"0": "1", "1": "0"}[minor], "GNU.sparse.minor": minor,
+        "GNU.sparse.name": "weights", "GNU.sparse.realsize": "0", "GNU.sparse.map": "0,0",
+    }  # fmt: skip
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(content))
+    assert reason(buffer.getvalue()) == "ArchiveInvalid"
+    assert reason(packed({}, "w", special("old", tarfile.GNUTYPE_SPARSE))) == "ArchiveInvalid"
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -270,6 +270,16 @@ async def test_credentials_go_with_the_request_and_not_to_another_origin(
     assert "authorization" not in site.asked[2]
 
 
+async def test_a_session_that_a_server_begins_for_one_model_is_not_anothers(
+    site: Site, source: HttpSource
+) -> None:
+    site.headers = {"set-cookie": "session=alice; Path=/"}
+    one = Credentials("reader", {"token": "abc"})
+    await source.resolve(site.url, sha256=None, previous=None, credentials=one)
+    await source.resolve(site.url, sha256=None, previous=None)
+    assert "cookie" not in site.asked[1]
+
+
 async def test_refused_credentials_name_their_secret_and_what_to_do(
     site: Site, source: HttpSource
 ) -> None:

@@ -26,6 +26,8 @@ TOO_LARGE = "TooLarge"
 
 _CHUNK = 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
+_HEADERS_BYTES = 32 * 1024 * 1024
+"""What headers that continue others may take: one, and all of an archive together."""
 _RATIO = 200
 _GRACE_BYTES = 256 * 1024**2
 """What may come out of an archive beyond `_RATIO` times what went in: models with many equal values
@@ -81,7 +83,14 @@ def _readable(bounds: Bounds) -> Iterator[None]:
         yield
     except TidegateError:
         raise
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+    except (
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise Terminal(
             ARCHIVE_INVALID,
             f"{bounds.name} is no tar archive that can be read ({type(error).__name__}): it came "
@@ -90,12 +99,31 @@ def _readable(bounds: Bounds) -> Iterator[None]:
 
 
 class _Info(tarfile.TarInfo):
-    """A header. One that continues another is read into memory as a whole: not without limit."""
+    """A header. One that continues another is read into memory as a whole, and global ones are
+    kept: not without limit. The map of a sparse file is read into memory too: there is none."""
 
     def _proc_member(self, tar: tarfile.TarFile) -> Any:
-        if self.type in _EXTENDED and self.size > _HEADER_BYTES:
-            raise tarfile.ReadError("a header of excessive size")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise _sparse()
+        if self.type in _EXTENDED:
+            held = getattr(tar, "held_bytes", 0) + self.size
+            if self.size > _HEADER_BYTES or held > _HEADERS_BYTES:
+                raise tarfile.ReadError("headers of excessive size")
+            tar.held_bytes = held  # type: ignore[attr-defined]
         return super()._proc_member(tar)  # type: ignore[misc]
+
+    def _proc_gnusparse_00(self, *_: Any) -> None:
+        raise _sparse()
+
+    def _proc_gnusparse_01(self, *_: Any) -> None:
+        raise _sparse()
+
+    def _proc_gnusparse_10(self, *_: Any) -> None:
+        raise _sparse()
+
+
+def _sparse() -> tarfile.ReadError:
+    return tarfile.ReadError("a sparse file: pack it without --sparse")
 
 
 class _Source:

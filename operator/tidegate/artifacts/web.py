@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import httpx
@@ -120,6 +121,8 @@ def new_async_client(
         follow_redirects=True,
         max_redirects=MAX_REDIRECTS,
         event_hooks={"response": [check]},
+        # A cookie of one Model's session must not go with another's request.
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from tidegate.artifacts.base import (
+    ARTIFACT_FORBIDDEN,
     ARTIFACT_NOT_FOUND,
     Limits,
     Resolved,
@@ -39,6 +40,8 @@ LOGGED_MODEL = "models:/"
 """How MLflow 3 names the place of a version: a logged model, itself no path."""
 _DEFAULT_LIMITS = Limits()
 _BEHIND = "mlflow-artifacts"
+_TOLD, _TOLD_KEYS = ("http", "https", "oci"), ("token", "username")
+"""Schemes whose server is told what stands under these keys of a Secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +258,7 @@ class MlflowSource:
                 version.server, f"{path}/{file}", what=f"{file} of {version.what}", at=at
             )
         location = f"{root if '://' in root else _as_uri(root)}/{quote(file) if file else ''}"
+        _check_place(version, location)
         try:
             return await self._stores.resolve(
                 location, sha256=None, previous=None, credentials=version.server.credentials
@@ -278,6 +282,24 @@ def server_for(credentials: Credentials, *, url: str | None) -> Server:
             f"{URL_KEY} of a Secret that spec.artifact.credentialsRef names",
         )
     return Server(found, credentials)
+
+
+def _check_place(version: _Version, location: str) -> None:
+    """Whoever registers a version may write any address, and the Secret is the registry's: a name,
+    password or token of it goes to no other server, neither from here nor from pods.
+
+    :raises Terminal: ArtifactForbidden.
+    """
+    named, asked = urlsplit(location), urlsplit(version.server.url)
+    if named.scheme.lower() not in _TOLD or version.server.credentials.first(*_TOLD_KEYS) is None:
+        return
+    if (named.scheme.lower(), named.netloc) != (asked.scheme.lower(), asked.netloc):
+        raise Terminal(
+            ARTIFACT_FORBIDDEN,
+            f"{version.what} lies on another server, at {shown(location)}, which is not told the "
+            "credentials of the registry: register it with its files behind the registry or in an "
+            "object store, or name that address itself in spec.artifact.uri",
+        )
 
 
 def _as_uri(root: str) -> str:

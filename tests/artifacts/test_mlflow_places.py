@@ -1,0 +1,90 @@
+"""Where an MLflow registry says that a version lies: whoever registers it may write any."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from tidegate.artifacts.credentials import Credentials
+from tidegate.artifacts.registry import default_sources
+from tidegate.errors import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MLMODEL = "flavors: {onnx: {data: model.onnx, onnx_version: 1.19.0}}\n"
+
+
+@dataclass
+class Server:
+    """A registry in small, of one version that lies at `root`; and a server of files."""
+
+    url: str = ""
+    root: str = ""
+    told: list[str | None] = field(default_factory=list)
+    """The authorization of each request for a file."""
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        version = {"name": "fraud", "version": "1", "source": self.root, "status": "READY"}
+        match request.path.rpartition("/")[2]:
+            case "get":
+                return web.json_response({"model_version": version})
+            case "get-download-uri":
+                return web.json_response({"artifact_uri": self.root})
+            case "get-artifact" if request.query.get("path") == "MLmodel":
+                return web.Response(text=MLMODEL)
+            case "model.onnx":
+                self.told.append(request.headers.get("authorization"))
+                return web.Response(body=b"weights")
+        missing = {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}
+        return web.json_response(missing, status=404)
+
+
+@asynccontextmanager
+async def started() -> AsyncIterator[Server]:
+    server = Server()
+    runner = web.ServerRunner(web.Server(server.answer), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+async def resolve(server: Server, **keys: str) -> str:
+    """The address of the version's file."""
+    secret = Credentials("mlflow", {"MLFLOW_TRACKING_URI": server.url, **keys})
+    sources = default_sources(file_root=None)
+    try:
+        found = await sources.resolve(
+            "models:/fraud/1", format="onnx", sha256=None, previous=None, credentials=secret
+        )
+    finally:
+        await sources.close()
+    return found.location
+
+
+@pytest.mark.parametrize("keys", [{"token": "t"}, {"username": "u", "password": "p"}])
+async def test_a_version_that_lies_on_another_server_is_not_sent_the_registrys_credentials(
+    keys: dict[str, str],
+) -> None:
+    async with started() as registry, started() as other:
+        for root in (f"{other.url}/files", f"oci://{other.url.removeprefix('http://')}/files"):
+            registry.root = root
+            with pytest.raises(Terminal, match="lies on another server") as caught:
+                await resolve(registry, **keys)
+            assert caught.value.reason == "ArtifactForbidden"
+        assert other.told == []
+
+
+async def test_a_version_that_lies_on_the_registrys_own_server_is_asked_for_with_them() -> None:
+    async with started() as registry:
+        registry.root = f"{registry.url}/files"
+        assert await resolve(registry, token="t") == f"{registry.url}/files/model.onnx"
+        assert registry.told == ["Bearer t"]
