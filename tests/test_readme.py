@@ -66,7 +66,9 @@ def test_every_file_that_the_tour_applies_is_an_example() -> None:
 
 def test_the_settings_that_are_read_are_the_settings_that_are_documented() -> None:
     settings = (ROOT / "operator" / "tidegate" / "settings.py").read_text()
-    calls = re.findall(r'read\.(?:text|duration|integer|level|choice|names)\("([A-Z_0-9]+)"', settings)
+    calls = re.findall(
+        r'read\.(?:text|duration|integer|level|choice|names)\("([A-Z_0-9]+)"', settings
+    )
     read = {f"TIDEGATE_{name}" for name in calls}
     page = (ROOT / "docs" / "settings.md").read_text()
     rows = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
