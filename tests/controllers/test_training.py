@@ -201,6 +201,51 @@ async def test_one_that_takes_too_long_is_deleted(site: Site) -> None:
     assert condition(await site.model(), "Trained")["reason"] == "TrainingTimedOut"
 
 
+async def test_a_job_of_somebody_else_that_has_the_name_is_neither_followed_nor_ended(
+    site: Site,
+) -> None:
+    await site.kube.put(CRON_JOB)
+    name = f"{NAME}-train-1"
+    job: dict[str, Any] = {
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "backoffLimit": 0,
+            "template": {
+                "spec": {
+                    "restartPolicy": "Never",
+                    "containers": [{"name": "other", "image": "other:1"}],
+                }
+            },
+        },
+    }  # fmt: skip
+    await site.kube.put(job)
+    await declared(site, timeout="10m", retries=0)
+    await ask(site)
+    await site.harness.settle()
+    await site.harness.advance(timedelta(minutes=11))
+    assert set(await jobs(site)) == {name}
+    said = condition(await site.model(), "Trained")
+    assert (said["status"], said["reason"]) == ("False", "NameTaken")
+
+
+@pytest.mark.parametrize("writes", [1, 2])
+async def test_one_that_takes_too_long_is_deleted_though_the_operator_dies(
+    site: Site, writes: int
+) -> None:
+    await site.kube.put(CRON_JOB)
+    await declared(site, timeout="10m", retries=0)
+    await ask(site)
+    await site.harness.settle()
+    site.kube.transport.kill_after(writes)
+    with pytest.raises(Killed):
+        await site.harness.advance(timedelta(minutes=11))
+    site.harness.restart()
+    await site.harness.settle()
+    assert await jobs(site) == {}
+    assert [run["phase"] for run in await runs(site)] == ["Failed"]
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_crash_at_any_write_makes_no_second_job_and_loses_none(
     site: Site, after: bool

@@ -76,6 +76,9 @@ class TrainingReconciler:
         if model.spec.training is None and not status.runs and ANNOTATION not in _annotations(obj):
             return Result.done()
         decision = decide_training(await self._facts(obj, model, status), self._clock.now())
+        # Before status goes on to the next try: after a crash between the two nobody would end it.
+        if decision.stop is not None and (wanted := self._wanted(obj, model, decision.stop)):
+            await self._trainers.of(wanted.of).stop(wanted)
         await self._write(obj, model, decision.status, decision.said)
         for note in decision.notes:
             log.info("training", reason=note.reason, note=note.message)
@@ -116,9 +119,7 @@ class TrainingReconciler:
             return Try("Failed", error.message)
 
     async def _act(self, obj: Object, model: Model, decision: TrainingDecision) -> None:
-        """Begin what was written, and end what has taken too long."""
-        if decision.stop is not None and (wanted := self._wanted(obj, model, decision.stop)):
-            await self._trainers.of(wanted.of).stop(wanted)
+        """Begin what was written."""
         if decision.start is None or (wanted := self._wanted(obj, model, decision.start)) is None:
             return
         try:

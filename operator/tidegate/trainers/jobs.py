@@ -42,8 +42,8 @@ class Jobs:
         self._of = of
 
     async def start(self, wanted: Wanted) -> str | None:
-        name, namespace = wanted.run.job, wanted.parent.namespace
-        if await self._find(name, namespace) is not None:
+        name = wanted.run.job
+        if await self._ours(wanted) is not None:
             return None  # begun before a crash
         template = await self._template(wanted)
         variable = (TRAINING_ENV, wanted.id)
@@ -64,7 +64,7 @@ class Jobs:
         return None
 
     async def look(self, wanted: Wanted) -> Try:
-        job = await self._find(wanted.run.job, wanted.parent.namespace)
+        job = await self._ours(wanted)
         if job is None or is_being_deleted(job):
             return Try("Absent")
         ended = _ended(job)
@@ -78,7 +78,7 @@ class Jobs:
         return Try("Failed", f"{wanted.run.job}: {message}" + (f" ({reason})" if reason else ""))
 
     async def stop(self, wanted: Wanted) -> None:
-        job = await self._find(wanted.run.job, wanted.parent.namespace)
+        job = await self._ours(wanted)
         if job is None:
             return
         try:
@@ -87,6 +87,14 @@ class Jobs:
             )
         except NotFound:
             return
+
+    async def _ours(self, wanted: Wanted) -> Object | None:
+        """The try, unless the name is somebody else's, whose work is not followed or ended."""
+        found = await self._find(wanted.run.job, wanted.parent.namespace)
+        uid = wanted.parent.reference["uid"]
+        if found is None or uid not in {owner.get("uid") for owner in owners_of(found)}:
+            return None
+        return found
 
     async def _template(self, wanted: Wanted) -> Object:
         ref = wanted.of.cron_job_ref or wanted.of.train_job_ref
@@ -114,10 +122,9 @@ class Jobs:
 
     async def _check_ours(self, wanted: Wanted) -> None:
         """A name that is taken is a crash's trace when it is ours, and a problem when it is not."""
-        found = await self._find(wanted.run.job, wanted.parent.namespace)
-        ours = {wanted.parent.reference["uid"]}
-        if found is not None and ours & {owner.get("uid") for owner in owners_of(found)}:
+        if await self._ours(wanted) is not None:
             return
+        found = await self._find(wanted.run.job, wanted.parent.namespace)
         if found is None or is_being_deleted(found):
             raise Retryable(f"{wanted.run.job} is just going")
         raise Terminal(
