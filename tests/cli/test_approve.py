@@ -179,3 +179,15 @@ async def test_what_asks_for_nothing_is_not_approved(site: Site, tidegate: Tideg
     assert "NothingToDo" in ran.err
     found = await site.kube.user.get(MODELS, NAME, namespace=NAMESPACE)
     assert "annotations" not in found["metadata"]
+
+
+async def test_a_model_that_asks_for_no_approval_is_not_taken_for_a_rollout(
+    site: Site, tidegate: Tidegate
+) -> None:
+    missing = await tidegate("approve", f"model/{NAME}")
+    assert missing.err.startswith(f"error: ModelNotFound: there is no Model {NAME} in namespace")
+    await site.kube.put(model(V1, delivery="Direct"))
+    await site.harness.settle()
+    ran = await tidegate("approve", f"model/{NAME}")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"NothingToDo: Model {NAME} asks for no approval (spec.approval)" in ran.err

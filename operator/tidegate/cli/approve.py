@@ -117,7 +117,8 @@ async def _is_model(found: Credentials, namespace: str | None, name: str) -> boo
                 f"a version of Model {bare} waits, and so does a step of Rollout {rollout}; say"
                 f" model/{bare} or rollout/{rollout}",
             )
-        asks = model is not None and "approval" in model["spec"]
+        # What waits for nobody is told best by what was named.
+        asks = kind == "model" or (model is not None and "approval" in model["spec"])
         return version or (rollout is None and asks)
 
 
