@@ -53,3 +53,32 @@ async def test_an_artifact_that_another_key_signed_is_refused(site: Site, tmp_pa
     found = await put(site, signed(tmp_path, pem(KEY)))
     assert condition(found, "Verified")["reason"] == "SigningInvalid"
     assert await site.deployments() == {}
+
+
+async def test_a_version_that_was_there_before_it_had_to_be_signed_is_checked_too(
+    site: Site, tmp_path: Path
+) -> None:
+    lay(site, tmp_path, None)
+    document = direct((tmp_path / "model.txt").as_uri())
+    del document["spec"]["artifact"]["sha256"]
+    found = await put(site, document)
+    assert condition(found, "Ready")["status"] == "True"
+    served = await traffic(site)
+    found = await put(site, signed(tmp_path, pem(KEY)))
+    assert condition(found, "Verified")["reason"] == "SigningMissing"
+    assert condition(found, "Ready")["status"] == "False"
+    assert await traffic(site) == served
+    lay(site, tmp_path, bundle(statement()))
+    await site.pass_time(minutes=2)
+    assert condition(await site.model(), "Ready")["status"] == "True"
+
+
+async def test_a_key_that_is_taken_away_counts_no_more_for_what_it_signed(
+    site: Site, tmp_path: Path
+) -> None:
+    lay(site, tmp_path, (SIGNED / "file.sig").read_bytes())
+    await put(site, signed(tmp_path, P256))
+    served = await traffic(site)
+    found = await put(site, signed(tmp_path, pem(KEY)))
+    assert condition(found, "Verified")["reason"] == "SigningInvalid"
+    assert await traffic(site) == served

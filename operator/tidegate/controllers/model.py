@@ -101,6 +101,7 @@ class ModelReconciler:
         obj = self._cache.get(MODELS, request.namespace, request.name)
         if obj is None or is_being_deleted(obj):
             self._polling.forget(request.namespace, request.name)
+            self._signing.forget(request.namespace, request.name)
             return Result.done()
         model = Model.model_validate(obj)
         parent = Parent(request.name, request.namespace, owner_reference(obj))
@@ -157,13 +158,13 @@ class ModelReconciler:
         return replace(found_out, again_s=again_s, why="the artifact is polled")
 
     async def _verify(self, obj: Object, model: Model, parent: Parent, found: Found) -> None:
-        """Check a version before a revision is made of it; one that is there was checked then."""
-        if self._revisions.known(model.spec, parent, sha256=found.sha256) is not None:
-            return
-        delivery = model.status.delivery
-        stable = (delivery.stable if delivery else None) or ""
-        revision = self._cache.get(CONTROLLERREVISIONS, parent.namespace, stable)
-        verify(model.spec, found.origin, serving(revision) if revision is not None else None)
+        """Check a version before a revision is made of it; one that is there was checked then, but
+        for its signature: other keys may be asked for since, or it was not to be signed."""
+        if self._revisions.known(model.spec, parent, sha256=found.sha256) is None:
+            delivery = model.status.delivery
+            stable = (delivery.stable if delivery else None) or ""
+            revision = self._cache.get(CONTROLLERREVISIONS, parent.namespace, stable)
+            verify(model.spec, found.origin, serving(revision) if revision is not None else None)
         await self._signing.check(obj, model.spec.artifact, found)
 
     def _resolved(self, model: Model, found: Found) -> Resolved:

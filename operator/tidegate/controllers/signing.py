@@ -38,15 +38,17 @@ class Signing:
     client: Client
     clock: Clock
     _refused: dict[tuple[str, str], _Refused] = field(default_factory=dict)
+    _held: dict[tuple[str, str], tuple[str, Artifact]] = field(default_factory=dict)
+    """By Model what was found to be signed, so that it is read once."""
 
     async def check(self, obj: Object, artifact: Artifact, found: Found) -> None:
         """Check an artifact's signature, where the Model asks for one.
 
         :raises Terminal, Retryable: as `read_signature` and `check_signed`.
         """
-        if artifact.signed_by is None:
-            return
         key, asked = (str(namespace_of(obj)), name_of(obj)), (found.sha256, artifact)
+        if artifact.signed_by is None or self._held.get(key) == asked:
+            return
         refused, now = self._refused.get(key), self.clock.monotonic()
         if refused is not None and refused.asked == asked and now < refused.until:
             raise refused.error
@@ -56,6 +58,12 @@ class Signing:
             self._refused[key] = _Refused(asked, self.clock.monotonic() + REFUSED_S, error)
             raise
         self._refused.pop(key, None)
+        self._held[key] = asked
+
+    def forget(self, namespace: str, name: str) -> None:
+        """The Model is gone."""
+        self._refused.pop((namespace, name), None)
+        self._held.pop((namespace, name), None)
 
     async def _check(self, namespace: str, artifact: Artifact, found: Found) -> None:
         assert artifact.signed_by is not None, "asked for"
