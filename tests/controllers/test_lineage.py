@@ -68,6 +68,20 @@ async def test_it_outlives_the_revision_and_says_how_long_it_served(site: Site) 
     assert parts[revision_of(V1)]["served"]["until"] > parts[revision_of(V1)]["served"]["from"]
 
 
+async def test_the_words_of_gates_stay_in_full_when_status_has_fewer(site: Site) -> None:
+    long = Measured(metric="roc_auc", value=0.7, dataset="f" * 80, digest="d1")
+    site.shelf.origins = {uri: origin(str(n), metrics=[long]) for n, uri in enumerate((V1, V2), 1)}
+    gate = {"name": "auc", "metric": "roc_auc", "min": 0.6, "dataset": "d1"}
+    await serve(site, V1, gates=[gate])
+    before = (await kept(site))[revision_of(V1)]["gates"]
+    await serve(site, V2, gates=[gate])
+    await site.pass_time(minutes=2)
+    entries = (await site.model())["status"]["revisions"]
+    (short,) = next(one["gates"] for one in entries if one["name"] == revision_of(V1))
+    assert len(short["message"]) < len(before["results"][0]["message"])
+    assert (await kept(site))[revision_of(V1)]["gates"] == before
+
+
 async def test_what_was_taken_back_says_why(site: Site) -> None:
     await site.start(rollbackWindow={"duration": "30s"}, keepFailed="10s")
     candidate = await site.ask_for(V2)

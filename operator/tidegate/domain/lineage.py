@@ -49,7 +49,8 @@ def parts_of(
             mode="json", by_alias=True, exclude_none=True, exclude={"produced", "message", "reason"}
         )
     if entry is not None:
-        if entry.gates:
+        # Status keeps the words of gates in full for the latest alone; here they stand in full.
+        if entry.gates and (name == status.latest_revision or entry.lineage is None):
             gates = [gate.wire() for gate in entry.gates if gate.result != "Pending"]
             parts["gates"] = {"results": gates}
         if entry.approval is not None and entry.approval.by:
