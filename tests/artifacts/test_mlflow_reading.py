@@ -12,7 +12,7 @@ from tidegate.artifacts.mlflow.fetcher import address_of, listed, location_of
 from tidegate.artifacts.mlflow.mlmodel import MLmodel, mlmodel, pinned
 from tidegate.artifacts.mlflow.origin import origin
 from tidegate.artifacts.mlflow.reference import Reference, reference
-from tidegate.artifacts.mlflow.source import server_for
+from tidegate.artifacts.mlflow.rest import server_for
 from tidegate.errors import Terminal
 
 NAMED = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidegate.artifacts.azure import AZURE
 from tidegate.artifacts.base import (
     SCHEME_UNSUPPORTED,
     ArtifactSource,
@@ -14,22 +13,16 @@ from tidegate.artifacts.base import (
 )
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.file import FileSource
-from tidegate.artifacts.gs import GS
-from tidegate.artifacts.hf.source import HfSource
-from tidegate.artifacts.http import HttpSource
 from tidegate.artifacts.mlflow.reference import SCHEME as MODELS
-from tidegate.artifacts.mlflow.rest import Rest
-from tidegate.artifacts.mlflow.source import MlflowSource
-from tidegate.artifacts.objects import ObjectSource
-from tidegate.artifacts.oci.source import OciSource
 from tidegate.artifacts.pvc import PvcSource
-from tidegate.artifacts.s3 import S3
 from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from tidegate.artifacts.mlflow.rest import Rest
 
 _DEFAULT_LIMITS = Limits()
 
@@ -83,6 +76,62 @@ class Sources:
             await source.close()
 
 
+class LateSource:
+    """A source that is made when it is asked for the first time: the libraries under all of them
+    cost an operator 20 MB, and a cluster uses one or two."""
+
+    def __init__(self, make: Callable[[], ArtifactSource]) -> None:
+        self._make = make
+        self._made: ArtifactSource | None = None
+
+    async def resolve(
+        self,
+        uri: str,
+        *,
+        sha256: str | None,
+        previous: Resolved | None,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Resolved:
+        """As `ArtifactSource.resolve`."""
+        if self._made is None:
+            self._made = self._make()
+        return await self._made.resolve(
+            uri, sha256=sha256, previous=previous, credentials=credentials
+        )
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.close()
+
+
+class LateRegistry:
+    """The same for a registry."""
+
+    def __init__(self, make: Callable[[], Registry]) -> None:
+        self._make = make
+        self._made: Registry | None = None
+
+    async def resolve(
+        self,
+        uri: str,
+        *,
+        format: str,
+        sha256: str | None,
+        previous: Resolved | None,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Resolved:
+        """As `Registry.resolve`."""
+        if self._made is None:
+            self._made = self._make()
+        return await self._made.resolve(
+            uri, format=format, sha256=sha256, previous=previous, credentials=credentials
+        )
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.close()
+
+
 def default_sources(
     *,
     file_root: Path | None,
@@ -92,20 +141,49 @@ def default_sources(
 ) -> Sources:
     """The sources that an operator has. `file_root` None: file:// is refused. `mlflow_url` is the
     MLflow server of Models that name none, `rest` how servers are asked."""
-    http = HttpSource(limits=limits)
-    azure = ObjectSource(AZURE, limits=limits)
+
+    def http() -> ArtifactSource:
+        from tidegate.artifacts.http import HttpSource
+
+        return HttpSource(limits=limits)
+
+    def oci() -> ArtifactSource:
+        from tidegate.artifacts.oci.source import OciSource
+
+        return OciSource(limits=limits)
+
+    def mlflow() -> Registry:
+        from tidegate.artifacts.mlflow.rest import Rest
+        from tidegate.artifacts.mlflow.source import MlflowSource
+
+        return MlflowSource(
+            url=mlflow_url, stores=Sources(stores), rest=rest or Rest(), limits=limits
+        )
+
+    def hf() -> Registry:
+        from tidegate.artifacts.hf.source import HfSource
+
+        return HfSource(limits=limits)
+
+    web, azure = LateSource(http), LateSource(lambda: _objects("azure", limits))
     stores: dict[str, ArtifactSource] = {
         "file": FileSource(root=file_root, limits=limits),
-        "http": http,
-        "https": http,
-        "oci": OciSource(limits=limits),
+        "http": web,
+        "https": web,
+        "oci": LateSource(oci),
         "pvc": PvcSource(),
-        "s3": ObjectSource(S3, limits=limits),
-        "gs": ObjectSource(GS, limits=limits),
+        "s3": LateSource(lambda: _objects("s3", limits)),
+        "gs": LateSource(lambda: _objects("gs", limits)),
         "az": azure,
         "azure": azure,
     }
-    mlflow = MlflowSource(
-        url=mlflow_url, stores=Sources(stores), rest=rest or Rest(), limits=limits
-    )
-    return Sources(stores, registries={MODELS: mlflow, "hf": HfSource(limits=limits)})
+    return Sources(stores, registries={MODELS: LateRegistry(mlflow), "hf": LateRegistry(hf)})
+
+
+def _objects(scheme: str, limits: Limits) -> ArtifactSource:
+    from tidegate.artifacts.azure import AZURE
+    from tidegate.artifacts.gs import GS
+    from tidegate.artifacts.objects import ObjectSource
+    from tidegate.artifacts.s3 import S3
+
+    return ObjectSource({"azure": AZURE, "gs": GS, "s3": S3}[scheme], limits=limits)

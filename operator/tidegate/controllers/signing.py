@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.signature_file import SIGNING_UNSUPPORTED, read_signature
 from tidegate.controllers.credentials import credentials_of
-from tidegate.domain.model_signing import check_signed
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import name_of, namespace_of
 
@@ -76,4 +75,7 @@ class Signing:
         registered = artifact.uri.startswith("models:/")
         credentials = await credentials_of(artifact, namespace=namespace, client=self.client)
         bundle = await read_signature(found.location if registered else artifact.uri, credentials)
+        # Late: most operators check no signatures, and this costs 6 MB.
+        from tidegate.domain.model_signing import check_signed
+
         check_signed(bundle, public_keys=artifact.signed_by.public_keys, sha256=found.sha256)

@@ -9,13 +9,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
 import orjson
 
 from tidegate.errors import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import httpx
 
 ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
 CONNECT_S = 3.0
@@ -52,6 +53,8 @@ class PodInference:
 
     async def infer(self, url: str, body: Mapping[str, Any], *, timeout_s: float) -> Answer:
         """See `Inference`."""
+        import httpx  # late: an operator without golden requests has no use for its 5 MB
+
         if self._client is None:
             self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
         started = time.perf_counter()

@@ -13,15 +13,15 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN, ARTIFACT_NOT_FOUND
-from tidegate.artifacts.mlflow.access import authorization
+from tidegate.artifacts.mlflow.access import URL_KEY, authorization
 from tidegate.artifacts.uri import shown
 from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import httpx
 
     from tidegate.artifacts.credentials import Credentials
 
@@ -58,6 +58,21 @@ class Server:
     def shown(self) -> str:
         """For messages: without credentials."""
         return f"MLflow at {shown(self.url)}"
+
+
+def server_for(credentials: Credentials, *, url: str | None) -> Server:
+    """The server that a Model's registry is on: its Secret's, or else the operator's.
+
+    :raises Terminal: RegistryUnknown: neither says one.
+    """
+    found = credentials.get(URL_KEY) or url
+    if found is None:
+        raise Terminal(
+            REGISTRY_UNKNOWN,
+            "no MLflow server is known: set TIDEGATE_MLFLOW_URL for the operator, or the key "
+            f"{URL_KEY} of a Secret that spec.artifact.credentialsRef names",
+        )
+    return Server(found, credentials)
 
 
 class Rest:
@@ -103,6 +118,8 @@ class Rest:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> bytes:
+        import httpx  # late: it costs an operator 5 MB, and most have no use for it
+
         try:
             async with (
                 asyncio.timeout(self._answer_s),
@@ -138,6 +155,8 @@ class Rest:
             ) from None
 
     def _open(self) -> httpx.AsyncClient:
+        import httpx
+
         if self._client is None:
             # One client for all Models: a cookie of one's credentials must not go with another's.
             nothing = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))

@@ -22,12 +22,11 @@ from tidegate.artifacts.base import (
     utc_now,
 )
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
-from tidegate.artifacts.mlflow.access import URL_KEY
 from tidegate.artifacts.mlflow.contents import Contents
 from tidegate.artifacts.mlflow.mlmodel import MLmodel, mlmodel, pinned
 from tidegate.artifacts.mlflow.origin import Answer, origin
 from tidegate.artifacts.mlflow.reference import Reference, reference
-from tidegate.artifacts.mlflow.rest import REGISTRY_UNKNOWN, Rest, Server
+from tidegate.artifacts.mlflow.rest import REGISTRY_UNKNOWN, Rest, Server, server_for
 from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
 
@@ -267,21 +266,6 @@ class MlflowSource:
             raise Terminal(
                 error.reason, f"{version.what} lies at {shown(location)}: {error.message}"
             ) from None
-
-
-def server_for(credentials: Credentials, *, url: str | None) -> Server:
-    """The server that a Model's registry is on: its Secret's, or else the operator's.
-
-    :raises Terminal: RegistryUnknown: neither says one.
-    """
-    found = credentials.get(URL_KEY) or url
-    if found is None:
-        raise Terminal(
-            REGISTRY_UNKNOWN,
-            "no MLflow server is known: set TIDEGATE_MLFLOW_URL for the operator, or the key "
-            f"{URL_KEY} of a Secret that spec.artifact.credentialsRef names",
-        )
-    return Server(found, credentials)
 
 
 def _check_place(version: _Version, location: str) -> None:

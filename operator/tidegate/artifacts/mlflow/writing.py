@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import ARTIFACT_NOT_FOUND
-from tidegate.artifacts.mlflow.source import server_for
+from tidegate.artifacts.mlflow.rest import server_for
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
