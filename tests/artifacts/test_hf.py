@@ -182,3 +182,16 @@ async def test_what_is_too_large_is_refused_before_it_is_read(hub: FakeHub) -> N
         await resolve(hub, source)
     assert caught.value.reason == "TooLarge"
     await source.close()
+
+
+async def test_a_list_that_goes_on_at_another_server_is_not_followed_with_the_token(
+    hub: FakeHub, source: HfSource
+) -> None:
+    hub.page = 1
+    found = await resolve(hub, source, "hf://acme/fraud@main/", format="custom", token="t")
+    hub.elsewhere = True
+    with pytest.raises(Terminal, match="is no page of it") as here:
+        await resolve(hub, source, "hf://acme/fraud@main/", format="custom", token="t")
+    with pytest.raises(Terminal, match="is no page of it") as in_a_pod:
+        await asyncio.to_thread(fetch, found.location, "t")
+    assert here.value.reason == in_a_pod.value.reason == "ArtifactForbidden"

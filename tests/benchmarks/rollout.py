@@ -18,10 +18,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import re
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -299,15 +301,27 @@ async def _measured(server: TakesAll, source: FormulaPrometheus, seconds: float)
     }
 
 
+def _prepared() -> tuple[Stock, int, int, float]:
+    """The prototype's objects, and what is measured of one: bytes of its status, of the largest
+    there is, and milliseconds of CPU of an evaluation."""
+
+    async def measure() -> tuple[Stock, int, int, float]:
+        stock = await prototype()
+        rollout = stock[ROLLOUTS][0]
+        size, largest = await status_bytes(rollout), await status_bytes(with_all_types(rollout))
+        return stock, size, largest, evaluation_ms(rollout)
+
+    return asyncio.run(measure())
+
+
 async def main(arguments: argparse.Namespace) -> int:
     """Measure and print; the exit code is 1 when an aim is missed."""
     from contextlib import AsyncExitStack
 
-    stock = await prototype()
-    rollout = stock[ROLLOUTS][0]
-    size = await status_bytes(rollout)
-    largest = await status_bytes(with_all_types(rollout))
-    alone = evaluation_ms(rollout)
+    # In a process of its own: the API server in memory is no part of an operator's memory.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+        running = asyncio.get_running_loop().run_in_executor(apart, _prepared)
+        stock, size, largest, alone = await running
     sys.stdout.write(
         f"status of five metrics with managedFields: {size / 1000:.1f} kB (aim: under 16);"
         f" of ten of all types with 12 quantiles and others: {largest / 1000:.1f} kB (the same)\n"

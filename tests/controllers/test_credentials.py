@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.controllers.named import direct
-from tests.controllers.site import NAMESPACE, Site, condition, model
+from tests.controllers.site import NAMESPACE, Site, condition, model, rollout, sha
 
 from tidegate.kube.resources import CONTROLLERREVISIONS, EVENTS, SECRETS
 
@@ -138,3 +138,29 @@ async def test_a_value_that_is_no_text_is_told_by_its_key_alone(site: Site) -> N
 async def test_no_secret_is_read_where_none_is_named(site: Site) -> None:
     await settle(site, model(URI, delivery="Direct"))
     assert not [sent for sent in site.kube.transport.sent if "/secrets" in sent.path]
+
+
+@pytest.mark.parametrize(
+    ("uri", "token"),
+    [("https://models/other", TOKEN), ("https://elsewhere/other", None)],
+    ids=["the same server", "another server"],
+)
+async def test_an_arm_of_a_rollout_has_the_models_credentials_on_the_models_server_alone(
+    site: Site, uri: str, token: str | None
+) -> None:
+    await site.kube.put(secret(token=TOKEN))
+    document = model(URI)
+    document["spec"]["artifact"]["credentialsRef"] = {"name": "reader"}
+    await site.kube.put(document)
+    arms = [
+        {"name": "a", "revision": "stable"},
+        {"name": "b", "artifact": {"uri": uri, "sha256": sha(uri), "format": "sklearn-skops"}},
+    ]
+    test = {"abTest": {"arms": arms, "goal": "errors", "minDuration": "60s"}}
+    await site.kube.put(rollout(strategy=test))
+    await site.harness.settle()
+    (arm,) = (await site.model())["status"]["arms"]
+    made = next(one for one in await revisions(site) if one["metadata"]["name"] == arm["revision"])
+    pod = made["data"]["podTemplate"]["spec"]
+    assert ("credentials" in [volume["name"] for volume in pod["volumes"]]) == (token is not None)
+    assert site.shelf.credentials.get("token") == token

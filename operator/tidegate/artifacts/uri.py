@@ -33,6 +33,15 @@ def shown(uri: str) -> str:
     return urlunsplit((parts.scheme, f"{host}{port}", parts.path, query, ""))
 
 
+def same_server(one: str, other: str) -> bool:
+    """Whether what is known to the server of one URI may be told to that of the other: the same
+    scheme, and the same host and port where the URI is what names them."""
+    a, b = urlsplit(one), urlsplit(other)
+    if a.scheme.lower() != b.scheme.lower():
+        return False
+    return a.scheme.lower() not in ("http", "https", "oci") or a.netloc == b.netloc
+
+
 def is_folder(uri: str) -> bool:
     """Whether a URI names a folder: its path ends with a slash."""
     return urlsplit(uri).path.endswith("/")

@@ -7,10 +7,11 @@ reads that and decides whether they get pods. They are never the Model's latest 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.api.model_status import ArmRevision
 from tidegate.api.rollout import RolloutSpec
+from tidegate.artifacts.uri import same_server
 from tidegate.controllers.acting import Acting
 from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.revisions import digest_of
@@ -87,7 +88,8 @@ class Arms:
 
     async def _of_artifact(self, model: Model, parent: Parent, arm: AbArm) -> ArmRevision:
         """The revision of an arm's artifact: what the Model declares, but for that. The Model's
-        credentials are for its arms too.
+        credentials are for its arms too, on the same server: whoever may write Rollouts alone must
+        not have them sent elsewhere.
 
         The artifact is pinned, so a revision that is there needs no look at its source.
         """
@@ -96,7 +98,11 @@ class Arms:
         said = ArmRevision(name=arm.name, source=wanted.sha256)
         if governed(model.spec) or model.spec.artifact.signed_by is not None:
             return said.model_copy(update={"reason": "ArmNotAdmitted", "message": _NOT_ADMITTED})
-        changed = {"uri": wanted.uri, "sha256": wanted.sha256, "format": wanted.format}
+        changed: dict[str, Any] = {
+            "uri": wanted.uri, "sha256": wanted.sha256, "format": wanted.format,
+        }  # fmt: skip
+        if not same_server(model.spec.artifact.uri, wanted.uri):
+            changed["credentials_ref"] = None
         spec = model.spec.model_copy(
             update={"artifact": model.spec.artifact.model_copy(update=changed)}
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.model_status import ArmRevision, Resolved, RevisionStatus
+from tidegate.artifacts.uri import shown
 from tidegate.controllers.backing import look, pods_by_revision
 from tidegate.controllers.children import same_status
 from tidegate.controllers.lineage import LineageArchive, stable_lineage
@@ -121,7 +122,10 @@ class ModelReporter:
             short = latest.resolved.sha256[:12]
             said.append(
                 Said(
-                    "Resolved", "True", "Resolved", f"{latest.resolved.location} is sha256 {short}…"
+                    "Resolved",
+                    "True",
+                    "Resolved",
+                    f"{shown(latest.resolved.location)} is sha256 {short}…",
                 )
             )
         said.append(verified(latest.problem, name=name, revisions=revisions))

@@ -30,6 +30,8 @@ class FakeHub:
     repository: str = "acme/fraud"
     token: str = ""
     page: int = 2
+    elsewhere: bool = False
+    """Whether lists go on at another name of this server."""
     url: str = ""
     store: str = ""
     asked: list[str] = field(default_factory=list)
@@ -81,6 +83,8 @@ class FakeHub:
         headers = {}
         if begin + self.page < len(entries):
             following = request.url.update_query(cursor=str(begin + self.page))
+            if self.elsewhere:
+                following = following.with_host("localhost")
             headers["link"] = f'<{following}>; rel="next"'
         return web.json_response(entries[begin : begin + self.page], headers=headers)
 

@@ -10,14 +10,18 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tidegate.artifacts.base import ARTIFACT_FORBIDDEN
 from tidegate.artifacts.fetching import Entry
 from tidegate.artifacts.hf.reference import PREFIX, authorization, located
 from tidegate.artifacts.tree import MAX_FILES, check_path, too_many
 from tidegate.artifacts.uri import shown
 from tidegate.artifacts.web import check_status, explained, new_client, open_url
+from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import httpx
 
     from tidegate.artifacts.credentials import Credentials
     from tidegate.artifacts.fetching import Stream
@@ -61,8 +65,23 @@ class HfFetcher:
                     found.append(Entry(path=path, location=f"{at}/{whole}", size=size))
                 if len(found) > MAX_FILES:
                     raise too_many(shown(location), limit=MAX_FILES)
-                url = answer.links.get("next", {}).get("url")
+                url = next_page(answer, hub)
         return found
+
+
+def next_page(answer: httpx.Response, hub: str) -> str | None:
+    """Where a list goes on, None where it ends.
+
+    :raises Terminal: ArtifactForbidden: on another server, which would be told the token.
+    """
+    url: str | None = answer.links.get("next", {}).get("url")
+    if url is None or (url.startswith(f"{hub}/") and url != str(answer.request.url)):
+        return url
+    raise Terminal(
+        ARTIFACT_FORBIDDEN,
+        f"{shown(hub)} says that a list goes on at {shown(url)}, which is no page of it: name the"
+        " hub itself, not one that stands before it",
+    )
 
 
 def listing_address(hub: str, named: Reference, commit: str) -> str:

@@ -25,7 +25,7 @@ from tidegate.artifacts.base import (
     utc_now,
 )
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
-from tidegate.artifacts.hf.fetcher import listed, listing_address
+from tidegate.artifacts.hf.fetcher import listed, listing_address, next_page
 from tidegate.artifacts.hf.reference import COMMIT, authorization, location_of, reference
 from tidegate.artifacts.tree import TreeFile, too_many, tree_digest
 from tidegate.artifacts.uri import shown
@@ -168,7 +168,7 @@ class HfSource:
             found += listed(answer.json(), below=folder)
             if len(found) > self._limits.max_files:
                 raise too_many(named.repository, limit=self._limits.max_files)
-            url = answer.links.get("next", {}).get("url")
+            url = next_page(answer, hub)
         return found
 
     async def _hash(self, address: str, size: int, credentials: Credentials) -> str:
