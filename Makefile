@@ -6,7 +6,7 @@ UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
 # What a test run is given, e.g. `make test ARGS="tests/domain -k weights"`.
 ARGS ?=
 # All tests share the cores: one process more than there are, because the one with the clusters waits most of the time.
-PARALLEL = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadgroup --no-loadscope-reorder
+PARALLEL = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test vectors conformance fuzz check format crds docs lock clean

@@ -3,16 +3,38 @@ whatever starts a whole cluster, because two clusters at once would slow each ot
 
 from __future__ import annotations
 
-import pytest
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    import pytest
+
+ROOT = Path(__file__).parents[1]
 CLUSTER = "cluster"
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Sends the tests of one file to one process, and those of all files with clusters to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return CLUSTER if starts_clusters(file) else file
+
+
+@cache
+def starts_clusters(file: str) -> bool:
+    """Whether a file, named from the root, has tests that are marked e2e."""
+    return file.startswith("tests/e2e/") or "mark.e2e" in (ROOT / file).read_text()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """What xdist asks for when tests run in several processes."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name each test's group for `--dist loadgroup`. The clusters come first: they take longest,
-    and mostly wait."""
-    for item in items:
-        whole = item.get_closest_marker("e2e") is not None
-        item.add_marker(pytest.mark.xdist_group(CLUSTER if whole else item.location[0]))
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    """The files with clusters come first: they take longest, and mostly wait."""
+    items.sort(key=lambda item: not starts_clusters(item.nodeid.partition("::")[0]))
