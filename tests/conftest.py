@@ -3,6 +3,7 @@ whatever starts a whole cluster, because two clusters at once would slow each ot
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = "cluster"
+POLITE = 10
+"""How much everything else gives way (nice): a cluster's gateways and models answer in time or fail
+their tests, and the rest only takes longer."""
+_ran: set[bool] = set()
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
@@ -38,3 +43,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with clusters come first: they take longest, and mostly wait."""
     items.sort(key=lambda item: not starts_clusters(item.nodeid.partition("::")[0]))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give way to the process with the clusters, in those beside it."""
+    clusters = starts_clusters(item.nodeid.partition("::")[0])
+    if not _ran and not clusters and hasattr(item.config, "workerinput"):
+        os.nice(POLITE)
+    _ran.add(clusters)
