@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tidegate.app import with_sources
 from tidegate.artifacts.base import Resolved
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.artifacts.tree import folder_digest
+from tidegate.artifacts.uri import file_path
 from tidegate.artifacts.web import authorization
 from tidegate.domain.rollout.facts import RouteFacts
 from tidegate.errors import NotFound, Terminal
@@ -41,7 +43,7 @@ def sha(text: str) -> str:
 
 @dataclass
 class Shelf:
-    """Artifacts by URI, as a source would find them."""
+    """Artifacts by URI, as a source would find them; a folder on the disk is read there."""
 
     content: dict[str, str] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -68,7 +70,8 @@ class Shelf:
         self.asked += 1
         self.credentials, self.previous = credentials, previous
         authorization(credentials)  # what it needs of a Secret is what http needs
-        found = sha(self.content.get(uri, uri))
+        folder = file_path(uri) if uri.startswith("file:") and uri.endswith("/") else None
+        found = folder_digest(folder) if folder else sha(self.content.get(uri, uri))
         if uri not in self.content and uri.endswith("missing"):
             raise Terminal("ArtifactNotFound", f"{uri} does not exist; put it there")
         if sha256 is not None and sha256 != found:
@@ -81,6 +84,7 @@ class Shelf:
             at=datetime(2026, 1, 1, tzinfo=UTC),
             origin=self.origins.get(uri),
             immutable=self.immutable,
+            kind="tree" if folder else "file",
         )
 
 

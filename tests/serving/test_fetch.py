@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tidegate.artifacts.tree import folder_digest
 from tidegate.errors import Terminal
 from tidegate.serving.cache import Wanted
 from tidegate.serving.fetch import fetch
@@ -387,3 +388,22 @@ def test_a_large_artifact_is_fetched_in_little_memory(tmp_path: Path) -> None:
         check=True,
     )
     assert int(measured.stdout) < 100 * 1024  # the interpreter alone takes 40,000
+
+
+@pytest.mark.parametrize(("form", "ended"), [("cloudpickle", 1), ("skops", 0)])
+def test_a_pickle_of_mlflow_ends_the_init_container_before_a_server_can_load_it(
+    tmp_path: Path, form: str, ended: int
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    flavor = f"{{pickled_model: model.bin, serialization_format: {form}}}"
+    (folder / "MLmodel").write_text(f"flavors: {{sklearn: {flavor}}}")
+    given = [
+        "--source", f"{folder.as_uri()}/", "--kind", "tree", "--sha256", folder_digest(folder),
+        "--cache", str(tmp_path / "cache"), "--no-pickle",
+    ]  # fmt: skip
+    for _ in range(2):  # fetched, and found in the cache
+        done = run(*given)
+        assert done.returncode == ended
+        if ended:
+            assert json.loads(done.stderr.splitlines()[-1])["reason"] == "FormatUnsafe"

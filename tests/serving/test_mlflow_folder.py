@@ -163,7 +163,7 @@ def test_a_pickle_is_read_only_where_it_is_allowed(tmp_path: Path) -> None:
     path = a_pickled(tmp_path / "model")
     with pytest.raises(Terminal, match=r"a pickle \(model\.pkl\).*allowPickle") as caught:
         load(path)
-    assert caught.value.reason == "LoadFailed"
+    assert caught.value.reason == "FormatUnsafe"
     assert load(path, allow_pickle=True).platform == "sklearn"
 
 

@@ -28,6 +28,12 @@ def test_an_artifact_for_everybody_needs_no_volume() -> None:
     assert args(artifact, kind="tree")[-2:] == ["--kind", "tree"]
 
 
+def test_a_pickle_of_mlflow_is_let_in_only_where_the_model_allows_it() -> None:
+    assert "--no-pickle" not in args(an_artifact())
+    assert "--no-pickle" in args(an_artifact(format="mlflow"))
+    assert "--no-pickle" not in args(an_artifact(format="mlflow", allowPickle=True))
+
+
 def test_a_secret_is_a_volume_that_may_be_absent_and_its_name_the_only_argument() -> None:
     artifact = an_artifact(credentialsRef={"name": "reader"})
     (mount,) = fetch_mounts(artifact, location=artifact.uri)

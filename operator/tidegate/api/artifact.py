@@ -131,8 +131,9 @@ class Artifact(ApiModel):
     allow_pickle: bool = Field(
         default=False,
         description="Lets the model in an MLflow folder be a pickle, which can run any code when it"
-        " is loaded: only for models that you made. Refused otherwise (LoadFailed). Formats say it"
-        " by their name, sklearn-joblib for one, and need no such leave.",
+        " is loaded: only for models that you made. Refused otherwise (FormatUnsafe), before a"
+        " revision is made of it. Formats say it by their name, sklearn-joblib for one, and need no"
+        " such leave.",
     )
     poll_interval: Duration = Field(
         default=parse_duration("1m"),

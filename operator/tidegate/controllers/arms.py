@@ -15,6 +15,7 @@ from tidegate.artifacts.uri import same_server
 from tidegate.controllers.acting import Acting
 from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.revisions import digest_of
+from tidegate.controllers.vetting import check_format
 from tidegate.domain.admission import governed
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import name_of
@@ -124,15 +125,15 @@ class Arms:
         if refusal is not None and now < refusal.until:
             raise Terminal(refusal.reason, refusal.message)
         try:
+            credentials = await credentials_of(artifact, namespace=namespace, client=self._client)
             found = await self._resolver.resolve(
                 artifact.uri,
                 sha256=artifact.sha256,
                 previous=None,
-                credentials=await credentials_of(
-                    artifact, namespace=namespace, client=self._client
-                ),
+                credentials=credentials,
                 format=artifact.format,
             )
+            await check_format(artifact, found, credentials)
         except (Terminal, Retryable) as error:
             wait = RETRY_S if isinstance(error, Retryable) else REFUSED_S
             self._refused[key] = _Refusal(error.reason, error.message, now + wait)

@@ -19,8 +19,8 @@ from tidegate.controllers.gating import Gating
 from tidegate.controllers.model_reporting import Latest, ModelReporter
 from tidegate.controllers.polling import Polling, jittered
 from tidegate.controllers.revisions import Revisions, is_twin
-from tidegate.controllers.signing import Signing
 from tidegate.controllers.trial import Trials, serving
+from tidegate.controllers.vetting import Vetting
 from tidegate.domain.conditions import Said
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
@@ -87,7 +87,7 @@ class ModelReconciler:
         self._clock = clock
         self._settings = settings
         self._polling = Polling(client, clock, resolver)
-        self._signing = Signing(client, clock)
+        self._vetting = Vetting(client, clock)
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
         self._arms = Arms(client, cache, clock, self._revisions, resolver)
@@ -101,7 +101,7 @@ class ModelReconciler:
         obj = self._cache.get(MODELS, request.namespace, request.name)
         if obj is None or is_being_deleted(obj):
             self._polling.forget(request.namespace, request.name)
-            self._signing.forget(request.namespace, request.name)
+            self._vetting.forget(request.namespace, request.name)
             return Result.done()
         model = Model.model_validate(obj)
         parent = Parent(request.name, request.namespace, owner_reference(obj))
@@ -160,12 +160,13 @@ class ModelReconciler:
     async def _verify(self, obj: Object, model: Model, parent: Parent, found: Found) -> None:
         """Check a version before a revision is made of it; one that is there was checked then, but
         for its signature: other keys may be asked for since, or it was not to be signed."""
-        if self._revisions.known(model.spec, parent, sha256=found.sha256) is None:
+        new = self._revisions.known(model.spec, parent, sha256=found.sha256) is None
+        if new:
             delivery = model.status.delivery
             stable = (delivery.stable if delivery else None) or ""
             revision = self._cache.get(CONTROLLERREVISIONS, parent.namespace, stable)
             verify(model.spec, found.origin, serving(revision) if revision is not None else None)
-        await self._signing.check(obj, model.spec.artifact, found)
+        await self._vetting.check(obj, model.spec.artifact, found, new=new)
 
     def _resolved(self, model: Model, found: Found) -> Resolved:
         """The status entry; the time stays while nothing changed, so that nothing is written."""

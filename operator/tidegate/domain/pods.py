@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FINAL_REASONS = frozenset(
     {"ArtifactForbidden", "ArtifactNotFound", "DigestMismatch", "FileOutsideRoot",
-     "FormatUnsupported", "LoadFailed", "SchemeUnsupported", "SettingsInvalid",
+     "FormatUnsafe", "FormatUnsupported", "LoadFailed", "SchemeUnsupported", "SettingsInvalid",
      "SignatureMismatch", "TooLarge", "UriInvalid"}
 )  # fmt: skip
 """What a server or fetcher says when trying again cannot help."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tidegate.domain.pods import ArmPods
 
 UNVERIFIED = (
-    frozenset({"ArtifactNotFound", "DigestMismatch", "FormatUnsupported", "LoadFailed", "TooLarge"})
+    frozenset({"ArtifactNotFound", "DigestMismatch", "LoadFailed", "TooLarge"})
+    | {"FormatUnsafe", "FormatUnsupported"}
     | verification.REASONS
     | {"SigningInvalid", "SigningKeyInvalid", "SigningMissing", "SigningUnsupported"}
 )

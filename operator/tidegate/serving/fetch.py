@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.credentials import NO_CREDENTIALS, mounted
 from tidegate.artifacts.fetching import fetcher_for
+from tidegate.artifacts.mlflow import pickles
 from tidegate.artifacts.tree import MAX_FILES
 from tidegate.artifacts.uri import beside, scheme_of, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
@@ -63,6 +64,19 @@ def fetch(wanted: Wanted) -> Path:
             _fetch_until(wanted, fetcher)
             _bring_profile(wanted, fetcher)
     return wanted.target
+
+
+def check_no_pickle(folder: Path, *, what: str) -> None:
+    """Check that an MLflow model's folder is no pickle by what its `MLmodel` says, before a server
+    can load it. A folder without that file is left to whoever loads it.
+
+    :raises Terminal: FormatUnsafe, LoadFailed.
+    """
+    try:
+        with (folder / pickles.NAME).open("rb") as file:
+            pickles.check_no_pickle(file.read(pickles.MAX_BYTES), what=shown(what))
+    except (FileNotFoundError, NotADirectoryError):
+        return
 
 
 def _fetch_until(wanted: Wanted, fetcher: Fetcher) -> None:
@@ -146,6 +160,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--source", required=True, help="where the artifact is, a URI")
     parser.add_argument("--kind", choices=["file", "tree"], default="file", help="what it is")
     parser.add_argument("--sha256", required=True, type=_digest, help="what it must be")
+    parser.add_argument("--no-pickle", action="store_true", help="refuse a pickle of MLflow's")
     parser.add_argument("--cache", required=True, type=Path, help="folder of the cache")
     parser.add_argument("--credentials", type=Path, help="folder where their Secret is mounted")
     parser.add_argument("--secret", default="", help="name of that Secret, for messages")
@@ -165,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         credentials = NO_CREDENTIALS
         if given.credentials is not None:
             credentials = mounted(given.credentials, name=given.secret)
-        fetch(
+        path = fetch(
             Wanted(
                 source=given.source,
                 sha256=given.sha256,
@@ -177,6 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 credentials=credentials,
             )
         )
+        if given.no_pickle:
+            check_no_pickle(path, what=given.source)
     except Terminal as error:
         failure.report(error)
         return 1

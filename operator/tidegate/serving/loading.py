@@ -14,6 +14,7 @@ from tidegate.errors import Terminal
 from tidegate.serving.failure import (
     ARTIFACT_NOT_FOUND,
     DIGEST_MISMATCH,
+    FORMAT_UNSAFE,
     FORMAT_UNSUPPORTED,
     LOAD_FAILED,
 )
@@ -35,7 +36,7 @@ WARM_UP_CALLS = 3
 def load_model(settings: Settings) -> LoadedModel:
     """The model, verified, loaded, checked against its signature and warm. Blocks for seconds.
 
-    :raises Terminal: DigestMismatch, ArtifactNotFound, FormatUnsupported, LoadFailed,
+    :raises Terminal: DigestMismatch, ArtifactNotFound, FormatUnsafe, FormatUnsupported, LoadFailed,
         SignatureMismatch; the message says what to do.
     """
     started = time.monotonic()
@@ -137,7 +138,7 @@ class _Located:
 def _located(settings: Settings, declared: Signature | None) -> _Located:
     """Where in the artifact the model is.
 
-    :raises Terminal: LoadFailed, SignatureMismatch.
+    :raises Terminal: FormatUnsafe, LoadFailed, SignatureMismatch.
     """
     if settings.format != "mlflow":
         if settings.artifact.is_dir():
@@ -152,7 +153,7 @@ def _located(settings: Settings, declared: Signature | None) -> _Located:
     model = read_folder(settings.artifact)
     if model.pickled and not settings.allow_pickle:
         raise Terminal(
-            LOAD_FAILED,
+            FORMAT_UNSAFE,
             f"the MLflow model is a pickle ({model.file.name}), which can run any code when it is "
             'loaded: log it with serialization_format="skops", or, if you made it yourself, allow '
             "it by spec.artifact.allowPickle",

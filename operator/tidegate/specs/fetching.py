@@ -39,6 +39,8 @@ def fetch_args(
     ]  # fmt: skip
     if kind == "tree":
         args += ["--kind", "tree"]
+    if artifact.format == "mlflow" and not artifact.allow_pickle:
+        args.append("--no-pickle")
     if artifact.credentials_ref is not None:
         args += ["--credentials", CREDENTIALS_PATH, "--secret", artifact.credentials_ref.name]
     return args

@@ -1,16 +1,24 @@
-"""Artifacts that must be signed, through the real controllers."""
+"""Artifacts that must be signed, and those that are pickles, through the real controllers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tests.controllers.named import direct, traffic
-from tests.controllers.site import Site, condition
+from tests.controllers.site import NAMESPACE, Site, condition
 from tests.controllers.test_trial import put
 from tests.domain.test_model_signing import KEY, P256, SIGNED, bundle, pem, statement
 
+from tidegate.kube.resources import DEPLOYMENTS
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+PICKLED = """\
+flavors:
+  python_function: {loader_module: mlflow.sklearn, model_path: model.pkl}
+  sklearn: {pickled_model: model.pkl, serialization_format: cloudpickle, sklearn_version: 1.9.1}
+"""
 
 
 def signed(folder: Path, *keys: str) -> dict[str, Any]:
@@ -81,4 +89,49 @@ async def test_a_key_that_is_taken_away_counts_no_more_for_what_it_signed(
     served = await traffic(site)
     found = await put(site, signed(tmp_path, pem(KEY)))
     assert condition(found, "Verified")["reason"] == "SigningInvalid"
+    assert await traffic(site) == served
+
+
+def an_mlflow_model(folder: Path, mlmodel: str, **artifact: Any) -> dict[str, Any]:
+    (folder / "MLmodel").write_text(mlmodel)
+    (folder / "model.pkl").write_bytes(b"no pickle at all: nobody must load it")
+    document = direct(f"{folder.as_uri()}/")
+    document["spec"]["artifact"] |= {"format": "mlflow", **artifact}
+    del document["spec"]["artifact"]["sha256"]
+    return document
+
+
+async def test_a_pickle_of_mlflow_is_refused_before_any_pod(site: Site, tmp_path: Path) -> None:
+    found = await put(site, an_mlflow_model(tmp_path, PICKLED))
+    for type_ in ("Resolved", "Verified", "Ready"):
+        assert condition(found, type_)["reason"] == "FormatUnsafe"
+    said = condition(found, "Verified")
+    assert (said["status"], "(model.pkl)" in said["message"]) == ("False", True)
+    assert "spec.artifact.allowPickle" in said["message"]
+    assert await site.deployments() == {}
+
+
+async def test_a_pickle_that_the_model_allows_is_served(site: Site, tmp_path: Path) -> None:
+    found = await put(site, an_mlflow_model(tmp_path, PICKLED, allowPickle=True))
+    assert condition(found, "Ready")["status"] == "True"
+
+
+async def test_a_model_that_is_no_pickle_is_served(site: Site, tmp_path: Path) -> None:
+    onnx = "flavors: {onnx: {data: model.onnx}}"
+    found = await put(site, an_mlflow_model(tmp_path, onnx))
+    assert condition(found, "Ready")["status"] == "True"
+    (deployment,) = (await site.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items
+    (container,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    assert "--no-pickle" in container["args"]
+
+
+async def test_a_version_that_becomes_a_pickle_leaves_what_serves(
+    site: Site, tmp_path: Path
+) -> None:
+    document = an_mlflow_model(tmp_path, "flavors: {onnx: {data: model.onnx}}")
+    await put(site, document)
+    served = await traffic(site)
+    (tmp_path / "MLmodel").write_text(PICKLED)
+    await site.pass_time(minutes=2)
+    assert condition(await site.model(), "Verified")["reason"] == "FormatUnsafe"
     assert await traffic(site) == served

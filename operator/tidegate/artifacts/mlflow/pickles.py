@@ -1,0 +1,96 @@
+"""Whether an MLflow model is stored as a pickle, by what its file `MLmodel` says. Pure.
+
+A pickle can run any code when it is loaded. The operator asks before it makes a revision, the init
+container before a server can start; the file is read as text and nothing of the model is loaded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tidegate.errors import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "MLmodel"
+MAX_BYTES = 4 * 1024 * 1024
+FORMAT_UNSAFE = "FormatUnsafe"
+MLMODEL_INVALID = "LoadFailed"
+
+_SUFFIXES = (".pkl", ".pickle", ".cloudpickle", ".dill", ".joblib", ".pt", ".pth")
+_PICKLING = {
+    "fastai": "model.fastai", "pmdarima": "model.pmd", "pytorch": "data/model.pth",
+    "statsmodels": "model.statsmodels",
+}  # fmt: skip
+"""Flavors whose file is a pickle, whatever it is called; with the name that MLflow gives it."""
+
+
+def check_no_pickle(mlmodel: bytes, *, what: str) -> None:
+    """Check that nothing that a file `MLmodel` names is a pickle. `what` it describes, to say so.
+
+    :raises Terminal: FormatUnsafe: something is. LoadFailed: it cannot be read.
+    """
+    found = pickle_in(_flavors(mlmodel, what=what))
+    if found is not None:
+        raise Terminal(
+            FORMAT_UNSAFE,
+            f"{what} is a pickle ({found[:200]}), which can run any code when it is loaded: log it "
+            'with serialization_format="skops" or as ONNX, or, if you made it yourself, allow it '
+            "by spec.artifact.allowPickle",
+        )
+
+
+def pickle_in(flavors: dict[str, Any]) -> str | None:
+    """The file that is a pickle, by its name; None where no flavor names one."""
+    for name, flavor in flavors.items():
+        if not isinstance(flavor, dict):
+            continue
+        if name in _PICKLING:
+            return _PICKLING[name]
+        if name == "sklearn" and flavor.get("serialization_format") != "skops":
+            return str(flavor.get("pickled_model", "model.pkl"))
+        if name == "lightgbm" and _is_pickled_wrapper(flavor):
+            return str(flavor.get("data", "model.pkl"))
+        for text in _texts(flavor):
+            if text.lower().endswith(_SUFFIXES):
+                return text
+    return None
+
+
+def _is_pickled_wrapper(flavor: dict[str, Any]) -> bool:
+    """A Booster is saved as text; LightGBM's wrappers of scikit-learn as skops or by pickling."""
+    kind = str(flavor.get("model_class", "lightgbm.basic.Booster"))
+    return "basic.Booster" not in kind and flavor.get("serialization_format") != "skops"
+
+
+def _texts(flavor: object) -> Iterator[str]:
+    """Every text in a flavor, however deep; what YAML's aliases repeat is looked at once."""
+    waiting, seen = [flavor], set[int]()
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, dict):
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+
+
+def _flavors(mlmodel: bytes, *, what: str) -> dict[str, Any]:
+    try:
+        found = YAML(typ="safe", pure=True).load(mlmodel)
+        flavors = found["flavors"]
+        if not isinstance(flavors, dict):
+            raise TypeError
+    except (YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        raise Terminal(
+            MLMODEL_INVALID, f"the file {NAME} of {what} cannot be read: log the model anew"
+        ) from None
+    return flavors
