@@ -173,7 +173,8 @@ def custom(**changes: Any) -> dict[str, Any]:
         ("spec.artifact.uri", "pvc://models/v1", "needs sha256"),
         ("spec.artifact.uri", "az://models/v1", "needs credentialsRef"),
         ("spec.signature", {"inputs": [], "outputs": []}, "inputs"),
-        ("spec.artifact.signedBy", {"publicKeys": []}, "publicKeys"),
+        ("spec.artifact.signedBy", {"publicKeys": []}, "names nobody"),
+        ("spec.artifact.signedBy", {"certificateAuthorities": ["x" * 100]}, "Authorities"),
         ("spec.artifact.signedBy", {"publicKeys": ["x" * 100]}, "publicKeys"),
         ("spec.gates", [{"name": "a", "metric": "m"}], "needs bounds"),
         ("spec.gates", [{**GATE, "relativeTo": "stable", "maxDrop": 0.1}], "needs bounds"),
@@ -216,6 +217,11 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
             "no pod to spare for a trial",
         ),
         ("spec.artifact.signedBy", SIGNED_BY, "no pod checks what it loads"),
+        (
+            "spec.artifact",
+            {"uri": "pvc://models/v1/", "sha256": "c" * 64, "format": "mlflow"},
+            "which may be a pickle",
+        ),
     ],
 )
 async def test_what_a_backend_does_itself_or_cannot_do_is_refused(

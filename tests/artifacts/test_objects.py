@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pytest
+from tests.domain.test_model_signing import SIGNED, TREE, TREE_KEY
 
 from tidegate.artifacts.azure import AZURE
 from tidegate.artifacts.base import Limits, Resolved
@@ -24,7 +25,9 @@ from tidegate.artifacts.fetching import fetcher_for
 from tidegate.artifacts.gs import GS
 from tidegate.artifacts.objects import ObjectSource
 from tidegate.artifacts.s3 import S3
+from tidegate.artifacts.signed_tree import check_signed_tree
 from tidegate.artifacts.tree import TreeFile, folder_digest, tree_digest
+from tidegate.domain.signers import Signers
 from tidegate.errors import Terminal, Unreachable
 from tidegate.serving.cache import Wanted
 from tidegate.serving.fetch import fetch
@@ -368,6 +371,22 @@ async def test_a_version_of_a_blob_is_one_and_a_generation_is_not() -> None:
             found = await shop.resolve("model")
             assert found.immutable == immutable
             assert found.location == shop.uri("model") + ("?versionId=1" if immutable else "")
+
+
+async def test_a_signed_prefix_is_known_without_its_files_being_read(shop: Shop) -> None:
+    for path, content in TREE.items():
+        shop.put(f"signed/{path}", content)
+    found = await shop.resolve("signed/")
+    with pytest.raises(Terminal) as caught:
+        await check_signed_tree(found, Signers([TREE_KEY]), shop.credentials)
+    assert caught.value.reason == "SigningMissing"
+    shop.put("signed.sig", (SIGNED / "tree-beside.sig").read_bytes())
+    await check_signed_tree(found, Signers([TREE_KEY]), shop.credentials)
+    shop.put("signed/data/evil.pkl", b"x")
+    with pytest.raises(Terminal, match=r"does not cover 'data/evil\.pkl'"):
+        await check_signed_tree(
+            await shop.resolve("signed/"), Signers([TREE_KEY]), shop.credentials
+        )
 
 
 async def test_markers_of_folders_are_no_files(moto: Moto) -> None:

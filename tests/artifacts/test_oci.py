@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests.domain.test_model_signing import SIGNED, TREE, TREE_KEY
 
 from tidegate.artifacts.base import Limits, Resolved
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
@@ -28,7 +29,9 @@ from tidegate.artifacts.oci.access import base_url
 from tidegate.artifacts.oci.manifest import parse_manifest
 from tidegate.artifacts.oci.reference import reference_of
 from tidegate.artifacts.oci.source import OciSource
+from tidegate.artifacts.signed_tree import check_signed_tree
 from tidegate.artifacts.tree import TreeFile, folder_digest, tree_digest
+from tidegate.domain.signers import Signers
 from tidegate.errors import Terminal, Unreachable
 from tidegate.serving.cache import Wanted
 from tidegate.serving.fetch import fetch
@@ -379,6 +382,23 @@ def test_a_uri_that_names_no_artifact_is_refused(uri: str) -> None:
     with pytest.raises(Terminal) as caught:
         reference_of(uri)
     assert caught.value.reason == "UriInvalid"
+
+
+async def test_a_signed_folder_is_known_in_layers_and_in_a_packed_one(registry: Registry) -> None:
+    files = {**TREE, "model.sig": (SIGNED / "tree.sig").read_bytes()}
+    titled = [Layer(content, title=path) for path, content in files.items()]
+    archive = packed({f"model/{path}": content for path, content in files.items()})
+    registry.push("signed", "titled", *titled)
+    registry.push("signed", "packed", Layer(packed(files), media_type=TAR))
+    registry.push("signed", "changed", Layer(packed({**files, "MLmodel": b"x"}), media_type=TAR))
+    registry.push("signed", "more", *titled, Layer(archive, media_type=TAR))
+    signers = Signers([TREE_KEY])
+    for tag in ("titled", "packed"):
+        await check_signed_tree(await resolve(registry.uri(f"signed:{tag}")), signers, CREDENTIALS)
+    for tag, said in (("changed", "'MLmodel' was changed"), ("more", "does not cover 'model/")):
+        found = await resolve(registry.uri(f"signed:{tag}"))
+        with pytest.raises(Terminal, match=said):
+            await check_signed_tree(found, signers, CREDENTIALS)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidegate.artifacts import signature_file
-from tidegate.artifacts.credentials import NO_CREDENTIALS
+from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
+from tidegate.artifacts.hf.source import HfSource
 from tidegate.artifacts.signature_file import read_signature
 from tidegate.errors import Terminal
+from tidegate.testing.hub import FakeHub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +33,7 @@ async def test_where_there_is_none_both_places_are_named(tmp_path: Path) -> None
     assert "model.sig; sign it" in refused.value.message
 
 
-@pytest.mark.parametrize("location", ["oci://r/m:1", "pvc://claim/m.onnx", "s3://bucket/folder/"])
+@pytest.mark.parametrize("location", ["oci://r/m:1", "s3://bucket/folder/"])
 async def test_what_cannot_be_signed_here_is_refused(location: str) -> None:
     with pytest.raises(Terminal) as refused:
         await read_signature(location, NO_CREDENTIALS)
@@ -45,4 +47,17 @@ async def test_a_file_without_end_is_no_signature(
     (tmp_path / "v1.onnx.sig").write_bytes(b"x" * 11)
     with pytest.raises(Terminal) as refused:
         await read_signature((tmp_path / "v1.onnx").as_uri(), NO_CREDENTIALS)
-    assert "larger than any signature" in refused.value.message
+    assert "larger than 10 bytes" in refused.value.message
+
+
+async def test_a_file_of_a_hub_is_signed_in_its_repository() -> None:
+    async with FakeHub.start() as hub:
+        hub.commit("main", {"sub/model.onnx": b"weights", "sub/model.onnx.sig": b"signature"})
+        secret = Credentials("hub", {"HF_ENDPOINT": hub.url})
+        source = HfSource()
+        found = await source.resolve(
+            "hf://acme/fraud@main/sub/model.onnx",
+            format="onnx", sha256=None, previous=None, credentials=secret,
+        )  # fmt: skip
+        await source.close()
+        assert await read_signature(found.location, secret) == b"signature"

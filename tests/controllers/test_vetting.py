@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tests.controllers.named import direct, traffic
 from tests.controllers.site import NAMESPACE, Site, condition
 from tests.controllers.test_trial import put
-from tests.domain.test_model_signing import KEY, P256, SIGNED, bundle, pem, statement
+from tests.domain.test_model_signing import (
+    CA,
+    KEY,
+    P256,
+    SIGNED,
+    TREE_KEY,
+    bundle,
+    lay_tree,
+    pem,
+    statement,
+)
 
 from tidegate.kube.resources import DEPLOYMENTS
 
@@ -90,6 +101,52 @@ async def test_a_key_that_is_taken_away_counts_no_more_for_what_it_signed(
     found = await put(site, signed(tmp_path, pem(KEY)))
     assert condition(found, "Verified")["reason"] == "SigningInvalid"
     assert await traffic(site) == served
+
+
+def signed_folder(folder: Path, **signed_by: list[str]) -> dict[str, Any]:
+    document = direct(f"{folder.as_uri()}/")
+    document["spec"]["artifact"] |= {"format": "mlflow", "signedBy": signed_by}
+    del document["spec"]["artifact"]["sha256"]
+    return document
+
+
+async def test_a_signed_folder_serves(site: Site, tmp_path: Path) -> None:
+    found = await put(site, signed_folder(lay_tree(tmp_path), publicKeys=[P256, TREE_KEY]))
+    assert condition(found, "Ready")["status"] == "True"
+
+
+async def test_a_folder_signed_with_a_certificate_serves(site: Site, tmp_path: Path) -> None:
+    folder = lay_tree(tmp_path, "tree-cert.sig")
+    found = await put(site, signed_folder(folder, certificateAuthorities=[CA]))
+    assert condition(found, "Ready")["status"] == "True"
+
+
+async def test_a_file_that_is_put_into_a_signed_folder_is_refused_and_what_serves_stays(
+    site: Site, tmp_path: Path
+) -> None:
+    await put(site, signed_folder(lay_tree(tmp_path), publicKeys=[TREE_KEY]))
+    served = await traffic(site)
+    (tmp_path / "data" / "evil.py").write_text("import os")
+    await site.pass_time(minutes=2)
+    found = await site.model()
+    for type_ in ("Resolved", "Verified"):
+        assert condition(found, type_)["reason"] == "SigningInvalid"
+    assert "'data/evil.py'" in condition(found, "Verified")["message"]
+    assert await traffic(site) == served
+
+
+async def test_what_lies_on_a_claim_is_checked_by_its_pods_which_are_told_the_signers(
+    site: Site,
+) -> None:
+    document = direct("pvc://models/v1/")
+    document["spec"]["artifact"]["signedBy"] = {"publicKeys": [TREE_KEY]}
+    first = (await put(site, document))["status"]["latestRevision"]
+    (deployment,) = (await site.kube.user.list(DEPLOYMENTS, namespace=NAMESPACE)).items
+    (container,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    (told,) = [one["value"] for one in container["env"] if one["name"] == "TIDEGATE_SIGNED_BY"]
+    assert json.loads(told)["publicKeys"] == [TREE_KEY]
+    document["spec"]["artifact"]["signedBy"] = {"publicKeys": [P256]}
+    assert (await put(site, document))["status"]["latestRevision"] != first
 
 
 def an_mlflow_model(folder: Path, mlmodel: str, **artifact: Any) -> dict[str, Any]:

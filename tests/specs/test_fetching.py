@@ -22,7 +22,7 @@ def test_an_artifact_for_everybody_needs_no_volume() -> None:
     artifact = an_artifact()
     assert fetch_mounts(artifact, location=artifact.uri) == []
     assert fetch_volumes(artifact, location=artifact.uri) == []
-    assert fetch_env(location=artifact.uri) == []
+    assert fetch_env(artifact, location=artifact.uri) == []
     assert "--credentials" not in args(artifact)
     assert "--kind" not in args(artifact)
     assert args(artifact, kind="tree")[-2:] == ["--kind", "tree"]
@@ -50,4 +50,4 @@ def test_a_claim_is_mounted_read_only_where_its_source_looks() -> None:
     (volume,) = fetch_volumes(artifact, location=artifact.uri)
     assert mount == {"name": "claim", "mountPath": CLAIM_PATH, "readOnly": True}
     assert volume["persistentVolumeClaim"] == {"claimName": "models", "readOnly": True}
-    assert fetch_env(location=artifact.uri) == [{"name": MOUNTED_AT, "value": CLAIM_PATH}]
+    assert fetch_env(artifact, location=artifact.uri) == [{"name": MOUNTED_AT, "value": CLAIM_PATH}]

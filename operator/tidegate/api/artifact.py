@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -45,21 +45,45 @@ class CredentialsRef(ApiModel):
     )  # fmt: skip
 
 
-class SignedBy(ApiModel):
-    """Who must have signed the artifact."""
+_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+_PublicKey = Annotated[
+    str,
+    StringConstraints(min_length=64, max_length=4096, pattern=r"^-----BEGIN PUBLIC KEY-----\n"),
+]
+_Certificate = Annotated[
+    str,
+    StringConstraints(min_length=64, max_length=8192, pattern=r"^-----BEGIN CERTIFICATE-----\n"),
+]
 
-    public_keys: list[
-        Annotated[
-            str,
-            StringConstraints(
-                min_length=64, max_length=4096, pattern=r"^-----BEGIN PUBLIC KEY-----\n"
-            ),
-        ]
-    ] = Field(
-        min_length=1, max_length=5,
-        description="Public keys in PEM, on the curve P-256, P-384 or P-521; one of them must have"
-        " made the signature.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+
+class SignedBy(ApiModel):
+    """Who must have signed the artifact: any one of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                (
+                    "(has(self.publicKeys) && size(self.publicKeys) > 0)"
+                    " || (has(self.certificateAuthorities)"
+                    " && size(self.certificateAuthorities) > 0)"
+                ),
+                "signedBy names nobody: give publicKeys, certificateAuthorities or both",
+            )
+        )
+    )
+
+    public_keys: list[_PublicKey] = Field(
+        default_factory=list, max_length=5,
+        description="Public keys in PEM, on the curve P-256, P-384 or P-521, of signatures made by"
+        " `model_signing sign key`.",
+        json_schema_extra=_ATOMIC,
+    )  # fmt: skip
+    certificate_authorities: list[_Certificate] = Field(
+        default_factory=list, max_length=5,
+        description="Certificates, in PEM, of authorities that vouch for the certificate of whoever"
+        " signs by `model_signing sign certificate`. Every certificate of theirs that is for"
+        " signing (codeSigning) counts, so name authorities that are for models alone.",
+        json_schema_extra=_ATOMIC,
     )  # fmt: skip
 
 
@@ -149,9 +173,11 @@ class Artifact(ApiModel):
     )
     signed_by: SignedBy | None = Field(
         default=None,
-        description="The artifact, a single file, must be signed by OpenSSF model signing with one"
-        " of these keys: in a file beside it with .sig behind its name, or in model.sig of its"
-        " folder. Checked before a revision is made of it; anything else is refused.",
+        description="The artifact must be signed by OpenSSF model signing by one of these. A single"
+        " file: in a file beside it with .sig behind its name, or in model.sig of its folder. A"
+        " folder, every file of it: in model.sig in it, or beside it with .sig behind its name."
+        " Checked before a revision is made of it, or (pvc://) by the init container before a"
+        " server can start; anything else is refused.",
     )
     write_back: WriteBack | None = Field(
         default=None,

@@ -117,6 +117,17 @@ class ModelSpec(ApiModel):
                 ),
             ),
             (
+                (
+                    "self.backend == 'Native' || self.artifact.format != 'mlflow'"
+                    " || self.artifact.allowPickle || !self.artifact.uri.startsWith('pvc://')"
+                ),
+                (
+                    "with backend SeldonDeployment and KServe nobody of Tidegate sees an MLflow"
+                    " model on a claim before it is loaded, which may be a pickle: allow that by"
+                    " artifact.allowPickle, put it elsewhere, or use backend: Native"
+                ),
+            ),
+            (
                 "self.backend == oldSelf.backend",
                 (
                     "backend cannot be changed, because the arms of one Model run on one: create"

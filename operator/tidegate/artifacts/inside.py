@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
 TOO_LARGE = "TooLarge"
 TOTAL_S = 30.0
-UNSEEN = ("pvc",)
+_UNSEEN = ("pvc",)
 """Schemes of what only a pod can see."""
+
+
+def is_seen(location: str) -> bool:
+    """Whether what is at a location can be looked at from here, and not by a pod alone."""
+    return scheme_of(location) not in _UNSEEN
 
 
 async def check_no_pickle(found: Resolved, credentials: Credentials) -> None:
@@ -35,23 +40,24 @@ async def check_no_pickle(found: Resolved, credentials: Credentials) -> None:
     :raises Terminal: FormatUnsafe; LoadFailed: the file cannot be read. What the source raises.
     :raises Unreachable: no answer in time.
     """
-    if found.kind != "tree" or scheme_of(found.location) in UNSEEN:
+    if found.kind != "tree" or not is_seen(found.location):
         return
     said = await within(lambda: _mlmodel(found.location, credentials), found.location)
     if said is not None:
         pickles.check_no_pickle(said, what=shown(found.location))
 
 
-async def within[T](look: Callable[[], T], location: str) -> T:
-    """What a look at a location finds, in a thread and in time.
+async def within[T](look: Callable[[], T], location: str, *, total_s: float | None = None) -> T:
+    """What a look at a location finds, in a thread and in time (seconds).
 
     :raises Unreachable: no answer in time.
     """
+    limit_s = TOTAL_S if total_s is None else total_s
     try:
-        async with asyncio.timeout(TOTAL_S):
+        async with asyncio.timeout(limit_s):
             return await asyncio.to_thread(look)
     except TimeoutError:
-        raise Unreachable(f"{shown(location)} did not answer within {TOTAL_S:.0f} s") from None
+        raise Unreachable(f"{shown(location)} did not answer within {limit_s:.0f} s") from None
 
 
 def entries_of(fetcher: Fetcher, location: str) -> list[Entry]:

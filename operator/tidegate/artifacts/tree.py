@@ -124,6 +124,14 @@ def folder_digest(folder: Path, *, max_files: int = MAX_FILES) -> str:
     :raises Terminal: UnsafePath (a link, or no plain file, too), TooManyFiles, ArtifactNotFound.
     :raises OSError: it cannot be read.
     """
+    return tree_digest(hashed_files(folder, max_files=max_files))
+
+
+def hashed_files(folder: Path, *, max_files: int = MAX_FILES) -> list[TreeFile]:
+    """The files of a tree that lies in a folder, each one read.
+
+    :raises Terminal: UnsafePath, TooManyFiles. :raises OSError: it cannot be read.
+    """
     found = []
     for path in plain_files(folder, max_files=max_files):
         digest = hashlib.sha256()
@@ -133,7 +141,7 @@ def folder_digest(folder: Path, *, max_files: int = MAX_FILES) -> str:
                 digest.update(chunk)
                 size += len(chunk)
         found.append(TreeFile(path=path, size=size, sha256=digest.hexdigest()))
-    return tree_digest(found)
+    return found
 
 
 def plain_files(folder: Path, *, max_files: int = MAX_FILES) -> list[str]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidegate.artifacts.inside import check_no_pickle
-from tidegate.artifacts.signature_file import SIGNING_UNSUPPORTED, read_signature
+from tidegate.artifacts.inside import check_no_pickle, is_seen
+from tidegate.artifacts.signature_file import read_signature
 from tidegate.controllers.credentials import credentials_of
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import name_of, namespace_of
@@ -50,7 +50,7 @@ class Vetting:
         """Check what a Model's artifact holds. Where it is not `new`, a revision was made of it
         before, and only its signature is looked at: other keys may be asked for since.
 
-        :raises Terminal, Retryable: as `check_format`, `read_signature` and `check_signed`.
+        :raises Terminal, Retryable: as `check_format`, `read_signature` and `check_signed_tree`.
         """
         key, asked = (str(namespace_of(obj)), name_of(obj)), (found.sha256, artifact, new)
         if self._held.get(key) == asked:
@@ -97,16 +97,20 @@ async def check_format(artifact: Artifact, found: Found, credentials: Credential
 
 
 async def _check_signed(artifact: Artifact, found: Found, credentials: Credentials) -> None:
+    """What only a pod can see is checked by its init container, which is told the signers."""
     assert artifact.signed_by is not None, "asked for"
-    if found.kind != "file":
-        raise Terminal(
-            SIGNING_UNSUPPORTED,
-            "spec.artifact.signedBy is for single files, and this is a folder; name a file in"
-            " it, or remove signedBy",
-        )
-    registered = artifact.uri.startswith("models:/")
-    bundle = await read_signature(found.location if registered else artifact.uri, credentials)
+    if not is_seen(found.location):
+        return
     # Late: most operators check no signatures, and this costs 6 MB.
-    from tidegate.domain.model_signing import check_signed
+    from tidegate.artifacts.signed_tree import check_signed_tree
+    from tidegate.domain.model_signing import check_file, signed
+    from tidegate.domain.signers import Signers
 
-    check_signed(bundle, public_keys=artifact.signed_by.public_keys, sha256=found.sha256)
+    signers = Signers(artifact.signed_by.public_keys, artifact.signed_by.certificate_authorities)
+    if found.kind == "tree":
+        await check_signed_tree(found, signers, credentials)
+        return
+    # A store's location may be that of one version, which no signature beside it is of.
+    elsewhere = artifact.uri.startswith(("models:/", "hf://"))
+    bundle = await read_signature(found.location if elsewhere else artifact.uri, credentials)
+    check_file(signed(bundle, signers=signers), sha256=found.sha256)

@@ -1,8 +1,8 @@
-"""Whether a signature made by OpenSSF model signing, with a key, is about an artifact. Pure.
+"""What a signature made by OpenSSF model signing is about, and whether that is an artifact. Pure.
 
 The format is that of `model_signing` 1.0 (https://github.com/sigstore/model-transparency): a
 Sigstore bundle whose DSSE envelope holds an in-toto statement, which lists the digest of every
-file. Only its mode with a key of one's own is read here: no certificates, no transparency log.
+file. Runs in the operator, and in the init container where only that can see the files.
 """
 
 from __future__ import annotations
@@ -10,48 +10,97 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-from tidegate.errors import Terminal
+from tidegate.domain.signers import Signers, check_signer, invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
-SIGNING_INVALID = "SigningInvalid"
-SIGNING_KEY_INVALID = "SigningKeyInvalid"
+SIGNATURE = "model.sig"
+"""How the signature of a folder is called in it."""
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 
-_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
-    "secp256r1": hashes.SHA256, "secp384r1": hashes.SHA384, "secp521r1": hashes.SHA512,
-}  # fmt: skip
-"""By the key's curve: P-256, P-384, P-521."""
+_GIT_FILES = (".gitattributes", ".gitignore")
+_GIT_FOLDERS = (".git/", ".github/")
+"""What model_signing leaves out unless it is told otherwise: no part of a model."""
+_NAMED = 5
+"""How many files a message names."""
 
 
-def check_signed(bundle: bytes, *, public_keys: Sequence[str], sha256: str) -> None:
-    """Check that one of the keys has signed a file with this digest: alone, or within a folder.
+@dataclass(frozen=True)
+class Signed:
+    """What a signature is about: sha256 (64 hex digits) by path in the folder, `.` alone for a
+    single file; and the paths that it says it leaves out, with all below them."""
 
-    :raises Terminal: SigningKeyInvalid: a public key cannot be read. SigningInvalid: the bundle is
-        none, was made by another key, was changed, or is about other files.
-    """
-    keys = [_key(text) for text in public_keys]
-    payload, signatures = _envelope(bundle)
-    signed = pae(payload)
-    if not any(_made(key, one, signed) for key in keys for one in signatures):
-        raise _invalid("none of spec.artifact.signedBy.publicKeys made it")
-    digests = _digests(payload)
-    if sha256 not in digests:
-        raise _invalid(
-            f"it is about {len(digests)} other file{'s' if len(digests) != 1 else ''}: none has the"
-            f" artifact's sha256 {sha256}"
+    digests: Mapping[str, str]
+    ignored: Collection[str]
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether a file may be in the folder without being signed: it is of git, and the
+        signature says so. What a model could be made of is never left out."""
+        of_git = path in _GIT_FILES or path.startswith(_GIT_FOLDERS)
+        return of_git and any(
+            path == one or path.startswith(f"{one.rstrip('/')}/") for one in self.ignored
         )
+
+
+def signed(bundle: bytes, *, signers: Signers) -> Signed:
+    """What a bundle is about, which one of the signers has made.
+
+    :raises Terminal: SigningKeyInvalid: a key of `signers` cannot be read. SigningInvalid: the
+        bundle is none, was made by another, or was changed.
+    """
+    payload, signatures, material = _envelope(bundle)
+    check_signer(signers, material=material, signatures=signatures, signed=pae(payload))
+    return _statement(payload)
+
+
+def check_file(about: Signed, *, sha256: str) -> None:
+    """Check that a file with this digest is signed: alone, or within a folder.
+
+    :raises Terminal: SigningInvalid: none of what is signed is it.
+    """
+    if sha256 not in about.digests.values():
+        raise invalid(
+            f"it is about {len(about.digests)} other file{'s' if len(about.digests) != 1 else ''}:"
+            f" none has the artifact's sha256 {sha256}"
+        )
+
+
+def check_names(about: Signed, paths: Iterable[str], *, signature: str | None) -> None:
+    """Check that a folder has all the files that are signed, and no others. `signature` is the path
+    of the signature itself where it lies in the folder: it cannot be in what it signs.
+
+    :raises Terminal: SigningInvalid, with the names.
+    """
+    there = {path for path in paths if path != signature}
+    more = [path for path in there - about.digests.keys() if not about.leaves_out(path)]
+    if more:
+        raise invalid(
+            f"it does not cover {_some(more)}: remove what is no part of the model, and sign all"
+            " that is (without --ignore-paths)"
+        )
+    missing = about.digests.keys() - there
+    if missing:
+        raise invalid(f"{_some(missing)} that it covers is not there")
+
+
+def check_digests(about: Signed, digests: Mapping[str, str]) -> None:
+    """Check that files, by path, are as they were signed; those that are not signed are left to
+    `check_names`.
+
+    :raises Terminal: SigningInvalid, with the names.
+    """
+    changed = [
+        path for path, digest in digests.items() if about.digests.get(path, digest) != digest
+    ]
+    if changed:
+        raise invalid(f"{_some(changed)} was changed after it was signed")
 
 
 def pae(payload: bytes) -> bytes:
@@ -59,66 +108,48 @@ def pae(payload: bytes) -> bytes:
     return f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} {len(payload)} ".encode() + payload
 
 
-def _key(text: str) -> ec.EllipticCurvePublicKey:
+def _envelope(bundle: bytes) -> tuple[bytes, list[bytes], dict[str, Any]]:
+    """The payload of the bundle's envelope, its signatures, and what it says of who made them."""
     try:
-        key = load_pem_public_key(text.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise Terminal(
-            SIGNING_KEY_INVALID, f"spec.artifact.signedBy has a key that is no PEM: {error}"
-        ) from None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _HASHES:
-        raise Terminal(
-            SIGNING_KEY_INVALID,
-            "spec.artifact.signedBy has a key of another kind: use one on the curve P-256, P-384 or"
-            " P-521, as model_signing does",
-        )
-    return key
-
-
-def _envelope(bundle: bytes) -> tuple[bytes, list[bytes]]:
-    """The payload of the bundle's envelope, and its signatures."""
-    try:
-        envelope = orjson.loads(bundle)["dsseEnvelope"]
+        said = json.loads(bundle)
+        envelope = said["dsseEnvelope"]
         if envelope["payloadType"] != PAYLOAD_TYPE:
-            raise _invalid(f"its payload is no {PAYLOAD_TYPE}")
+            raise invalid(f"its payload is no {PAYLOAD_TYPE}")
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, binascii.Error):
-        raise _invalid("it is no Sigstore bundle with a DSSE envelope") from None
-    return payload, signatures
+        material = said.get("verificationMaterial") or {}
+        return payload, signatures, dict(material)
+    except (KeyError, TypeError, ValueError, RecursionError, binascii.Error):
+        raise invalid("it is no Sigstore bundle with a DSSE envelope") from None
 
 
-def _made(key: ec.EllipticCurvePublicKey, signature: bytes, signed: bytes) -> bool:
+def _statement(payload: bytes) -> Signed:
+    """What the signed statement says; each file was hashed as a whole."""
     try:
-        key.verify(signature, signed, ec.ECDSA(_HASHES[key.curve.name]()))
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _digests(payload: bytes) -> list[str]:
-    """SHA-256 of every file that the statement is about; each was hashed as a whole."""
-    try:
-        statement = orjson.loads(payload)
+        statement = json.loads(payload)
         if statement["_type"] != STATEMENT_TYPE or statement["predicateType"] != PREDICATE_TYPE:
-            raise _invalid("it was made by a version before 1.0 of model_signing, or by another")
+            raise invalid("it was made by a version before 1.0 of model_signing, or by another")
         (subject,) = statement["subject"]
         predicate: dict[str, Any] = statement["predicate"]
-        how = predicate["serialization"]
+        how, resources = predicate["serialization"], predicate["resources"]
         if (how["method"], how["hash_type"]) != ("files", "sha256"):
-            raise _invalid("it is not about the SHA-256 of whole files: sign with these defaults")
-        digests = [str(one["digest"]) for one in predicate["resources"]]
-        root = hashlib.sha256(b"".join(bytes.fromhex(one) for one in digests)).hexdigest()
+            raise invalid(
+                f"it is about {str(how['hash_type'])[:40]} of {str(how['method'])[:40]}, and only"
+                " the SHA-256 of whole files is checked: sign as the command model_signing does"
+            )
+        listed = [(str(one["name"]), bytes.fromhex(str(one["digest"]))) for one in resources]
+        root = hashlib.sha256(b"".join(digest for _, digest in listed)).hexdigest()
         if root != subject["digest"]["sha256"]:
-            raise _invalid("what it lists is not what its own root digest says")
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        raise _invalid("its statement cannot be read") from None
-    return digests
+            raise invalid("what it lists is not what its own root digest says")
+        digests = {path: digest.hex() for path, digest in listed}
+        if len(digests) != len(listed):
+            raise invalid("it names a file twice")
+        return Signed(digests, frozenset(str(path) for path in how.get("ignore_paths") or ()))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise invalid("its statement cannot be read") from None
 
 
-def _invalid(why: str) -> Terminal:
-    return Terminal(
-        SIGNING_INVALID,
-        f"the signature beside the artifact does not hold: {why}. Sign the artifact anew, or"
-        " correct spec.artifact.signedBy",
-    )
+def _some(paths: Iterable[str]) -> str:
+    named = sorted(paths)
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return ", ".join(repr(path[:200]) for path in named[:_NAMED]) + more

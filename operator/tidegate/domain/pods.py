@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 FINAL_REASONS = frozenset(
     {"ArtifactForbidden", "ArtifactNotFound", "DigestMismatch", "FileOutsideRoot",
      "FormatUnsafe", "FormatUnsupported", "LoadFailed", "SchemeUnsupported", "SettingsInvalid",
-     "SignatureMismatch", "TooLarge", "UriInvalid"}
+     "SignatureMismatch", "SigningInvalid", "SigningKeyInvalid", "SigningMissing",
+     "SigningUnsupported", "TooLarge", "UriInvalid"}
 )  # fmt: skip
 """What a server or fetcher says when trying again cannot help."""
 

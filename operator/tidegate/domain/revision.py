@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tidegate.api.resources import EnvVar
     from tidegate.api.runtime import Runtime
 
+ON_CLAIM = "pvc://"
+"""Of what lies there the pod checks the signature, so that other signers ask for other pods."""
 IDENTITY_VERSION = 1
 """Raised only when the meaning of an identity changes; every digest changes with it."""
 
@@ -29,6 +31,8 @@ def identity(spec: ModelSpec, *, sha256: str, image: str) -> dict[str, Any]:
     artifact: dict[str, Any] = {"sha256": sha256, "format": spec.artifact.format}
     if spec.artifact.allow_pickle:
         artifact["allowPickle"] = True
+    if spec.artifact.signed_by is not None and spec.artifact.uri.startswith(ON_CLAIM):
+        artifact["signedBy"] = spec.artifact.signed_by.wire()
     return {
         "version": IDENTITY_VERSION,
         "artifact": artifact,

@@ -6,6 +6,7 @@ seen by whoever may look at pods.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ CREDENTIALS_PATH = "/var/run/tidegate/credentials"
 CLAIM_PATH = "/var/run/tidegate/claim"
 CLAIM_VARIABLE = "TIDEGATE_CLAIM"
 """Tells `artifacts.pvc` where the claim of a pvc:// location is mounted."""
+SIGNERS_VARIABLE = "TIDEGATE_SIGNED_BY"
+"""Tells `serving.signed` who must have signed what lies on a claim."""
 _ON_CLAIM = "pvc://"
 _READABLE_BY_GROUP = 0o440
 
@@ -46,11 +49,16 @@ def fetch_args(
     return args
 
 
-def fetch_env(*, location: str) -> list[Object]:
-    """What the init container's environment says beside its scratch folder."""
+def fetch_env(artifact: Artifact, *, location: str) -> list[Object]:
+    """What the init container's environment says beside its scratch folder. Of a signature that the
+    operator has checked it needs to know nothing: it fetches what was signed, by its SHA-256."""
     if not location.startswith(_ON_CLAIM):
         return []
-    return [{"name": CLAIM_VARIABLE, "value": CLAIM_PATH}]
+    env: list[Object] = [{"name": CLAIM_VARIABLE, "value": CLAIM_PATH}]
+    if artifact.signed_by is not None:
+        signers = json.dumps(artifact.signed_by.wire(), sort_keys=True)
+        env.append({"name": SIGNERS_VARIABLE, "value": signers})
+    return env
 
 
 def fetch_mounts(artifact: Artifact, *, location: str) -> list[Object]:

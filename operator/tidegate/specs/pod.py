@@ -120,7 +120,10 @@ def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
             cache=CACHE_PATH,
             size_limit_bytes=facts.size_limit_bytes,
         ),
-        "env": [{"name": "TMPDIR", "value": SCRATCH_PATH}, *fetch_env(location=facts.location)],
+        "env": [
+            {"name": "TMPDIR", "value": SCRATCH_PATH},
+            *fetch_env(spec.artifact, location=facts.location),
+        ],
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"memory": "256Mi"},
