@@ -33,6 +33,7 @@ def test_every_setting_is_read() -> None:
             "TIDEGATE_HTTP_PORT": "0",
             "TIDEGATE_RUNTIME_V2_IMAGE": "registry/v2:1",
             "TIDEGATE_RUNTIME_SELDON_IMAGE": "registry/seldon:1",
+            "TIDEGATE_RESOLVER_DVC_IMAGE": "registry/dvc:1",
             "TIDEGATE_NETWORK_POLICY": "off",
             "TIDEGATE_GATEWAY_NAMESPACES": "edge, istio-system",
             "TIDEGATE_RESYNC": "1m",
@@ -50,6 +51,7 @@ def test_every_setting_is_read() -> None:
     assert (found.artifact_limit_bytes, found.http_port) == (1000, 0)
     assert found.runtime_v2_image == "registry/v2:1"
     assert found.runtime_seldon_image == "registry/seldon:1"
+    assert found.resolver_dvc_image == "registry/dvc:1"
     assert found.network_policy is False
     assert found.gateway_namespaces == ("edge", "istio-system")
     assert found.prometheus_namespaces == ()

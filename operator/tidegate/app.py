@@ -14,6 +14,7 @@ from tidegate.artifacts.registry import default_sources
 from tidegate.backends.registry import backend_kinds
 from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.hints import MlflowHints
+from tidegate.controllers.inspecting import Inspections
 from tidegate.controllers.model import ModelReconciler
 from tidegate.controllers.training import TrainingReconciler
 from tidegate.controllers.waking import moved, redeclared
@@ -45,7 +46,7 @@ from tidegate.trainers.registry import Trainers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tidegate.controllers.polling import Resolver
+    from tidegate.controllers.resolving import Resolver
     from tidegate.controllers.writing_back import Registrar
     from tidegate.inference.pods import Inference
     from tidegate.kube.objects import Object
@@ -122,7 +123,11 @@ def controllers(
     client, cache, clock, settings = (
         context.client, context.cache, context.clock, context.settings,
     )  # fmt: skip
-    model = ModelReconciler(client, cache, context.recorder, clock, settings, resolver, inference)
+    inspections = Inspections(client, cache, clock, settings)
+    context.exit_stack.push_async_callback(inspections.close)
+    model = ModelReconciler(
+        client, cache, context.recorder, clock, settings, resolver, inference, inspections
+    )
     delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
     trainers = Trainers(client)
     context.exit_stack.push_async_callback(trainers.close)

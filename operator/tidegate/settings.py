@@ -53,6 +53,7 @@ class Settings:
     http_port: int = 8080
     runtime_v2_image: str = f"tidegate/runtime-v2:{__version__}"
     runtime_seldon_image: str = f"tidegate/runtime-seldon:{__version__}"
+    resolver_dvc_image: str = f"tidegate/resolver-dvc:{__version__}"
     network_policy: bool = True
     gateway_namespaces: tuple[str, ...] = ()
     prometheus_namespaces: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         http_port=read.integer("HTTP_PORT", defaults.http_port),
         runtime_v2_image=read.text("RUNTIME_V2_IMAGE") or defaults.runtime_v2_image,
         runtime_seldon_image=read.text("RUNTIME_SELDON_IMAGE") or defaults.runtime_seldon_image,
+        resolver_dvc_image=read.text("RESOLVER_DVC_IMAGE") or defaults.resolver_dvc_image,
         network_policy=read.choice("NETWORK_POLICY", "on", ("on", "off")) == "on",
         gateway_namespaces=read.names("GATEWAY_NAMESPACES"),
         prometheus_namespaces=read.names("PROMETHEUS_NAMESPACES"),

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from tidegate.artifacts.base import Resolved
 
 URI = "models:/fraud@challenger"
-MODEL = {"metadata": {"namespace": "ml", "name": "fraud", "uid": "1"}}
+MODEL: dict[str, Any] = {
+    "apiVersion": "tidegate.dev/v1alpha1",
+    "kind": "Model",
+    "metadata": {"namespace": "ml", "name": "fraud", "uid": "1"},
+}
 
 
 def artifact(**changes: Any) -> Artifact:
@@ -47,7 +51,7 @@ async def test_a_moving_reference_is_asked_by_its_interval_and_once_more_after_a
         (MODEL, artifact(uri="models:/fraud/2")),
         (MODEL, artifact(format="xgboost")),
         (MODEL, artifact(credentialsRef={"name": "other"})),
-        ({"metadata": {**MODEL["metadata"], "uid": "2"}}, artifact()),
+        ({**MODEL, "metadata": {**MODEL["metadata"], "uid": "2"}}, artifact()),
     ],
 )
 async def test_what_is_declared_anew_is_asked_at_once(model: Any, asked: Artifact) -> None:

@@ -14,7 +14,7 @@ Format = Literal[
 ]
 
 
-SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az", "oci", "hf")
+SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az", "oci", "hf", "dvc")
 """Where an artifact may be; each has a source in `tidegate.artifacts`."""
 KNOWN_SCHEME = (
     f"self.uri.matches('^(({'|'.join(SCHEMES)})://|models:/)')",
@@ -34,6 +34,17 @@ MODELS_RULE = (
     ),
 )
 """A CEL rule of whatever has a `uri`, and what is wrong."""
+DVC_RULE = (
+    (
+        "!self.uri.startsWith('dvc://')"
+        " || self.uri.matches('^dvc://[^/@?#]+(/[^/@?#]+)+//[^?#]*[^/?#]/?([?]rev=[^&#]+)?$')"
+    ),
+    (
+        "write dvc://host/owner/repository//path/of/output?rev=branch, tag or commit; the path of a"
+        " folder ends with /"
+    ),
+)
+"""The same."""
 
 
 class CredentialsRef(ApiModel):
@@ -94,6 +105,7 @@ class Artifact(ApiModel):
         json_schema_extra=rules(
             KNOWN_SCHEME,
             MODELS_RULE,
+            DVC_RULE,
             (
                 "!has(self.writeBack) || self.uri.startsWith('models:/')",
                 "writeBack tells a registry: it needs a uri that begins with models:/",
@@ -127,7 +139,6 @@ class Artifact(ApiModel):
                 "!self.allowPickle || self.format == 'mlflow'",
                 "allowPickle is for format: mlflow; sklearn-joblib names a pickle by itself",
             ),
-            MODELS_RULE,
         )
     )
 
@@ -136,8 +147,9 @@ class Artifact(ApiModel):
         " registry (TIDEGATE_MLFLOW_URL of the operator), file:///path (only below the folder that"
         " the operator's TIDEGATE_FILE_ROOT names), pvc://claim/path, http://… or https://…,"
         " s3://bucket/key, gs://bucket/key, azure://container/path (or az://),"
-        " oci://registry/repository:tag, hf://org/name@revision/path. A URI that ends with / names"
-        " a folder. What stands behind it is hashed; a change of content makes a new revision."
+        " oci://registry/repository:tag, hf://org/name@revision/path,"
+        " dvc://host/repository//path?rev=revision. A URI (its path) that ends with / names a"
+        " folder. What stands behind it is hashed; a change of content makes a new revision."
     )
     sha256: Sha256 | None = Field(
         default=None,

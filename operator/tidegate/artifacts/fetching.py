@@ -28,6 +28,10 @@ CHUNK = 1024 * 1024
 FETCHERS = {
     "az": "tidegate.artifacts.azure:AzureFetcher",
     "azure": "tidegate.artifacts.azure:AzureFetcher",
+    **dict.fromkeys(
+        ("dvc+azure", "dvc+file", "dvc+gs", "dvc+http", "dvc+https", "dvc+s3"),
+        "tidegate.artifacts.dvc.fetcher:DvcFetcher",
+    ),
     "file": "tidegate.artifacts.file:FileFetcher",
     "gs": "tidegate.artifacts.gs:GsFetcher",
     "hf+http": "tidegate.artifacts.hf.fetcher:HfFetcher",

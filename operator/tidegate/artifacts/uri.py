@@ -39,7 +39,7 @@ def same_server(one: str, other: str) -> bool:
     a, b = urlsplit(one), urlsplit(other)
     if a.scheme.lower() != b.scheme.lower():
         return False
-    return a.scheme.lower() not in ("http", "https", "oci") or a.netloc == b.netloc
+    return a.scheme.lower() not in ("http", "https", "oci", "dvc") or a.netloc == b.netloc
 
 
 def is_folder(uri: str) -> bool:

@@ -13,9 +13,8 @@ from tidegate.api.model_status import ArmRevision
 from tidegate.api.rollout import RolloutSpec
 from tidegate.artifacts.uri import same_server
 from tidegate.controllers.acting import Acting
-from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.revisions import digest_of
-from tidegate.controllers.vetting import check_format
+from tidegate.controllers.vetting import check_format, is_to_be_seen
 from tidegate.domain.admission import governed
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import name_of
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
     from tidegate.api.artifact import Artifact
     from tidegate.api.model import Model
     from tidegate.artifacts.base import Resolved as Found
-    from tidegate.controllers.polling import Resolver
+    from tidegate.controllers.resolving import Resolving
     from tidegate.controllers.revisions import Revisions
-    from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
     from tidegate.runtime.cache import Cache
@@ -58,14 +56,13 @@ class Arms:
     """Makes what a strategy asks for."""
 
     def __init__(
-        self, client: Client, cache: Cache, clock: Clock, revisions: Revisions, resolver: Resolver
+        self, cache: Cache, clock: Clock, revisions: Revisions, resolving: Resolving
     ) -> None:
-        self._client = client
         self._cache = cache
         self._acting = Acting(cache)
         self._clock = clock
         self._revisions = revisions
-        self._resolver = resolver
+        self._resolving = resolving
         self._refused: dict[tuple[str | None, ...], _Refusal] = {}
 
     async def make(self, model: Model, parent: Parent) -> tuple[list[ArmRevision], float | None]:
@@ -110,30 +107,25 @@ class Arms:
         try:
             revision = self._revisions.known(spec, parent, sha256=wanted.sha256)
             if revision is None:
-                found = await self._resolve(spec.artifact, parent.namespace)
+                found = await self._resolve(spec.artifact, parent)
                 revision = await self._revisions.make(spec, parent, found)
         except (Terminal, Retryable) as error:
             return said.model_copy(update={"reason": error.reason, "message": error.message})
         return _made(said, revision)
 
-    async def _resolve(self, artifact: Artifact, namespace: str) -> Found:
+    async def _resolve(self, artifact: Artifact, parent: Parent) -> Found:
         """What stands behind a URI. A refusal stands for a while: every change of a pod asks."""
         ref = artifact.credentials_ref
-        key = (namespace, artifact.uri, artifact.sha256, ref.name if ref else None)
+        key = (parent.namespace, artifact.uri, artifact.sha256, ref.name if ref else None)
         now = self._clock.monotonic()
         refusal = self._refused.get(key)
         if refusal is not None and now < refusal.until:
             raise Terminal(refusal.reason, refusal.message)
         try:
-            credentials = await credentials_of(artifact, namespace=namespace, client=self._client)
-            found = await self._resolver.resolve(
-                artifact.uri,
-                sha256=artifact.sha256,
-                previous=None,
-                credentials=credentials,
-                format=artifact.format,
-            )
-            await check_format(artifact, found, credentials)
+            found = await self._resolving.ask(parent, artifact, previous=None)
+            if is_to_be_seen(artifact, found):
+                credentials = await self._resolving.credentials(parent, artifact)
+                await check_format(artifact, found, credentials)
         except (Terminal, Retryable) as error:
             wait = RETRY_S if isinstance(error, Retryable) else REFUSED_S
             self._refused[key] = _Refusal(error.reason, error.message, now + wait)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.controllers.children import Children
+from tidegate.controllers.jobs import DEADLINE, ended, over, pods_of, waiting
 from tidegate.domain.gates.container import Ended, judge
 from tidegate.domain.gates.results import gate_hash, recorded
 from tidegate.errors import Forbidden, Invalid, Retryable, Terminal
 from tidegate.kube.objects import is_being_deleted, name_of
-from tidegate.kube.resources import JOBS, PODS
+from tidegate.kube.resources import JOBS
 from tidegate.specs.gate import (
     GATE_HASH_ANNOTATION,
     GATE_LABEL,
@@ -24,7 +25,7 @@ from tidegate.specs.gate import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tidegate.api.gate import Gate, GateResult
     from tidegate.api.model_status import RevisionStatus
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from tidegate.runtime.cache import Cache
     from tidegate.specs.metadata import Parent
 
-JOB_LABEL = "batch.kubernetes.io/job-name"
 RUNNING = "JobRunning"
 
 
@@ -59,22 +59,18 @@ class GateJobs:
             raise Retryable(f"Job {name} has been started", reason=RUNNING)
         if is_being_deleted(job):
             raise Retryable(f"Job {name} is being deleted, and started anew", reason=RUNNING)
-        over = _over(job)
-        pods = (
-            await self.client.list(
-                PODS, namespace=parent.namespace, label_selector=f"{JOB_LABEL}={name}"
-            )
-        ).items
-        if over is None:
-            raise Retryable(f"Job {name} runs{_waiting(pods)}", reason=RUNNING)
-        ended = Ended(None) if over == "DeadlineExceeded" else _ended(pods)
-        if ended is None:
+        end = over(job)
+        pods = await pods_of(self.client, job)
+        if end is None:
+            raise Retryable(f"Job {name} runs{waiting(pods)}", reason=RUNNING)
+        how = Ended(None) if end == DEADLINE else ended(pods)
+        if how is None:
             await Children(self.client, self.cache).drop(JOBS, job)
             raise Retryable(
                 f"the pod of Job {name} was taken away before it ended; it is started anew",
                 reason=RUNNING,
             )
-        return judge(gate, ended, source=f"Job {name}, image {gate.job.image if gate.job else ''}")
+        return judge(gate, how, source=f"Job {name}, image {gate.job.image if gate.job else ''}")
 
     async def _start(self, wanted: Object) -> None:
         try:
@@ -102,32 +98,3 @@ class GateJobs:
             mine = entry is not None and marks.get(TRIAL_ANNOTATION) == entry.name
             if not mine or marks.get(GATE_HASH_ANNOTATION) not in wanted:
                 await Children(self.client, self.cache).drop(JOBS, job)
-
-
-def _over(job: Object) -> str | None:
-    """The reason of a Job that has ended; None while it has not."""
-    for condition in job.get("status", {}).get("conditions", ()):
-        if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
-            return str(condition.get("reason") or condition["type"])
-    return None
-
-
-def _ended(pods: Iterable[Object]) -> Ended | None:
-    """How the container ended; None where no pod says: it was evicted, or deleted by hand."""
-    for pod in pods:
-        for status in pod.get("status", {}).get("containerStatuses", ()):
-            over = status.get("state", {}).get("terminated")
-            if over is not None and over.get("exitCode") is not None:
-                return Ended(int(over["exitCode"]), str(over.get("message") or ""))
-    return None
-
-
-def _waiting(pods: Iterable[Object]) -> str:
-    """What keeps a container from starting, if anything does."""
-    for pod in pods:
-        for status in pod.get("status", {}).get("containerStatuses", ()):
-            waits = status.get("state", {}).get("waiting") or {}
-            if waits.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-                why = waits.get("message") or waits["reason"]
-                return f"; pod {name_of(pod)} waits: {waits['reason']}: {why}"
-    return ""

@@ -18,6 +18,7 @@ from tidegate.controllers.children import Children
 from tidegate.controllers.gating import Gating
 from tidegate.controllers.model_reporting import Latest, ModelReporter
 from tidegate.controllers.polling import Polling, jittered
+from tidegate.controllers.resolving import Resolving
 from tidegate.controllers.revisions import Revisions, is_twin
 from tidegate.controllers.trial import Trials, serving
 from tidegate.controllers.vetting import Vetting
@@ -50,7 +51,8 @@ from tidegate.specs.service import revision_service
 
 if TYPE_CHECKING:
     from tidegate.artifacts.base import Resolved as Found
-    from tidegate.controllers.polling import Resolver
+    from tidegate.controllers.inspecting import Inspections
+    from tidegate.controllers.resolving import Resolver
     from tidegate.inference.pods import Inference
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
@@ -81,16 +83,17 @@ class ModelReconciler:
         settings: Settings,
         resolver: Resolver,
         inference: Inference,
+        inspections: Inspections | None = None,
     ) -> None:
         self._client = client
         self._cache = cache
         self._clock = clock
         self._settings = settings
-        self._polling = Polling(client, clock, resolver)
+        self._polling = Polling(client, clock, resolver, inspections)
         self._vetting = Vetting(client, clock)
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
-        self._arms = Arms(client, cache, clock, self._revisions, resolver)
+        self._arms = Arms(cache, clock, self._revisions, Resolving(client, resolver, inspections))
         approving = Approving(client, recorder, namespace=settings.namespace)
         gating = Gating(client, cache, inference)
         self._trials = Trials(cache, clock, recorder, gating, approving)

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import Resolved as Found
-from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.uri import scheme_of
-from tidegate.controllers.credentials import credentials_of
+from tidegate.controllers.inspecting import INSPECTING
+from tidegate.controllers.resolving import Resolving
 from tidegate.domain.times import moment
 from tidegate.errors import Retryable, Terminal
-from tidegate.kube.objects import name_of, namespace_of, uid_of
+from tidegate.kube.objects import name_of, namespace_of, owner_reference, uid_of
+from tidegate.specs.metadata import Parent
 
 if TYPE_CHECKING:
     from tidegate.api.artifact import Artifact
+    from tidegate.controllers.inspecting import Inspections
+    from tidegate.controllers.resolving import Resolver
     from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
@@ -36,27 +39,6 @@ _STORES = frozenset({"file", "http", "https", "s3", "gs", "az", "azure", "oci"})
 
 type _Asked = tuple[str, Artifact]
 """Which object (uid) asks for what."""
-
-
-class Resolver(Protocol):
-    """Turns an artifact's URI into an immutable version of it."""
-
-    async def resolve(
-        self,
-        uri: str,
-        *,
-        sha256: str | None,
-        previous: Found | None,
-        credentials: Credentials = NO_CREDENTIALS,
-        format: str = "",
-    ) -> Found:
-        """The version behind a URI. `previous` is what was found last, so that an unchanged one is
-        cheap. `format` tells which file of a registry's version is meant.
-
-        :raises Terminal: it will not work until somebody changes something.
-        :raises Retryable: the source did not answer.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -80,10 +62,15 @@ class _Refused:
 class Polling:
     """What stands behind the URIs of Models."""
 
-    def __init__(self, client: Client, clock: Clock, resolver: Resolver) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        resolver: Resolver,
+        inspections: Inspections | None = None,
+    ) -> None:
         self._clock = clock
-        self._resolver = resolver
+        self._resolving = Resolving(client, resolver, inspections)
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._refused: dict[tuple[str, str], _Refused] = {}
 
@@ -106,9 +93,12 @@ class Polling:
             previous = seen.found
         else:
             previous = remembered(obj, artifact)
+        parent = Parent(name_of(obj), str(namespace_of(obj)), owner_reference(obj))
         try:
-            found = await self._ask(obj, artifact, previous)
+            found = await self._resolving.ask(parent, artifact, previous=previous)
         except (Terminal, Retryable) as error:
+            if error.reason == INSPECTING:  # the Job's end is to be seen at once
+                raise
             until = self._clock.monotonic() + REFUSED_S
             self._refused[key] = _Refused(asked, until, error)
             raise
@@ -116,18 +106,6 @@ class Polling:
         due = now + jittered(artifact.poll_interval.total_seconds())
         self._seen[key] = _Seen(asked, due, found)
         return found
-
-    async def _ask(self, obj: Object, artifact: Artifact, previous: Found | None) -> Found:
-        credentials = await credentials_of(
-            artifact, namespace=str(namespace_of(obj)), client=self._client
-        )
-        return await self._resolver.resolve(
-            artifact.uri,
-            sha256=artifact.sha256,
-            previous=previous,
-            credentials=credentials,
-            format=artifact.format,
-        )
 
     def again_s(self, obj: Object) -> float:
         """Seconds until a Model's artifact is asked for again; 0 where it never was."""

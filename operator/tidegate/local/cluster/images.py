@@ -72,6 +72,7 @@ def default_images(environment: Mapping[str, str] = os.environ) -> ImageTable:
         "tidegate/operator": ("operator", True),
         "tidegate/runtime-v2": ("v2", False),
         "tidegate/runtime-seldon": (SELDON, False),
+        "tidegate/resolver-dvc": ("dvc", False),
     }
     rows = {
         image: LocalEnvironment(

@@ -1,0 +1,70 @@
+"""What the Job that looks at a repository says when it ends: one line of JSON. Pure.
+
+Small enough for a termination message, from which the operator reads it, and without credentials.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tidegate.errors import Terminal
+
+_BYTES = 3800
+"""The kubelet keeps the last 4096 of a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """An output at a commit. `size` is in bytes; `kind` is `file` or `tree`, and `sha256` that of
+    the file or of the tree's manifest; `datasets` are MD5s of what it was made of, by path."""
+
+    location: str
+    sha256: str
+    size: int
+    kind: str
+    datasets: dict[str, str]
+
+
+def write(report: Report) -> str:
+    """The line of a report; data sets that do not fit are left out, the last ones first."""
+    told = asdict(report)
+    line = json.dumps(told)
+    while len(line.encode()) > _BYTES and told["datasets"]:
+        told["datasets"].popitem()
+        line = json.dumps(told)
+    return line
+
+
+def write_failure(failure: Terminal) -> str:
+    """The line of why there is no report; a long message is cut."""
+    message = failure.message[:_BYTES]
+    while (
+        len((line := json.dumps({"reason": failure.reason, "message": message})).encode()) > _BYTES
+    ):
+        message = f"{message[: len(message) * 3 // 4]}…"
+    return line
+
+
+def read(text: str) -> Report | Terminal | None:
+    """What a line says; None where it is none of these."""
+    lines = text.strip().splitlines()
+    try:
+        told: Any = json.loads(lines[-1]) if lines else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    if "reason" in told:
+        return Terminal(str(told["reason"]), str(told.get("message", "")))
+    try:
+        return Report(
+            location=str(told["location"]),
+            sha256=str(told["sha256"]),
+            size=int(told["size"]),
+            kind=str(told["kind"]),
+            datasets={str(path): str(md5) for path, md5 in told["datasets"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
