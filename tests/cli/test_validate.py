@@ -96,12 +96,42 @@ def test_manifests_in_order_have_nothing_to_say(validate: Validate) -> None:
 
 
 @pytest.mark.parametrize(
+    "uri",
+    [
+        "dvc://git.example/acme/flights//models/a.onnx",
+        "dvc://git.example:8443/group/sub/flights.git//a.onnx?rev=team/next",
+        "dvc://git.example/flights//a.onnx?rev=flight%23prod@v1.0.0",
+    ],
+)
+def test_an_output_in_a_git_repository_is_named_with_its_revision(
+    validate: Validate, uri: str
+) -> None:
+    required = "  lineage: {require: [gitCommit, dataset]}\n  traffic:\n"
+    text = MODEL.replace("https://models.example/v1", uri).replace("  traffic:\n", required)
+    ran = validate(put("model.yaml", f"{text}---\n{ROLLOUT}---\n{GATEWAY}"))
+    assert (ran.code, ran.out) == (0, "")
+
+
+@pytest.mark.parametrize(
     ("before", "after", "line", "says"),
     [
         ("format: onnx", "format: onxx", 9, "FieldValueNotSupported"),
         ("format: onnx", "foramt: onnx", 9, "no such field; did you mean format?"),
         ("format: onnx\n", "\n", 7, "spec.artifact.format: Required value"),
         ("https://models.example/v1", "ftp://models.example/v1", 7, "uri must begin with one of"),
+        (
+            "https://models.example/v1",
+            "dvc://h/o/r/a",
+            7,
+            "write dvc://host/owner/repository//path",
+        ),
+        (
+            "https://models.example/v1",
+            "dvc://h/r//a?ref=v1",
+            7,
+            "write dvc://host/owner/repository",
+        ),
+        ("https://models.example/v1", "dvc://u:p@h/r//a", 7, "write dvc://host/owner/repository"),
         ("  traffic:\n", "  traffik:\n", 5, "delivery: Rollout moves traffic by weights"),
         ("  name: flights", "  name: Flights", 4, "is no name of Kubernetes"),
         ("  name: flights", f"  name: {'f' * 41}", 1, "at most 40 characters"),

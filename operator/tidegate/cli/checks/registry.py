@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     type Describe = Callable[[str], Awaitable[Origin]]
 
+_KNOWN = {"dvc": frozenset({"gitCommit", "dataset"})}
+"""What lineage may require of artifacts that a scheme knows more of than their content."""
 _UNKNOWN = ("MetricMissing", "DatasetMismatch", "MetricAmbiguous", "MetricNotFinite")
 _GONE = (ARTIFACT_NOT_FOUND, "UriInvalid", "FormatMismatch")
 
@@ -44,7 +46,8 @@ def without_registry(ours: Iterable[Checked]) -> Iterator[Finding]:
             for what, asks in (("metric", gate.metric), ("schema", gate.data_schema))
             if asks is not None
         ]
-        if spec.lineage is not None:
+        known = _KNOWN.get(scheme_of(spec.artifact.uri), frozenset())
+        if spec.lineage is not None and not known.issuperset(spec.lineage.require):
             asked.append(("spec.lineage", "what it requires is what a registry knows"))
         if spec.approval is not None:
             asked.append(("spec.approval", "an approval needs the author, whom a registry knows"))
