@@ -34,6 +34,7 @@ def test_every_setting_is_read() -> None:
             "TIDEGATE_RUNTIME_V2_IMAGE": "registry/v2:1",
             "TIDEGATE_RUNTIME_SELDON_IMAGE": "registry/seldon:1",
             "TIDEGATE_RESOLVER_DVC_IMAGE": "registry/dvc:1",
+            "TIDEGATE_REQUIRE_SECRET_HOSTS": "off",
             "TIDEGATE_NETWORK_POLICY": "off",
             "TIDEGATE_GATEWAY_NAMESPACES": "edge, istio-system",
             "TIDEGATE_RESYNC": "1m",
@@ -52,6 +53,7 @@ def test_every_setting_is_read() -> None:
     assert found.runtime_v2_image == "registry/v2:1"
     assert found.runtime_seldon_image == "registry/seldon:1"
     assert found.resolver_dvc_image == "registry/dvc:1"
+    assert found.require_secret_hosts is False
     assert found.network_policy is False
     assert found.gateway_namespaces == ("edge", "istio-system")
     assert found.prometheus_namespaces == ()
@@ -75,6 +77,7 @@ def test_health_is_served_at_the_pods_address_unless_one_is_named() -> None:
         ("HTTP_PORT", "-1"),
         ("ARTIFACT_LIMIT_BYTES", "1e9"),
         ("LOG_LEVEL", "LOUD"),
+        ("REQUIRE_SECRET_HOSTS", "no"),
     ],
 )
 def test_a_wrong_setting_names_its_variable(name: str, value: str) -> None:

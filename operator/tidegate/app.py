@@ -12,6 +12,7 @@ from tidegate.artifacts.mlflow.webhook import PATH as WEBHOOK
 from tidegate.artifacts.mlflow.writing import MlflowWriter
 from tidegate.artifacts.registry import default_sources
 from tidegate.backends.registry import backend_kinds
+from tidegate.controllers.credentials import Secrets
 from tidegate.controllers.delivery import DeliveryReconciler
 from tidegate.controllers.hints import MlflowHints
 from tidegate.controllers.inspecting import Inspections
@@ -129,7 +130,7 @@ def controllers(
         client, cache, context.recorder, clock, settings, resolver, inference, inspections
     )
     delivery = DeliveryReconciler(client, cache, context.recorder, clock, settings, metrics)
-    trainers = Trainers(client)
+    trainers = Trainers(client, require_hosts=settings.require_secret_hosts)
     context.exit_stack.push_async_callback(trainers.close)
     training = TrainingReconciler(client, cache, context.recorder, clock, trainers)
     children = [Watched(res, owner("Model"), managed_only=True) for res in CHILDREN]
@@ -195,7 +196,8 @@ def controllers(
             ask=lambda request: _ask_now(model, made[0], request),
         )
     if registrar is not None:
-        writing = WriteBackReconciler(client, cache, context.recorder, clock, registrar)
+        secrets = Secrets(client, settings.require_secret_hosts, settings.mlflow_url)
+        writing = WriteBackReconciler(client, cache, context.recorder, clock, registrar, secrets)
         made.append(
             Controller(
                 "write-back",

@@ -20,9 +20,11 @@ TOKEN = "s3cret-t0ken-of-the-test"
 URI = "https://models/private"
 
 
-def secret(**values: str) -> Object:
+def secret(hosts: str | None = "models", **values: str) -> Object:
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    metadata = {"name": "reader", "namespace": NAMESPACE}
+    metadata: Object = {"name": "reader", "namespace": NAMESPACE}
+    if hosts is not None:
+        metadata["annotations"] = {"tidegate.dev/hosts": hosts}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
 
@@ -164,3 +166,40 @@ async def test_an_arm_of_a_rollout_has_the_models_credentials_on_the_models_serv
     pod = made["data"]["podTemplate"]["spec"]
     assert ("credentials" in [volume["name"] for volume in pod["volumes"]]) == (token is not None)
     assert site.shelf.credentials.get("token") == token
+
+
+@pytest.mark.parametrize("uri", ["https://evil.example/v1", "oci://evil.example/m:v1"])
+@pytest.mark.parametrize(
+    ("hosts", "mend"),
+    [
+        ("models", "have whoever keeps the Secret add the host"),
+        (None, "`kubectl annotate secret reader tidegate.dev/hosts=evil.example`"),
+    ],
+)
+async def test_a_model_cannot_have_a_secret_sent_to_a_server_of_its_choice(
+    site: Site, uri: str, hosts: str | None, mend: str
+) -> None:
+    await site.kube.put(secret(hosts, username="u", password=TOKEN))
+    found = await settle(site, private(uri))
+    said = condition(found, "Resolved")
+    assert (said["status"], said["reason"]) == ("False", "HostForbidden")
+    assert mend in said["message"]
+    assert site.shelf.asked == 0
+    assert await site.deployments() == {}
+
+
+async def test_a_secret_whose_keeper_allows_the_server_is_sent_there(site: Site) -> None:
+    await site.kube.put(secret(None, token=TOKEN))
+    assert condition(await settle(site, private()), "Ready")["reason"] == "HostForbidden"
+    await site.kube.put(secret("models", token=TOKEN))
+    await site.pass_time(minutes=2)
+    assert condition(await site.model(), "Ready")["status"] == "True"
+
+
+async def test_where_an_artifact_was_found_to_lie_counts_too(site: Site) -> None:
+    site.shelf.place = lambda _: "https://elsewhere.example/v1"
+    await site.kube.put(secret(token=TOKEN))
+    said = condition(await settle(site, private()), "Resolved")
+    assert said["reason"] == "HostForbidden"
+    assert "not to elsewhere.example" in said["message"]
+    assert await revisions(site) == []

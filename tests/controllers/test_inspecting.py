@@ -232,7 +232,8 @@ async def test_credentials_are_mounted_and_stand_nowhere_else(
 ) -> None:
     repository.commit()
     repository.forge.password = "s3cret"
-    named = {"name": "reader", "namespace": NAMESPACE}
+    hosts = {"tidegate.dev/hosts": "127.0.0.1"}
+    named = {"name": "reader", "namespace": NAMESPACE, "annotations": hosts}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": named}
     await site.kube.put({**secret, "stringData": {"token": "s3cret"}})
     await put(site, repository.model(credentialsRef={"name": "reader"}))

@@ -9,6 +9,7 @@ import pytest
 from tests.controllers.site import Shelf
 
 from tidegate.api.artifact import Artifact
+from tidegate.controllers.credentials import Secrets
 from tidegate.controllers.polling import Polling, jittered
 from tidegate.errors import Retryable, Unreachable
 from tidegate.testing.kube import FakeKube
@@ -31,7 +32,7 @@ def artifact(**changes: Any) -> Artifact:
 async def test_a_moving_reference_is_asked_by_its_interval_and_once_more_after_a_hint() -> None:
     async with FakeKube.start(namespace="ml") as kube:
         shelf = Shelf()
-        polling = Polling(kube.client, kube.clock, shelf)
+        polling = Polling(Secrets(kube.client), kube.clock, shelf)
         await polling.resolve(MODEL, artifact())
         assert 48.0 <= polling.again_s(MODEL) <= 60.0
         await polling.resolve(MODEL, artifact())
@@ -65,7 +66,7 @@ async def test_what_is_declared_anew_is_asked_at_once(model: Any, asked: Artifac
             }
         )
         shelf = Shelf()
-        polling = Polling(kube.client, kube.clock, shelf)
+        polling = Polling(Secrets(kube.client), kube.clock, shelf)
         await polling.resolve(MODEL, artifact())
         await polling.resolve(model, asked)
         assert shelf.asked == 2
@@ -79,7 +80,7 @@ async def test_a_registry_that_is_down_does_not_hold_up_every_look_at_a_model() 
 
     async with FakeKube.start(namespace="ml") as kube:
         down = Down()
-        polling = Polling(kube.client, kube.clock, down)
+        polling = Polling(Secrets(kube.client), kube.clock, down)
         for _ in range(5):
             with pytest.raises(Retryable, match="no answer"):
                 await polling.resolve(MODEL, artifact())
@@ -113,7 +114,7 @@ async def test_a_new_operator_knows_of_a_stores_artifact_what_status_says(
     async with FakeKube.start(namespace="ml") as kube:
         shelf = Shelf()
         told = {**MODEL, "status": {"resolved": RESOLVED}}
-        await Polling(kube.client, kube.clock, shelf).resolve(told, artifact(uri=uri))
+        await Polling(Secrets(kube.client), kube.clock, shelf).resolve(told, artifact(uri=uri))
         assert (shelf.previous is not None) == known
         if shelf.previous is not None:
             assert (shelf.previous.version, shelf.previous.location) == (

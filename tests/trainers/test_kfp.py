@@ -136,12 +136,19 @@ async def test_the_token_of_the_secret_is_sent_and_shown_nowhere(site: Site) -> 
         await site.harness.settle()
         said = condition(await site.model(), "Trained")
         assert said["reason"] == "CredentialsMissing"
-        secret = {
+        secret: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": "kfp", "namespace": NAMESPACE},
             "data": {"token": base64.b64encode(b"wrong").decode()},
         }
+        await site.kube.put(secret)
+        await ask(site, "1b")
+        await site.harness.settle()
+        said = condition(await site.model(), "Trained")
+        assert said["reason"] == "HostForbidden"
+        assert "kubectl annotate secret kfp tidegate.dev/hosts=127.0.0.1:" in said["message"]
+        secret["metadata"]["annotations"] = {"tidegate.dev/hosts": "127.0.0.1"}
         await site.kube.put(secret)
         await ask(site, "2")
         await site.harness.settle()

@@ -180,7 +180,8 @@ class Artifact(ApiModel):
         default=None,
         description="The Secret with the credentials for the URI, and with the endpoint of a store"
         " that is not the usual one; docs/artifacts.md lists the keys of each scheme (http, https:"
-        " token, or username and password; s3: AWS_ACCESS_KEY_ID, …). Read when it is needed,"
+        " token, or username and password; s3: AWS_ACCESS_KEY_ID, …). Where the URI names the"
+        " server, the Secret's annotation tidegate.dev/hosts must list it. Read when it is needed,"
         " mounted into the pod's init container alone, and no part of the revision's identity.",
     )
     signed_by: SignedBy | None = Field(

@@ -42,7 +42,8 @@ class Pipeline(ApiModel):
     )
     credentials_ref: LocalRef | None = Field(
         default=None,
-        description="Secret with the key `token`, sent as a bearer token. Without it none is sent.",
+        description="Secret with the key `token`, sent as a bearer token; its annotation"
+        " tidegate.dev/hosts must list the endpoint's host. Without it none is sent.",
     )
 
 

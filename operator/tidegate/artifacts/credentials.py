@@ -24,10 +24,12 @@ class Credentials:
     """Values of a Secret by key; `name` is the Secret's, for messages, empty where there is none.
 
     White space around a value goes: a line break at its end is in most Secrets made from files.
+    `hosts` are the servers that it says it may be sent to (`hosts.py`), None where it says none.
     """
 
     name: str = ""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hosts: tuple[str, ...] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.name)
@@ -86,13 +88,15 @@ def mounted(folder: Path, *, name: str) -> Credentials:
     return Credentials(name, values)
 
 
-def decoded(name: str, content: Mapping[str, bytes]) -> Credentials:
+def decoded(
+    name: str, content: Mapping[str, bytes], *, hosts: tuple[str, ...] | None = None
+) -> Credentials:
     """The values of a Secret's data.
 
     :raises Terminal: CredentialsInvalid: a value that is too large or no text.
     """
     return Credentials(
-        name, {key: _value(name, key=key, content=value) for key, value in content.items()}
+        name, {key: _value(name, key=key, content=value) for key, value in content.items()}, hosts
     )
 
 

@@ -15,6 +15,7 @@ from tidegate.api.model_status import Resolved
 from tidegate.controllers.approving import Approving
 from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children
+from tidegate.controllers.credentials import Secrets
 from tidegate.controllers.gating import Gating
 from tidegate.controllers.model_reporting import Latest, ModelReporter
 from tidegate.controllers.polling import Polling, jittered
@@ -89,11 +90,12 @@ class ModelReconciler:
         self._cache = cache
         self._clock = clock
         self._settings = settings
-        self._polling = Polling(client, clock, resolver, inspections)
-        self._vetting = Vetting(client, clock)
+        secrets = Secrets(client, settings.require_secret_hosts, settings.mlflow_url)
+        self._polling = Polling(secrets, clock, resolver, inspections)
+        self._vetting = Vetting(secrets, clock)
         self._children = Children(client, cache)
         self._revisions = Revisions(client, cache, self._children, settings)
-        self._arms = Arms(cache, clock, self._revisions, Resolving(client, resolver, inspections))
+        self._arms = Arms(cache, clock, self._revisions, Resolving(secrets, resolver, inspections))
         approving = Approving(client, recorder, namespace=settings.namespace)
         gating = Gating(client, cache, inference)
         self._trials = Trials(cache, clock, recorder, gating, approving)

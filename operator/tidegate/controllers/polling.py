@@ -23,9 +23,9 @@ from tidegate.specs.metadata import Parent
 
 if TYPE_CHECKING:
     from tidegate.api.artifact import Artifact
+    from tidegate.controllers.credentials import Secrets
     from tidegate.controllers.inspecting import Inspections
     from tidegate.controllers.resolving import Resolver
-    from tidegate.kube.client import Client
     from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
 
@@ -64,13 +64,13 @@ class Polling:
 
     def __init__(
         self,
-        client: Client,
+        secrets: Secrets,
         clock: Clock,
         resolver: Resolver,
         inspections: Inspections | None = None,
     ) -> None:
         self._clock = clock
-        self._resolving = Resolving(client, resolver, inspections)
+        self._resolving = Resolving(secrets, resolver, inspections)
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._refused: dict[tuple[str, str], _Refused] = {}
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.dvc.reference import SCHEME as DVC
 from tidegate.artifacts.uri import scheme_of
-from tidegate.controllers.credentials import credentials_of
 
 if TYPE_CHECKING:
     from tidegate.api.artifact import Artifact
     from tidegate.artifacts.base import Resolved as Found
+    from tidegate.controllers.credentials import Secrets
     from tidegate.controllers.inspecting import Inspections
-    from tidegate.kube.client import Client
     from tidegate.specs.metadata import Parent
 
 
@@ -46,7 +45,7 @@ class Resolver(Protocol):
 class Resolving:
     """Asks for the artifacts of Models and of arms; without `inspections` nothing in Jobs."""
 
-    client: Client
+    secrets: Secrets
     resolver: Resolver
     inspections: Inspections | None = None
 
@@ -58,17 +57,20 @@ class Resolving:
         """
         credentials = await self.credentials(parent, artifact)
         if self.inspections is not None and scheme_of(artifact.uri) == DVC:
-            return await self.inspections.resolve(
+            found = await self.inspections.resolve(
                 parent, artifact, previous=previous, credentials=credentials
             )
-        return await self.resolver.resolve(
-            artifact.uri,
-            sha256=artifact.sha256,
-            previous=previous,
-            credentials=credentials,
-            format=artifact.format,
-        )
+        else:
+            found = await self.resolver.resolve(
+                artifact.uri,
+                sha256=artifact.sha256,
+                previous=previous,
+                credentials=credentials,
+                format=artifact.format,
+            )
+        self.secrets.check(found.location, credentials)
+        return found
 
     async def credentials(self, parent: Parent, artifact: Artifact) -> Credentials:
-        """What the Secret that an artifact names says. Raises as `credentials_of`."""
-        return await credentials_of(artifact, namespace=parent.namespace, client=self.client)
+        """What the Secret that an artifact names says. Raises as `Secrets.of`."""
+        return await self.secrets.of(artifact, namespace=parent.namespace)

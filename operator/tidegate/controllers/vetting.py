@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.inside import check_no_pickle, is_seen
 from tidegate.artifacts.signature_file import read_signature
-from tidegate.controllers.credentials import credentials_of
 from tidegate.errors import Retryable, Terminal
 from tidegate.kube.objects import name_of, namespace_of
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from tidegate.api.artifact import Artifact
     from tidegate.artifacts.base import Resolved as Found
     from tidegate.artifacts.credentials import Credentials
-    from tidegate.kube.client import Client
+    from tidegate.controllers.credentials import Secrets
     from tidegate.kube.clock import Clock
     from tidegate.kube.objects import Object
 
@@ -40,7 +39,7 @@ class _Refused:
 class Vetting:
     """Checks artifacts, each once."""
 
-    client: Client
+    secrets: Secrets
     clock: Clock
     _refused: dict[tuple[str, str], _Refused] = field(default_factory=dict)
     _held: dict[tuple[str, str], _Asked] = field(default_factory=dict)
@@ -75,7 +74,7 @@ class Vetting:
         look = new and is_to_be_seen(artifact, found)
         if not look and artifact.signed_by is None:
             return
-        credentials = await credentials_of(artifact, namespace=namespace, client=self.client)
+        credentials = await self.secrets.of(artifact, namespace=namespace)
         if look:
             await check_format(artifact, found, credentials)
         if artifact.signed_by is not None:

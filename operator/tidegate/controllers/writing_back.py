@@ -15,7 +15,6 @@ from tidegate.api.base import Condition
 from tidegate.api.model import Model
 from tidegate.api.origin import Origin
 from tidegate.controllers.children import same_status
-from tidegate.controllers.credentials import credentials_of
 from tidegate.controllers.statuses import StatusWriter
 from tidegate.domain.conditions import merged
 from tidegate.domain.write_back import CONDITION, after, due, said
@@ -29,6 +28,7 @@ from tidegate.specs.metadata import MODEL_LABEL
 if TYPE_CHECKING:
     from tidegate.api.write_back import WriteBackStatus
     from tidegate.artifacts.credentials import Credentials
+    from tidegate.controllers.credentials import Secrets
     from tidegate.domain.conditions import Said
     from tidegate.domain.write_back import Write
     from tidegate.kube.client import Client
@@ -83,9 +83,15 @@ class WriteBackReconciler:
     """Tells the registry of one Model what is due."""
 
     def __init__(
-        self, client: Client, cache: Cache, recorder: Recorder, clock: Clock, registrar: Registrar
+        self,
+        client: Client,
+        cache: Cache,
+        recorder: Recorder,
+        clock: Clock,
+        registrar: Registrar,
+        secrets: Secrets,
     ) -> None:
-        self._client = client
+        self._secrets = secrets
         self._status = StatusWriter(client, cache, manager=STATUS_MANAGER)
         self._cache = cache
         self._recorder = recorder
@@ -141,9 +147,7 @@ class WriteBackReconciler:
         return {name_of(revision): _origin(revision) for revision in found}
 
     async def _tell(self, model: Model, namespace: str, write: Write) -> None:
-        credentials = await credentials_of(
-            model.spec.artifact, namespace=namespace, client=self._client
-        )
+        credentials = await self._secrets.of(model.spec.artifact, namespace=namespace)
         match write.verb:
             case "alias":
                 await self._registrar.set_alias(

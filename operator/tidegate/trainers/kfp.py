@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from tidegate.artifacts.credentials import Credentials
+from tidegate.artifacts.hosts import ANNOTATION, check_hosts, named_hosts
 from tidegate.domain.training import Try
 from tidegate.errors import NotFound, Retryable, Terminal, Unreachable
 from tidegate.kube.resources import SECRETS
@@ -37,8 +39,9 @@ class Pipelines:
 
     poll: timedelta | None = timedelta(seconds=30)
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, require_hosts: bool = True) -> None:
         self._client = client
+        self._require_hosts = require_hosts
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self, wanted: Wanted) -> str | None:
@@ -154,6 +157,9 @@ class Pipelines:
                 "CredentialsMissing",
                 f"Secret {name} has no key `token`: put the bearer token there",
             )
+        said = secret["metadata"].get("annotations") or {}
+        held = Credentials(name, {"token": token}, named_hosts(said.get(ANNOTATION)))
+        check_hosts(pipeline.endpoint, held, required=self._require_hosts)
         return {"authorization": f"Bearer {token}"}
 
     def _open(self) -> aiohttp.ClientSession:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Trainers:
-    """All trainers together. Close them."""
+    """All trainers together. Close them. With `require_hosts` a Secret must say where it may go."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, require_hosts: bool = True) -> None:
         self._cron_jobs = cron_jobs(client)
         self._train_jobs = train_jobs(client)
-        self._pipelines = Pipelines(client)
+        self._pipelines = Pipelines(client, require_hosts=require_hosts)
 
     def of(self, job_from: JobFrom) -> Trainer:
         """The trainer that a Model asks for."""
