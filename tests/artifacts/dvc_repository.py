@@ -1,8 +1,9 @@
 """Makes a git repository with outputs that DVC itself tracks and pushed; runs where DVC is.
 
-    python tests/artifacts/dvc_repository.py FOLDER REMOTE
+    python tests/artifacts/dvc_repository.py FOLDER REMOTE [FILE NEXT]
 
 Two commits: of the first `v1` is an annotated tag and `team/next` a branch, of the second `main`.
+With two files, `models/served` of `main` is the first, and of a branch `next` the second.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def commit(repository: Repo, folder: Path, files: dict[str, str], *, tracked: list[str]) -> None:
-    for path, text in files.items():
+def commit(repository: Repo, folder: Path, files: dict[str, bytes], *, tracked: list[str]) -> None:
+    for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
+        (folder / path).write_bytes(content)
     repository.add(tracked)
     repository.push()
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "more")
 
 
-def main(folder: Path, remote: str) -> None:
+def main(folder: Path, remote: str, served: list[str]) -> None:
     folder.mkdir(parents=True)
     os.chdir(folder)
     git(folder, "init", "--quiet", "--initial-branch", "main")
@@ -51,10 +52,10 @@ def main(folder: Path, remote: str) -> None:
         config["remote"] = {"store": {"url": remote}}
     repository = Repo(str(folder))
     first = {
-        "models/flight.skops": "first",
-        "models/tree/MLmodel": "flavors",
-        "models/tree/sub/model.bin": "weights",
-        "README.md": "# Flights",
+        "models/flight.skops": b"first",
+        "models/tree/MLmodel": b"flavors",
+        "models/tree/sub/model.bin": b"weights",
+        "README.md": b"# Flights",
     }
     commit(repository, folder, first, tracked=["models/flight.skops", "models/tree"])
     git(folder, "tag", "--annotate", "v1", "--message", "first")
@@ -66,10 +67,15 @@ def main(folder: Path, remote: str) -> None:
     (folder / "models/kept.txt").write_text("kept")
     (folder / "dvc.yaml").write_text(STAGES)
     repository.commit("train", force=True)
-    commit(repository, folder, {"models/flight.skops": "second"}, tracked=["models/flight.skops"])
+    commit(repository, folder, {"models/flight.skops": b"second"}, tracked=["models/flight.skops"])
+    for branch, file in zip(("main", "next"), served, strict=False):
+        git(folder, "checkout", "-B", branch)
+        content = {"models/served": Path(file).read_bytes()}
+        commit(repository, folder, content, tracked=["models/served"])
+    git(folder, "checkout", "main")
     bare = folder.parent / "flights.git"
     git(folder, "clone", "--quiet", "--bare", str(folder), str(bare))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), sys.argv[2])
+    main(Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:])

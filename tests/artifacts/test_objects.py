@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -449,3 +450,26 @@ async def test_only_a_key_file_of_a_service_account_is_taken(account: str) -> No
         shop = Shop("gs", buckets, Credentials("reader", values))
         assert (await refused(shop, shop.uri("model"))).reason == "CredentialsInvalid"
         assert buckets.asked == []
+
+
+def test_a_dvc_remote_in_a_bucket_is_fetched_by_md5(moto: Moto, tmp_path: Path) -> None:
+    files = {"MLmodel": b"flavors", "sub/model.bin": b"weights"}
+
+    def put(content: bytes, ending: str = "") -> str:
+        name = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        moto.put("dvc", f"cache/files/md5/{name[:2]}/{name[2:]}{ending}", content)
+        return name
+
+    moto.make("dvc")
+    listed = [{"md5": put(content), "relpath": path} for path, content in files.items()]
+    name = put(json.dumps(listed).encode(), ".dir")
+    tree = tree_digest(
+        TreeFile(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+        for path, content in files.items()
+    )
+    wanted = Wanted(
+        source=f"dvc+s3://dvc/cache/files/md5/{name[:2]}/{name[2:]}.dir",
+        sha256=tree, cache=tmp_path, deadline=time.monotonic() + 30, kind="tree",
+        credentials=Credentials("reader", {**moto.secret, "token": "of the repository"}),
+    )  # fmt: skip
+    assert folder_digest(fetch(wanted)) == tree

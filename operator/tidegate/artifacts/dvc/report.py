@@ -6,11 +6,13 @@ Small enough for a termination message, from which the operator reads it, and wi
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tidegate.errors import Terminal
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _BYTES = 3800
 """The kubelet keeps the last 4096 of a message."""
 
@@ -59,6 +61,8 @@ def read(text: str) -> Report | Terminal | None:
     if "reason" in told:
         return Terminal(str(told["reason"]), str(told.get("message", "")))
     try:
+        if not _SHA256.fullmatch(told["sha256"]):
+            return None
         return Report(
             location=str(told["location"]),
             sha256=str(told["sha256"]),
