@@ -21,6 +21,18 @@ stages:
     cmd: cp data.csv models/made.bin
     deps: [data.csv, train.py]
     outs: [models/made.bin, models/kept.txt: {cache: false}]
+  evaluate:
+    cmd: "true"
+    deps: [models/made.bin, holdout.csv, judge.py]
+    metrics: [scores.json: {cache: false}, stale.json: {cache: false}]
+  before:
+    cmd: "true"
+    deps: [models/flight.skops]
+    metrics: [before.json: {cache: false}]
+  elsewhere:
+    cmd: "true"
+    deps: [holdout.csv]
+    metrics: [other.json: {cache: false}]
   later:
     cmd: "false"
     outs: [models/unmade.bin]
@@ -62,11 +74,21 @@ def main(folder: Path, remote: str, served: list[str]) -> None:
     git(folder, "branch", "team/next")
     (folder / "data.csv").write_text("1,2\n")
     (folder / "train.py").write_text("# copies\n")
-    repository.add(["data.csv"])
+    (folder / "judge.py").write_text("# judges\n")
+    (folder / "holdout.csv").write_text("3,4\n")
+    (folder / "scores.json").write_text(
+        '{"test": {"auc": 0.81, "n": 50}, "of": "made", "nan": NaN}'
+    )
+    (folder / "stale.json").write_text('{"auc": 0.5}')
+    (folder / "before.json").write_text('{"auc": 0.7}')
+    (folder / "other.json").write_text('{"auc": 0.6}')
+    repository.add(["data.csv", "holdout.csv"])
     (folder / "models/made.bin").write_text("1,2\n")
     (folder / "models/kept.txt").write_text("kept")
     (folder / "dvc.yaml").write_text(STAGES)
-    repository.commit("train", force=True)
+    for stage in ("train", "evaluate", "before", "elsewhere"):
+        repository.commit(stage, force=True)
+    (folder / "stale.json").write_text('{"auc": 0.99}')
     commit(repository, folder, {"models/flight.skops": b"second"}, tracked=["models/flight.skops"])
     for branch, file in zip(("main", "next"), served, strict=False):
         git(folder, "checkout", "-B", branch)

@@ -18,7 +18,7 @@ from tidegate.artifacts.dvc.access import check_endpoint, git_authorization, rem
 from tidegate.artifacts.dvc.advertised import Advertised, commit_in, parse
 from tidegate.artifacts.dvc.place import Content, content_of, listed_files
 from tidegate.artifacts.dvc.reference import Reference, reference
-from tidegate.artifacts.dvc.report import Report, read, write, write_failure
+from tidegate.artifacts.dvc.report import Metric, Report, read, write, write_failure
 from tidegate.artifacts.tree import TreeFile, tree_digest
 from tidegate.errors import Terminal, Unreachable
 from tidegate.serving.cache import Wanted
@@ -278,6 +278,10 @@ def test_an_output_is_found_read_and_hashed_at_its_commit(site: Site) -> None:
     )
     assert isinstance(made, Report)
     assert (made.location, made.datasets) == (place(b"1,2\n"), {"data.csv": md5(b"1,2\n")})
+    held = {"dataset": "holdout.csv", "md5": md5(b"3,4\n")}
+    assert made.metrics == [
+        Metric(name="test.auc", value=0.81, **held), Metric(name="test.n", value=50.0, **held),
+    ]  # fmt: skip
     assert isinstance(inside, Report)
     assert (inside.location, inside.kind) == (place(b"weights"), "file")
     assert isinstance(whole, Report)
@@ -457,12 +461,14 @@ def test_a_report_fits_a_termination_message_and_nonsense_is_none() -> None:
     report = Report(
         location="dvc+s3://b/ab/cd", sha256="a" * 64, size=1, kind="file",
         datasets={f"data/{at}.csv": "b" * 32 for at in range(200)},
+        metrics=[Metric(name=f"m{at}", value=0.1) for at in range(100)],
     )  # fmt: skip
     line = write(report)
     assert len(line.encode()) <= 4096
     back = read(f"a warning\n{line}\n")
     assert isinstance(back, Report)
     assert (back.sha256, 20 < len(back.datasets) < 200) == (report.sha256, True)
+    assert back.metrics == report.metrics[: len(back.metrics)] != []
     failure = read(write_failure(Terminal("NotTracked", "é" * 9000)))
     assert isinstance(failure, Terminal)
     assert failure.reason == "NotTracked"

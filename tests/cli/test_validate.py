@@ -106,8 +106,9 @@ def test_manifests_in_order_have_nothing_to_say(validate: Validate) -> None:
 def test_an_output_in_a_git_repository_is_named_with_its_revision(
     validate: Validate, uri: str
 ) -> None:
-    required = "  lineage: {require: [gitCommit, dataset]}\n  traffic:\n"
-    text = MODEL.replace("https://models.example/v1", uri).replace("  traffic:\n", required)
+    lineage = "  lineage: {require: [gitCommit, dataset]}\n"
+    asked = f"{lineage}  gates: [{{name: auc, metric: auc, min: 0.7}}]\n  traffic:\n"
+    text = MODEL.replace("https://models.example/v1", uri).replace("  traffic:\n", asked)
     ran = validate(put("model.yaml", f"{text}---\n{ROLLOUT}---\n{GATEWAY}"))
     assert (ran.code, ran.out) == (0, "")
 

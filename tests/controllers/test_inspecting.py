@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.controllers.site import NAMESPACE, SETTINGS, Site, condition, model, sha
 
-from tidegate.artifacts.dvc.report import Report, write, write_failure
+from tidegate.artifacts.dvc.report import Metric, Report, write, write_failure
 from tidegate.domain.inspection import pause_after
 from tidegate.errors import Terminal
 from tidegate.kube.resources import CONTROLLERREVISIONS, JOBS, PODS
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 PLACE = "dvc+s3://bucket/files/md5/ab/" + "c" * 30
 REPORT = Report(
-    location=PLACE, sha256=sha("v1"), size=7, kind="file", datasets={"data.csv": "d" * 32}
+    location=PLACE,
+    sha256=sha("v1"),
+    size=7,
+    kind="file",
+    datasets={"data.csv": "d" * 32},
+    metrics=[Metric(name="auc", value=0.8, dataset="holdout.csv", md5="e" * 32)],
 )
 NOT_PUSHED = Terminal("ArtifactNotFound", "the remote has nothing at x: `dvc push` it")
 
@@ -130,6 +135,9 @@ async def test_a_commit_is_looked_at_in_a_restricted_job_and_served_from_the_rem
     origin = made["data"]["origin"]
     assert (origin["gitCommit"], origin["alias"]) == (commit, "main")
     assert origin["datasets"] == [{"name": "data.csv", "digest": f"md5:{'d' * 32}"}]
+    assert origin["metrics"] == [
+        {"metric": "auc", "value": 0.8, "dataset": "holdout.csv", "digest": f"md5:{'e' * 32}"}
+    ]
     assert made["data"]["podTemplate"]["spec"]["initContainers"][0]["args"][1] == PLACE
 
 

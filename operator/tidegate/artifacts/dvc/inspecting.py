@@ -81,6 +81,7 @@ def inspect(
         size=found.size,
         kind="tree" if content.listed else "file",
         datasets=tracked.datasets,
+        metrics=tracked.metrics,
     )
 
 

@@ -6,8 +6,9 @@ Small enough for a termination message, from which the operator reads it, and wi
 from __future__ import annotations
 
 import json
+import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tidegate.errors import Terminal
@@ -15,6 +16,16 @@ from tidegate.errors import Terminal
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BYTES = 3800
 """The kubelet keeps the last 4096 of a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A finite number that was measured of an output, on the data set of this path and MD5."""
+
+    name: str
+    value: float
+    dataset: str | None = None
+    md5: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +38,20 @@ class Report:
     size: int
     kind: str
     datasets: dict[str, str]
+    metrics: list[Metric] = field(default_factory=list)
 
 
 def write(report: Report) -> str:
-    """The line of a report; data sets that do not fit are left out, the last ones first."""
+    """The line of a report; metrics and data sets that do not fit are left out, the last first."""
     told = asdict(report)
-    line = json.dumps(told)
-    while len(line.encode()) > _BYTES and told["datasets"]:
-        told["datasets"].popitem()
-        line = json.dumps(told)
+    told["metrics"] = [[one.name, one.value, one.dataset, one.md5] for one in report.metrics]
+    while len((line := json.dumps(told)).encode()) > _BYTES:
+        if len(told["metrics"]) > len(told["datasets"]):
+            told["metrics"].pop()
+        elif told["datasets"]:
+            told["datasets"].popitem()
+        else:
+            break
     return line
 
 
@@ -69,6 +85,18 @@ def read(text: str) -> Report | Terminal | None:
             size=int(told["size"]),
             kind=str(told["kind"]),
             datasets={str(path): str(md5) for path, md5 in told["datasets"].items()},
+            metrics=[_metric(*entry) for entry in told["metrics"]],
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _metric(name: object, value: object, dataset: object, md5: object) -> Metric:
+    number = float(str(value))
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return Metric(
+        name=str(name), value=number,
+        dataset=None if dataset is None else str(dataset),
+        md5=None if md5 is None else str(md5),
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidegate.api.origin import Dataset, Origin
+from tidegate.api.origin import Dataset, Measured, Origin
 from tidegate.artifacts.base import Resolved
 from tidegate.artifacts.dvc.place import content_of
 from tidegate.artifacts.uri import file_path, path_below, scheme_of
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidegate.artifacts.dvc.reference import Reference
-    from tidegate.artifacts.dvc.report import Report
+    from tidegate.artifacts.dvc.report import Metric, Report
 
 REGISTRY = "dvc"
 FORMAT_MISMATCH = "FormatMismatch"
 _FOLDERS = ("mlflow", "custom")
-_MOST_DATASETS = 20
+_MOST_DATASETS, _MOST_METRICS = 20, 100
 
 
 def check_format(named: Reference, format: str) -> None:
@@ -65,5 +65,15 @@ def resolved(
                 Dataset(name=path[:256], digest=f"md5:{md5}"[:256])
                 for path, md5 in list(report.datasets.items())[:_MOST_DATASETS]
             ],
+            metrics=[_measured(metric) for metric in report.metrics[:_MOST_METRICS]],
         ),
+    )
+
+
+def _measured(metric: Metric) -> Measured:
+    return Measured(
+        metric=metric.name[:256],
+        value=metric.value,
+        dataset=metric.dataset[:256] if metric.dataset else None,
+        digest=f"md5:{metric.md5}"[:256] if metric.md5 else None,
     )

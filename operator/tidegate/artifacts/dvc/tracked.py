@@ -19,14 +19,16 @@ from tidegate.artifacts.dvc.access import (
     check_endpoint,
     remote_credentials,
 )
+from tidegate.artifacts.dvc.measured import below, datasets_of, metrics_of
 from tidegate.artifacts.dvc.place import Content, is_md5, root_of
 from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from tidegate.artifacts.credentials import Credentials
+    from tidegate.artifacts.dvc.report import Metric
 
 NOT_TRACKED = "NotTracked"
 REPOSITORY_INVALID = "RepositoryInvalid"
@@ -38,11 +40,12 @@ _SHOWN = 300
 class Tracked:
     """An output at its place in a remote. Of a folder, `below` is what is meant: a folder of it
     with a slash at its end, a file without, empty for all of it. `datasets` are the MD5s of the
-    data that it was made of, by path."""
+    data that it was made of, by path; `metrics` what was measured of it."""
 
     content: Content
     below: str
     datasets: dict[str, str]
+    metrics: list[Metric]
 
 
 def find(folder: Path, path: str, *, credentials: Credentials) -> Tracked:
@@ -52,7 +55,7 @@ def find(folder: Path, path: str, *, credentials: Credentials) -> Tracked:
     """
     with _opened(folder) as repository:
         outputs = {
-            _below(folder, out.fs_path): out for out in repository.index.outs if out.is_in_repo
+            below(folder, out.fs_path): out for out in repository.index.outs if out.is_in_repo
         }
         wanted = path.rstrip("/")
         around = [wanted, *(str(parent) for parent in Path(wanted).parents)]
@@ -68,7 +71,8 @@ def find(folder: Path, path: str, *, credentials: Credentials) -> Tracked:
         return Tracked(
             content=Content(root=root_of(remote, out.hash_name), md5=md5, listed=listed),
             below=path[len(name) + 1 :],
-            datasets=_datasets(folder, out.stage, outputs),
+            datasets=datasets_of(folder, out.stage, outputs),
+            metrics=metrics_of(folder, name, outputs),
         )
 
 
@@ -91,11 +95,6 @@ def _opened(folder: Path) -> Iterator[Any]:
             REPOSITORY_INVALID,
             f"DVC cannot read the repository at this commit: {str(error)[:_SHOWN]}",
         ) from None
-
-
-def _below(folder: Path, path: str) -> str:
-    found = Path(path)
-    return found.relative_to(folder).as_posix() if found.is_relative_to(folder) else path
 
 
 def _not_tracked(folder: Path, wanted: str, tracked: list[str]) -> Terminal:
@@ -174,15 +173,6 @@ def _no_remote(name: str, what: str) -> Terminal:
         REMOTE_UNSUPPORTED,
         f"the remote {name} is {what}, which cannot be read from pods: push to one of {known}",
     )
-
-
-def _datasets(folder: Path, stage: Any, outputs: Mapping[str, Any]) -> dict[str, str]:
-    """What the stage depends on that DVC tracks itself; the rest is code, kept in git."""
-    return {
-        path: str(dep.hash_info.value)
-        for dep in stage.deps
-        if (path := _below(folder, dep.fs_path)) in outputs and dep.hash_info
-    }
 
 
 def absent(location: str) -> Terminal:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _KNOWN = {"dvc": frozenset({"gitCommit", "dataset"})}
 """What lineage may require of artifacts that a scheme knows more of than their content."""
+_MEASURED = ("dvc", "hf")
+"""Schemes that know metrics of what they name."""
 _UNKNOWN = ("MetricMissing", "DatasetMismatch", "MetricAmbiguous", "MetricNotFinite")
 _GONE = (ARTIFACT_NOT_FOUND, "UriInvalid", "FormatMismatch")
 
@@ -40,13 +42,14 @@ def without_registry(ours: Iterable[Checked]) -> Iterator[Finding]:
         if not isinstance(one.parsed, Model) or _of_registry(one.parsed):
             continue
         spec = one.parsed.spec
+        scheme = scheme_of(spec.artifact.uri)
         asked = [
             (f"spec.gates[{index}].{what}", f"gate {gate.name} judges the {what} in a registry")
             for index, gate in enumerate(spec.gates)
             for what, asks in (("metric", gate.metric), ("schema", gate.data_schema))
-            if asks is not None
+            if asks is not None and not (what == "metric" and scheme in _MEASURED)
         ]
-        known = _KNOWN.get(scheme_of(spec.artifact.uri), frozenset())
+        known = _KNOWN.get(scheme, frozenset())
         if spec.lineage is not None and not known.issuperset(spec.lineage.require):
             asked.append(("spec.lineage", "what it requires is what a registry knows"))
         if spec.approval is not None:
