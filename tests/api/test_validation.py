@@ -85,6 +85,11 @@ LATENCY = {"name": "latency", "type": "Latency", "margin": {"ratio": 1.25}}
 ERRORS = {"name": "errors", "type": "ErrorRate", "margin": {"ratio": 1.5, "absolute": 0.005}}
 
 
+def golden(*outputs: dict[str, Any]) -> dict[str, Any]:
+    requests = {"configMapRef": {"name": "golden"}, "outputs": list(outputs)}
+    return {"name": "golden", "requests": requests}
+
+
 SIGNED_BY = {"publicKeys": ["-----BEGIN PUBLIC KEY-----\n" + "A" * 64]}
 A, B = {"name": "a", "revision": "stable"}, {"name": "b", "revision": "latest"}
 ARTIFACT = {"uri": "https://models/c.onnx", "sha256": "c" * 64, "format": "onnx"}
@@ -188,6 +193,16 @@ def custom(**changes: Any) -> dict[str, Any]:
         ("spec.gates", [{"name": "a", "job": {"image": "a"}, "min": 1}], "go with metric"),
         ("spec.gates", [{"name": "a", "job": {"image": "a", "timeout": "5"}}], "timeout"),
         ("spec.gates", [{**GATE, "name": "A b"}], "name"),
+        ("spec.gates", [{"name": "a", "schema": {}}], "needs inputs, minRows or both"),
+        (
+            "spec.gates",
+            [{"name": "a", "schema": {"minRows": 1, "outputs": [{"name": "y", "type": "FP64"}]}}],
+            "outputs go with inputs",
+        ),
+        ("spec.gates", [golden({"name": "p"})], "needs either min and/or max, or values"),
+        ("spec.gates", [golden({"name": "p", "min": 0, "values": ["1"]})], "needs either min"),
+        ("spec.gates", [golden({"name": "p", "min": 2, "max": 1})], "min must be at most max"),
+        ("spec.gates", [golden({"name": "p", "values": []})], "values"),
         ("spec.backend", "Ray", "SeldonDeployment"),
         (
             "spec.signature",

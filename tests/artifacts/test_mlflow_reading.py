@@ -206,6 +206,29 @@ def test_long_answers_are_cut_to_what_a_status_holds() -> None:
     assert not [key for key in found.tags if key.startswith("mlflow.")]
 
 
+PROFILES = [
+    ('{"num_rows": 40, "num_elements": 120}', 40),
+    ('{"features_shape": [60, 4], "features_size": 240}', 60),
+    ('{"features_shape": {"a": [60, 4]}}', None),
+    ('{"num_rows": "many"}', None),
+    ('{"num_rows": true}', None),
+    ('{"num_rows": -1}', None),
+    ('{"approx_count": 7}', None),
+    ("[40]", None),
+    ("{", None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("profile", "rows"), PROFILES)
+def test_how_many_rows_data_has_is_read_from_its_profile(
+    profile: str | None, rows: int | None
+) -> None:
+    inputs = [{"dataset": {"name": "d", "digest": "1", "profile": profile}}]
+    (data,) = asked(run={"inputs": {"dataset_inputs": inputs}}).datasets
+    assert data.rows == rows
+
+
 def test_a_location_is_an_address_and_nothing_else() -> None:
     location = location_of("https://mlflow.example/base/", "1/models/m-1/a b")
     assert location == (

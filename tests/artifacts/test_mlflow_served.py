@@ -205,6 +205,7 @@ async def test_the_origin_says_run_commit_data_and_what_was_measured_on_them(
     [data] = origin.datasets
     assert (data.name, data.digest) == ("payments", registry.made["data"])
     assert (data.source, data.context) == ("https://data.example/p.csv", "training")
+    assert data.rows == 40
     measured = {one.metric: one for one in origin.metrics}
     assert set(measured) == {"roc_auc", "seconds"}  # a loss of NaN is no number
     assert measured["roc_auc"].value == 0.92

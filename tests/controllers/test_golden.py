@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 V1, V2 = "https://models/v1", "https://models/v2"
-GATE = {"name": "golden", "requests": {"configMapRef": {"name": "golden"}}, "maxLatency": "50ms"}
+GATE: dict[str, Any] = {
+    "name": "golden",
+    "requests": {"configMapRef": {"name": "golden"}},
+    "maxLatency": "50ms",
+}
 REQUEST = {"inputs": [{"name": "temp", "shape": [1], "datatype": "FP64", "data": [3.0]}]}
 
 
@@ -145,3 +149,20 @@ async def test_results_outlive_a_new_operator(site: Site) -> None:
     found = await site.kube.user.list(MODELS, namespace=NAMESPACE)
     assert len(found.items) == 1
     assert before
+
+
+async def test_a_revision_whose_answers_leave_their_range_is_refused(site: Site) -> None:
+    site.inference.predict = doubled
+    await site.kube.put(config_map(text=json.dumps({"request": REQUEST})))
+    gate = {**GATE, "requests": {**GATE["requests"], "outputs": [{"name": "p", "max": 6}]}}
+    document = tried(site, V1)
+    document["spec"]["gates"] = [gate]
+    assert results(await put(site, document), revision_of(V1)) == {"golden": "Passed Passed"}
+    gate["requests"]["outputs"][0]["max"] = 5.5
+    site.harness.world.address(revision_of(V2), "10.0.0.9")
+    document = tried(site, V2)
+    document["spec"]["gates"] = [gate]
+    found = await put(site, document)
+    assert results(found, revision_of(V2)) == {"golden": "Failed AnswersOutside"}
+    assert "sunny, p[0] is 6.0, over 5.5" in condition(found, "Ready")["message"]
+    assert await traffic(site) == {revision_of(V1): 100}

@@ -28,14 +28,49 @@ _ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 _Word = Annotated[str, StringConstraints(max_length=4096)]
 
 
+class OutputExpectation(ApiModel):
+    """What every value of one output must keep to, in every answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "(has(self.min) || has(self.max)) != has(self.values)",
+                "an expectation needs either min and/or max, or values",
+            ),
+            (
+                "!(has(self.min) && has(self.max)) || self.min <= self.max",
+                "min must be at most max",
+            ),
+        )
+    )
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
+        description="Name of the output in answers."
+    )
+    min: float | None = Field(default=None, description="The least value; it must be a number.")
+    max: float | None = Field(default=None, description="The largest; it must be a number.")
+    values: list[Annotated[str, StringConstraints(max_length=256)]] | None = Field(
+        default=None, min_length=1, max_length=100,
+        description="The values that there may be, in quotes: texts as they are, numbers and"
+        " booleans as JSON writes them.",
+        json_schema_extra=_ATOMIC,
+    )  # fmt: skip
+
+
 class GoldenRequests(ApiModel):
-    """Where recorded requests are."""
+    """Where recorded requests are, and what answers must keep to beside what was recorded."""
 
     config_map_ref: LocalRef = Field(
         description='A ConfigMap; each of its keys is JSON: {"request": {"inputs": […]},'
         ' "expected": {"outputs": […]}}, as the Open Inference Protocol writes them, or a list of'
-        " such."
+        " such. With outputs, expected may be left out."
     )
+    outputs: list[OutputExpectation] | None = Field(
+        default=None, min_length=1, max_length=64,
+        description="Ranges and categories that every answer must keep to, also where nothing is"
+        " recorded of it.",
+        json_schema_extra=TENSORS,
+    )  # fmt: skip
 
 
 class GateJob(ApiModel):
@@ -66,11 +101,33 @@ class GateJob(ApiModel):
 
 
 class DataSchema(ApiModel):
-    """What callers send, and what they need."""
+    """What callers send, what they need, and how much data it was trained on."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "(has(self.inputs) && size(self.inputs) > 0) || has(self.minRows)",
+                "a schema needs inputs, minRows or both",
+            ),
+            (
+                (
+                    "!has(self.outputs) || size(self.outputs) == 0"
+                    " || (has(self.inputs) && size(self.inputs) > 0)"
+                ),
+                "outputs go with inputs",
+            ),
+        )
+    )
 
     inputs: list[Tensor] = Field(
-        min_length=1, max_length=512, description="What callers send: all that it may take.",
+        default_factory=list, max_length=512,
+        description="What callers send: all that it may take.",
         json_schema_extra=TENSORS,
+    )  # fmt: skip
+    min_rows: int | None = Field(
+        default=None, ge=1, le=2**53,
+        description="How many rows a data set that it was trained on must have, as the registry has"
+        " it: logged by mlflow.log_input.",
     )  # fmt: skip
     outputs: list[Tensor] = Field(
         default_factory=list, max_length=64, description="What callers need; it may give more.",
@@ -182,7 +239,7 @@ class Gate(ApiModel):
         default=None, alias="schema",
         description="What callers send, and which outputs they need. The artifact's own signature"
         " must take exactly these inputs, by name and type (and shape where it is given), and give"
-        " at least these outputs.",
+        " at least these outputs. And how many rows it must have been trained on.",
     )  # fmt: skip
 
     @property

@@ -19,6 +19,7 @@ class Dataset(ApiModel):
     digest: str = Field(max_length=256, description="Its digest, in the registry's own form.")
     source: str | None = Field(default=None, max_length=1024, description="Where it came from.")
     context: str | None = Field(default=None, max_length=64, description="training, evaluation, …")
+    rows: int | None = Field(default=None, ge=0, description="How many rows it has.")
 
 
 class Measured(ApiModel):

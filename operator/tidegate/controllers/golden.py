@@ -62,7 +62,9 @@ class GoldenReplay:
         assert gate.requests is not None, "it is a gate of golden requests"
         entries = await self.content(gate, namespace)
         name = gate.requests.config_map_ref.name
-        requests, source = parse(entries, name=name), source_of(name, entries)
+        recorded = not gate.requests.outputs
+        requests = parse(entries, name=name, recorded=recorded)
+        source = source_of(name, entries)
         try:
             async with asyncio.timeout(REPLAY_S):
                 asked, seconds = await self._replay(gate, requests, url)

@@ -137,3 +137,42 @@ def test_what_differs_is_named_and_the_rest_counted() -> None:
 def test_other_content_has_another_hash() -> None:
     assert content_hash({"a": "1"}) == content_hash({"a": "1"})
     assert content_hash({"a": "1"}) != content_hash({"a": "2"})
+
+
+WITHIN = {
+    "configMapRef": {"name": "golden"},
+    "outputs": [{"name": "p", "min": 0, "max": 1}],
+}
+
+
+def judged_within(answered: list[float], **document: Any) -> Any:
+    text = json.dumps({"request": REQUEST, **document})
+    (one,) = parse({"sunny.json": text}, name="golden", recorded=False)
+    asked = [(one, Answered("sunny", 200, answer(answered)))]
+    return judge(gate(requests=WITHIN), asked, [0.01], source="ConfigMap golden")
+
+
+def test_an_answer_of_which_nothing_is_recorded_must_be_within_its_range() -> None:
+    found = judged_within([0.0, 1.0])
+    assert (found.result, found.bound) == ("Passed", "tolerance 1e-06, 1 expectations")
+    found = judged_within([0.5, 1.5])
+    assert (found.result, found.reason) == ("Failed", "AnswersOutside")
+    assert "1 values are outside: sunny, p[1] is 1.5, over 1" in found.message
+
+
+def test_what_is_recorded_counts_beside_the_range() -> None:
+    expected = answer([0.5])
+    assert judged_within([0.5], expected=expected).result == "Passed"
+    assert judged_within([0.25], expected=expected).reason == "AnswersDiffer"
+
+
+def test_an_error_is_told_once_and_as_what_it_is() -> None:
+    (one,) = parse({"a.json": json.dumps({"request": REQUEST})}, name="golden", recorded=False)
+    refused = [(one, Answered("a", 400, {"error": "no"}))]
+    found = judge(gate(requests=WITHIN), refused, [0.01], source="ConfigMap golden")
+    assert (found.reason, "a was answered 400: no" in found.message) == ("AnswersDiffer", True)
+
+
+def test_a_request_without_an_answer_needs_expectations() -> None:
+    with pytest.raises(Terminal, match="expected of a"):
+        parse({"a.json": json.dumps({"request": REQUEST})}, name="golden")

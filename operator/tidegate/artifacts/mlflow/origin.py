@@ -86,9 +86,22 @@ def _datasets(run: Answer | None) -> list[Dataset]:
                     digest=_cut(data["digest"], 256),
                     source=_source(data),
                     context=_cut_or_none(_tags(entry.get("tags")).get(_CONTEXT), 64),
+                    rows=_rows(data),
                 )
             )
     return found[:_MOST_DATASETS]
+
+
+def _rows(data: Answer) -> int | None:
+    """How many rows data has, as its profile says: of a table, or of an array of features."""
+    try:
+        profile = json.loads(data.get("profile") or "{}")
+        shape = profile.get("features_shape")
+        found = profile.get("num_rows", shape[0] if isinstance(shape, list) and shape else None)
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    counted = isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= 2**53
+    return found if counted else None
 
 
 def _source(data: Answer) -> str | None:

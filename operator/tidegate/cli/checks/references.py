@@ -214,14 +214,17 @@ def _model(known: Known, one: Checked, model: Model) -> Iterator[Finding]:
 def _golden(known: Known, one: Checked, model: Model) -> Iterator[Finding]:
     """Recorded requests that could not be replayed, where their ConfigMap is in the files."""
     for index, gate in enumerate(model.spec.gates):
-        name = gate.requests.config_map_ref.name if gate.requests is not None else ""
+        if gate.requests is None:
+            continue
+        name = gate.requests.config_map_ref.name
         document = known.others.get(("ConfigMap", known.place(one.namespace), name))
         if document is None:
             continue
         data = document.value.get("data")
         entries = data if isinstance(data, dict) else {}
         try:
-            parse({key: str(text) for key, text in entries.items()}, name=name)
+            texts = {key: str(text) for key, text in entries.items()}
+            parse(texts, name=name, recorded=not gate.requests.outputs)
         except Terminal as error:
             message = f"{error.message} ({document.spot('data')})"
             path = f"spec.gates[{index}].requests"

@@ -17,6 +17,7 @@ import orjson
 
 from tidegate.api.base import format_duration
 from tidegate.api.gate import GateResult
+from tidegate.domain.gates.expectations import violations
 from tidegate.domain.gates.results import gate_hash, number
 from tidegate.errors import Terminal
 
@@ -74,9 +75,10 @@ def content_hash(entries: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def parse(entries: Mapping[str, str], *, name: str) -> tuple[Golden, ...]:
-    """The requests in a ConfigMap's `data`. Raises Terminal (`GoldenInvalid`) naming the key."""
-    found = [one for key in sorted(entries) for one in _of_key(key, entries[key], name)]
+def parse(entries: Mapping[str, str], *, name: str, recorded: bool = True) -> tuple[Golden, ...]:
+    """The requests in a ConfigMap's `data`. Where nothing need be `recorded` of the answers, a
+    request may be there alone. Raises Terminal (`GoldenInvalid`) naming the key."""
+    found = [one for key in sorted(entries) for one in _of_key(key, entries[key], name, recorded)]
     if not found:
         raise Terminal(INVALID, f'ConfigMap {name} has no key with {{"request": …, "expected": …}}')
     if len(found) > REQUEST_LIMIT:
@@ -100,6 +102,20 @@ def differences(golden: Golden, answer: Answered, *, tolerance: float) -> list[D
     ]
 
 
+def outside(golden: Golden, answer: Answered, gate: Gate) -> list[str]:
+    """Where an answer leaves what the gate expects of every answer; what is no answer at all is
+    told by `differences`."""
+    expected = gate.requests.outputs if gate.requests is not None else None
+    try:
+        outputs = _outputs(answer.body) if answer.status == 200 else {}
+    except (TypeError, ValueError):
+        outputs = {}
+    if not outputs or not expected:
+        return []
+    data = {name: output.data for name, output in outputs.items()}
+    return list(violations(golden.name, data, expected))
+
+
 def largest(golden: Golden, answer: Answered) -> float:
     """The largest difference between numbers of an answer and what is expected; 0 without any."""
     found = differences(golden, answer, tolerance=-1.0)
@@ -120,16 +136,20 @@ def judge(
     took = p95(seconds)
     slow = gate.max_latency is not None and took > gate.max_latency.total_seconds()
     times = f"p95 {_ms(took)}, median {_ms(_quantile(seconds, 0.5))} of {len(seconds)}"
+    left = [text for pair in asked for text in outside(*pair, gate)]
     if wrong:
-        more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        shown = "; ".join(one.text for one in wrong[:_SHOWN]) + more
+        shown = _shown([one.text for one in wrong])
         reason, message = "AnswersDiffer", f"{len(wrong)} answers differ: {shown}"
+    elif left:
+        reason, message = "AnswersOutside", f"{len(left)} values are outside: {_shown(left)}"
     elif slow and gate.max_latency is not None:
         reason = "TooSlow"
         message = f"p95 is over {format_duration(gate.max_latency)}: {times} requests"
     else:
         reason, message = "Passed", f"{len(asked)} requests as expected; {times} requests"
     bound = f"tolerance {number(tolerance)}"
+    if gate.requests is not None and gate.requests.outputs:
+        bound += f", {len(gate.requests.outputs)} expectations"
     if gate.max_latency is not None:
         bound += f", p95 max {format_duration(gate.max_latency)}"
     return GateResult(
@@ -171,6 +191,11 @@ def _quantile(seconds: Sequence[float], q: float) -> float:
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else 0.0
 
 
+def _shown(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return "; ".join(texts[:_SHOWN]) + more
+
+
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms"
 
@@ -178,7 +203,7 @@ def _ms(seconds: float) -> str:
 # -- reading -------------------------------------------------------------------------------------
 
 
-def _of_key(key: str, text: str, name: str) -> Iterator[Golden]:
+def _of_key(key: str, text: str, name: str, recorded: bool) -> Iterator[Golden]:
     where = f"ConfigMap {name}, key {key}"
     try:
         document = orjson.loads(text)
@@ -194,6 +219,9 @@ def _of_key(key: str, text: str, name: str) -> Iterator[Golden]:
                 f'{where}: {label} is no {{"request": {{"inputs": […]}}, "expected": {{"outputs":'
                 " […]}}",
             )
+        if not recorded and one.get("expected") is None:
+            yield Golden(label, body, {})
+            continue
         try:
             yield Golden(label, body, _outputs(one.get("expected")))
         except (TypeError, ValueError) as error:
