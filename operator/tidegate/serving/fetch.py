@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.credentials import NO_CREDENTIALS, mounted
 from tidegate.artifacts.fetching import fetcher_for
-from tidegate.artifacts.mlflow import pickles
 from tidegate.artifacts.tree import MAX_FILES
 from tidegate.artifacts.uri import beside, scheme_of, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
@@ -73,6 +72,9 @@ def check_no_pickle(folder: Path, *, what: str) -> None:
 
     :raises Terminal: FormatUnsafe, LoadFailed.
     """
+    # Late: most artifacts are none of MLflow's, and need no reader of YAML.
+    from tidegate.artifacts.mlflow import pickles
+
     try:
         with (folder / pickles.NAME).open("rb") as file:
             pickles.check_no_pickle(file.read(pickles.MAX_BYTES), what=shown(what))
