@@ -1,4 +1,4 @@
-"""What an image is given is all that runs in it: nothing is missing, and nothing of the operator."""
+"""What an image is given is all that runs in it: nothing that it imports is missing."""
 
 from __future__ import annotations
 
