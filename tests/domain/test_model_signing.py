@@ -228,3 +228,29 @@ def test_a_file_that_is_missing_or_changed_is_refused_by_name() -> None:
 def test_a_message_names_a_few_of_many() -> None:
     with pytest.raises(Terminal, match=r"'x0', 'x1', 'x2', 'x3', 'x4' and 4 more"):
         check_names(about(), [*TREE, *(f"x{n}" for n in range(9))], signature=None)
+
+
+def sign_folder(folder: Path) -> None:
+    """Put `model.sig` into a folder, as `model_signing sign key` would, with the test's own key."""
+    files = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "model.sig"
+    }
+    root = hashlib.sha256(b"".join(bytes.fromhex(one) for one in files.values())).hexdigest()
+    said = statement(
+        subject=[{"name": folder.name, "digest": {"sha256": root}}],
+        predicate={
+            "resources": [
+                {"name": path, "algorithm": "sha256", "digest": one} for path, one in files.items()
+            ]
+        },
+    )
+    (folder / "model.sig").write_bytes(bundle(said))
+
+
+def test_a_folder_that_is_signed_by_the_same_rules_holds(tmp_path: Path) -> None:
+    lay_tree(tmp_path, None)
+    sign_folder(tmp_path)
+    found = signed((tmp_path / "model.sig").read_bytes(), signers=Signers([pem(KEY)]))
+    assert set(found.digests) == set(TREE)

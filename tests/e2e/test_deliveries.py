@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from tests.domain.test_model_signing import KEY, P256, pem, sign_folder
 from tests.e2e.objects import (
     ERRORS,
     LATENCY,
@@ -23,6 +24,7 @@ from tests.e2e.objects import (
 )
 from tests.e2e.stage import E2E, Stage, Together, eventually, shown
 
+from tidegate.artifacts.tree import folder_digest
 from tidegate.kube.resources import MODELS, ROLLOUTS
 from tidegate.testing.gateway import free_port
 
@@ -334,3 +336,44 @@ async def test_an_artifact_on_a_claim_is_served(stage: Stage) -> None:
     await stage.serve(where, *documents, spec)
     found = await stage.model(where)
     assert found["status"]["resolved"]["location"] == "pvc://models/v1.skops"
+
+
+SKOPS = "flavors: {sklearn: {pickled_model: model.skops, serialization_format: skops}}\n"
+PICKLE = "flavors: {sklearn: {pickled_model: model.skops, serialization_format: cloudpickle}}\n"
+
+
+@together
+async def test_a_folder_on_a_claim_is_served_only_where_it_is_signed_and_no_pickle(
+    stage: Stage,
+) -> None:
+    where = "signed"
+    claim = stage.state.node / "claims" / where / "models"
+    for name, described in (("v1", SKOPS), ("v2", PICKLE)):
+        (claim / name).mkdir(parents=True)
+        shutil.copy(stage.artifacts["good"].path, claim / name / "model.skops")
+        (claim / name / "MLmodel").write_text(described)
+        sign_folder(claim / name)
+
+    def asked(name: str, key: str) -> Obj:
+        pinned: Obj = {"format": "mlflow", "sha256": folder_digest(claim / name)}
+        signers: Obj = {"publicKeys": [key]}
+        uri = f"pvc://models/{name}/"
+        return model(where, uri, delivery="Direct", signedBy=signers, **pinned)
+
+    claims = [*namespace(where), volume_claim(where, "models")]
+    stable = await stage.serve(where, *claims, asked("v1", pem(KEY)))
+    for wrong, reason in (
+        (asked("v1", P256), "SigningInvalid"),
+        (asked("v2", pem(KEY)), "FormatUnsafe"),
+    ):
+        await stage.apply(wrong)
+
+        def refused(found: Obj, reason: str = reason) -> bool:
+            return condition(found, "Verified").get("reason") == reason
+
+        found = await stage.until(refused, MODELS, where)
+        said = condition(found, "Verified")
+        assert said["status"] == "False"
+        assert "container fetch" in said["message"], said
+        assert found["status"]["delivery"]["stable"] == stable
+        assert await stage.envoy_weights(where) == {stable: 100}
