@@ -90,6 +90,14 @@ def main(folder: Path, remote: str, served: list[str]) -> None:
         repository.commit(stage, force=True)
     (folder / "stale.json").write_text('{"auc": 0.99}')
     commit(repository, folder, {"models/flight.skops": b"second"}, tracked=["models/flight.skops"])
+    inside = folder / "ml"
+    inside.mkdir()
+    with Repo.init(str(inside), subdir=True) as made, made.config.edit() as config:
+        config["core"]["remote"] = "store"
+        config["remote"] = {"store": {"url": remote}}
+    os.chdir(inside)
+    commit(Repo(str(inside)), inside, {"inner": b"inner"}, tracked=["inner"])
+    os.chdir(folder)
     for branch, file in zip(("main", "next"), served, strict=False):
         git(folder, "checkout", "-B", branch)
         content = {"models/served": Path(file).read_bytes()}

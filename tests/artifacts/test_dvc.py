@@ -290,6 +290,9 @@ def test_an_output_is_found_read_and_hashed_at_its_commit(site: Site) -> None:
     assert (part.sha256, part.location) == (
         tree_of({"model.bin": b"weights"}), f"{whole.location}#sub/",
     )  # fmt: skip
+    (project,) = site.inspect("ml/inner")
+    assert isinstance(project, Report)
+    assert project.location == place(b"inner")
     (before,) = site.inspect("models/flight.skops", revision="v1")
     assert isinstance(before, Report)
     assert before.sha256 == sha256(b"first")
@@ -343,6 +346,22 @@ def test_a_commit_or_repository_that_is_gone_and_one_that_is_private_are_told_ap
     assert isinstance(private, Terminal)
     assert private.reason == "ArtifactForbidden"
     assert isinstance(let_in, Report)
+
+
+def test_a_login_does_not_follow_where_a_repository_is_led(site: Site) -> None:
+    with forge(site.forge.folder) as other:
+        site.forge.moved = {
+            "/moved.git/": f"http://{other.host}/flights.git/", "/flights/": "/flights.git/",
+        }  # fmt: skip
+        site.forge.password = "s3cret"
+        here = f"http://{site.forge.host}"
+        (moved,) = site.inspect("models/flight.skops", url=f"{here}/moved.git", secret=TOKEN)
+        (short,) = site.inspect("models/flight.skops", url=f"{here}/flights", secret=TOKEN)
+        assert other.asked == []
+    site.forge.moved = {}
+    assert isinstance(moved, Terminal)
+    assert "leads to another address" in moved.message
+    assert isinstance(short, Report)
 
 
 def test_a_remote_over_http_gets_its_own_login_and_never_that_of_the_repository(

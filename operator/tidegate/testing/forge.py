@@ -31,6 +31,8 @@ class Forge:
     folder: Path
     host: str = ""
     password: str = ""
+    moved: dict[str, str] = field(default_factory=dict)
+    """Where requests below a path are led: `/old/` to an address that ends with a slash."""
     down: bool = False
     """Whether every request is answered 503."""
     asked: list[str] = field(default_factory=list)
@@ -79,8 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> None:
         self.served.asked.append(self.path)
         login = self.headers.get("authorization")
+        old = next((old for old in self.served.moved if self.path.startswith(old)), None)
         if self.served.down:
             self._send(503)
+        elif old is not None:
+            to = self.served.moved[old] + self.path.removeprefix(old)
+            self._send(301, {"location": to})
         elif ".git/" not in self.path:
             self.served.logins.append(login)
             self._file()

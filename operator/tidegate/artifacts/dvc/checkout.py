@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN, ARTIFACT_NOT_FOUND
 from tidegate.artifacts.dvc.access import git_authorization
 from tidegate.artifacts.web import AUTHORITY
-from tidegate.errors import Retryable, Terminal, Unreachable
+from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GIT_MISSING = "GitMissing"
 _DENIED = re.compile(r"authentication failed|could not read username|error: 40[13]", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"error: 30[12378]", re.IGNORECASE)
 _ABSENT = re.compile(r"not found|error: 404", re.IGNORECASE)
 _UNKNOWN = re.compile(
     r"not our ref|no such remote ref|unadvertised object|bad object|unable to read tree|"
@@ -45,20 +46,35 @@ def check_out(
     git = _Git(url, folder, credentials, deadline)
     git("init", "--quiet", ".")
     try:
+        _fetch(git, url, commit)
+    except _Redirected:
+        # git would show the login to whatever it is led to, so that it is not let follow. Some
+        # forges only lead from an address without .git to the one with it.
+        led = Terminal(
+            ARTIFACT_NOT_FOUND,
+            f"{url} leads to another address: write the final one in spec.artifact.uri",
+        )
+        if url.endswith(".git"):
+            raise led from None
+        try:
+            _fetch(_Git(f"{url}.git", folder, credentials, deadline), f"{url}.git", commit)
+        except (_Redirected, Terminal):
+            raise led from None
+    git("checkout", "--quiet", "--detach", commit)
+
+
+def _fetch(git: _Git, url: str, commit: str) -> None:
+    try:
         git("fetch", "--quiet", "--depth=1", "--no-tags", url, commit)
-    except Retryable:
-        raise
     except Terminal as error:
         if error.reason != ARTIFACT_NOT_FOUND:
             raise
-        git(
-            "fetch",
-            "--quiet",
-            url,
-            "+refs/heads/*:refs/remotes/origin/*",
-            "+refs/tags/*:refs/tags/*",
-        )
-    git("checkout", "--quiet", "--detach", commit)
+        every = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+        git("fetch", "--quiet", url, *every)
+
+
+class _Redirected(Exception):
+    """The server leads to another address."""
 
 
 class _Git:
@@ -73,6 +89,9 @@ class _Git:
             "LC_ALL": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "http.followRedirects",
+            "GIT_CONFIG_VALUE_0": "false",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "http:https",
             "GIT_LFS_SKIP_SMUDGE": "1",
@@ -80,9 +99,9 @@ class _Git:
         header = git_authorization(credentials)
         if header is not None:
             self._environment |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"http.{url}.extraHeader",
-                "GIT_CONFIG_VALUE_0": f"Authorization: {header}",
+                "GIT_CONFIG_COUNT": "2",
+                "GIT_CONFIG_KEY_1": f"http.{url}.extraHeader",
+                "GIT_CONFIG_VALUE_1": f"Authorization: {header}",
             }
         if authority := credentials.get(AUTHORITY):
             self._environment["GIT_SSL_CAINFO"] = str(_bundle(folder, authority))
@@ -110,8 +129,10 @@ class _Git:
         if done.returncode != 0:
             raise self._failed(done.stderr.decode(errors="replace"))
 
-    def _failed(self, said: str) -> Terminal | Unreachable:
+    def _failed(self, said: str) -> Exception:
         last = (said.strip().splitlines() or ["it says nothing"])[-1][:_SHOWN]
+        if _ELSEWHERE.search(said):
+            return _Redirected()
         if _DENIED.search(said):
             return Terminal(
                 ARTIFACT_FORBIDDEN,

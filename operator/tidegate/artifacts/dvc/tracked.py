@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -53,6 +53,8 @@ def find(folder: Path, path: str, *, credentials: Credentials) -> Tracked:
 
     :raises Terminal: NotTracked, RepositoryInvalid, RemoteUnsupported, ArtifactForbidden.
     """
+    work = folder.parent
+    folder, path = _project(folder, path)
     with _opened(folder) as repository:
         outputs = {
             below(folder, out.fs_path): out for out in repository.index.outs if out.is_in_repo
@@ -66,7 +68,7 @@ def find(folder: Path, path: str, *, credentials: Credentials) -> Tracked:
         _check(out, name)
         listed = bool(out.meta.isdir)
         _check_kind(name, path, listed=listed)
-        remote = _remote(repository.config, out.remote, folder, credentials)
+        remote = _remote(repository.config, out.remote, work, credentials)
         md5 = str(out.hash_info.value).removesuffix(".dir")
         return Tracked(
             content=Content(root=root_of(remote, out.hash_name), md5=md5, listed=listed),
@@ -76,20 +78,29 @@ def find(folder: Path, path: str, *, credentials: Credentials) -> Tracked:
         )
 
 
+def _project(folder: Path, path: str) -> tuple[Path, str]:
+    """The innermost DVC project around a path (a repository may hold several), and the path in
+    it."""
+    for parent in Path(path).parents:
+        if (folder / parent / ".dvc").is_dir():
+            inside = PurePosixPath(path).relative_to(parent)
+            return folder / parent, f"{inside}/" if path.endswith("/") else f"{inside}"
+    raise Terminal(
+        REPOSITORY_INVALID,
+        "neither the repository nor a folder around the path has a .dvc folder at this commit: run"
+        " `dvc init` there, or correct spec.artifact.uri",
+    )
+
+
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[Any]:
     """The repository; what DVC raises while it reads it is the repository's fault."""
-    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo(str(folder)) as repository:
             yield repository
-    except NotDvcRepoError:
-        raise Terminal(
-            REPOSITORY_INVALID,
-            "the repository has no .dvc folder at its root at this commit: run `dvc init` there",
-        ) from None
     except DvcException as error:
         raise Terminal(
             REPOSITORY_INVALID,
@@ -135,8 +146,8 @@ def _check_kind(name: str, path: str, *, listed: bool) -> None:
         raise Terminal(NOT_TRACKED, f"{name} is a file: end its path in the URI with its name")
 
 
-def _remote(config: Any, name: str | None, folder: Path, credentials: Credentials) -> str:
-    """The address of a remote, as URIs name it.
+def _remote(config: Any, name: str | None, work: Path, credentials: Credentials) -> str:
+    """The address of a remote, as URIs name it; `work` is where the repository was cloned to.
 
     :raises Terminal: RemoteUnsupported; ArtifactForbidden: credentials are not for it.
     """
@@ -156,7 +167,7 @@ def _remote(config: Any, name: str | None, folder: Path, credentials: Credential
         )
     address = str(remote["url"])
     if address.startswith("/"):
-        if Path(address).is_relative_to(folder.parent):
+        if Path(address).is_relative_to(work):
             raise _no_remote(name, "a path beside the repository, on the machine of who pushed")
         address = f"file://{quote(address)}"
     if scheme_of(address) not in REMOTE_SCHEMES:
