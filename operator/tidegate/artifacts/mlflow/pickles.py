@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -84,6 +81,10 @@ def _texts(flavor: object) -> Iterator[str]:
 
 
 def _flavors(mlmodel: bytes, *, what: str) -> dict[str, Any]:
+    # Late: an operator without models of MLflow's, and most pods, need no reader of YAML.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         found = YAML(typ="safe", pure=True).load(mlmodel)
         flavors = found["flavors"]
