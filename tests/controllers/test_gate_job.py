@@ -48,7 +48,7 @@ async def end(
         "metadata": {
             "name": f"{name}-abcde",
             "namespace": NAMESPACE,
-            "labels": {"batch.kubernetes.io/job-name": name},
+            "labels": {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]},
         },
         "spec": job["spec"]["template"]["spec"],
     }

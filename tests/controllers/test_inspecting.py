@@ -87,10 +87,11 @@ async def put(site: Site, document: dict[str, Any]) -> dict[str, Any]:
 async def end(site: Site, job: dict[str, Any], left: str, *, exit_code: int | None = 0) -> None:
     """Let a Job end as its own controller would say."""
     name = job["metadata"]["name"]
-    labels = {"batch.kubernetes.io/job-name": name}
+    uid = job["metadata"]["uid"]
+    labels = {"batch.kubernetes.io/controller-uid": uid}
     pod = {
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": f"{name}-abcde", "namespace": NAMESPACE, "labels": labels},
+        "metadata": {"name": f"{name}-{uid[:5]}", "namespace": NAMESPACE, "labels": labels},
         "spec": job["spec"]["template"]["spec"],
     }  # fmt: skip
     created = await site.kube.user.create(PODS, pod, manager="world")
@@ -221,6 +222,22 @@ async def test_a_job_that_leaves_no_report_is_named_and_what_serves_serves_on(
     assert condition(found, "Resolved")["reason"] == "JobFailed"
     assert said in condition(found, "Resolved")["message"]
     assert condition(found, "Available")["status"] == "True"
+
+
+async def test_a_job_that_somebody_deletes_is_begun_anew_without_waiting(
+    site: Site, repository: Repository
+) -> None:
+    repository.commit()
+    await put(site, repository.model(pollInterval="1h"))
+    (first,) = await jobs(site)
+    await end(site, first, write_failure(NOT_PUSHED), exit_code=1)
+    await site.pass_time(seconds=12)
+    await site.kube.user.delete(JOBS, first["metadata"]["name"], namespace=NAMESPACE)
+    await site.pass_time(seconds=2)
+    (second,) = await jobs(site)
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    await end(site, second, write(REPORT))
+    assert condition(await site.model(), "Resolved")["status"] == "True"
 
 
 async def test_a_revision_that_is_not_there_and_a_folder_for_one_file_start_no_job(

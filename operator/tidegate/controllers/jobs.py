@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.domain.gates.container import Ended
-from tidegate.kube.objects import name_of, namespace_of
+from tidegate.kube.objects import name_of, namespace_of, uid_of
 from tidegate.kube.resources import PODS
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 DEADLINE = "DeadlineExceeded"
 """Why a Job failed that ran too long."""
-_JOB_LABEL = "batch.kubernetes.io/job-name"
+_UID_LABEL = "batch.kubernetes.io/controller-uid"
 
 
 async def pods_of(client: Client, job: Object) -> list[Object]:
-    """The pods of a Job."""
-    selector = f"{_JOB_LABEL}={name_of(job)}"
+    """The pods of a Job, by its uid: those of an earlier one of that name may linger."""
+    selector = f"{_UID_LABEL}={uid_of(job)}"
     return list(
         (await client.list(PODS, namespace=namespace_of(job), label_selector=selector)).items
     )
