@@ -7,15 +7,17 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.dvc.access import check_endpoint, git_authorization, remote_credentials
 from tidegate.artifacts.dvc.advertised import Advertised, commit_in, parse
+from tidegate.artifacts.dvc.checkout import check_out
 from tidegate.artifacts.dvc.place import Content, content_of, listed_files
 from tidegate.artifacts.dvc.reference import Reference, reference
 from tidegate.artifacts.dvc.report import Metric, Report, read, write, write_failure
@@ -362,6 +364,18 @@ def test_a_login_does_not_follow_where_a_repository_is_led(site: Site) -> None:
     assert isinstance(moved, Terminal)
     assert "leads to another address" in moved.message
     assert isinstance(short, Report)
+
+
+def test_an_image_without_git_and_a_server_that_is_down_are_named(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"credentials": NO_CREDENTIALS, "deadline": time.monotonic() + 20}
+    site.forge.down = True
+    with pytest.raises(Unreachable, match="cannot be cloned"):
+        check_out(site.url, site.commit("main"), tmp_path, **asked)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Terminal, match="GitMissing"):
+        check_out(site.url, "0" * 40, tmp_path, **asked)
 
 
 def test_a_remote_over_http_gets_its_own_login_and_never_that_of_the_repository(

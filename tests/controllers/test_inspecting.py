@@ -84,7 +84,9 @@ async def put(site: Site, document: dict[str, Any]) -> dict[str, Any]:
     return await site.model()
 
 
-async def end(site: Site, job: dict[str, Any], left: str, *, exit_code: int | None = 0) -> None:
+async def end(
+    site: Site, job: dict[str, Any], left: str, *, exit_code: int | None = 0, reason: str = ""
+) -> None:
     """Let a Job end as its own controller would say."""
     name = job["metadata"]["name"]
     uid = job["metadata"]["uid"]
@@ -101,7 +103,7 @@ async def end(site: Site, job: dict[str, Any], left: str, *, exit_code: int | No
         status = {"containerStatuses": [{**entry, "state": {"terminated": over}}]}
         await site.kube.set_status(created, {"phase": "Failed", **status})
     type_ = "Complete" if exit_code == 0 else "Failed"
-    said = {"type": type_, "status": "True", "reason": type_, "message": "",
+    said = {"type": type_, "status": "True", "reason": reason or type_, "message": "",
             "lastTransitionTime": site.kube.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")}  # fmt: skip
     await site.kube.set_status(job, {"conditions": [said]})
     await site.harness.settle()
@@ -203,11 +205,16 @@ async def test_what_the_job_refuses_is_said_and_tried_again_ever_later(
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "left", "said"),
-    [(137, "", "ended with exit code 137"), (None, "", "lost its pod"), (0, "nonsense", "code 0")],
+    ("exit_code", "left", "reason", "said"),
+    [
+        (137, "", "", "ended with exit code 137"),
+        (None, "", "", "lost its pod"),
+        (0, "nonsense", "", "exit code 0"),
+        (None, "", "DeadlineExceeded", "did not end within 3600 s"),
+    ],
 )
 async def test_a_job_that_leaves_no_report_is_named_and_what_serves_serves_on(
-    site: Site, repository: Repository, exit_code: int | None, left: str, said: str
+    site: Site, repository: Repository, exit_code: int | None, left: str, reason: str, said: str
 ) -> None:
     repository.commit()
     await put(site, repository.model(pollInterval="30s"))
@@ -217,7 +224,7 @@ async def test_a_job_that_leaves_no_report_is_named_and_what_serves_serves_on(
     repository.commit()
     await site.pass_time(seconds=31)
     second = await other_than(site, first)
-    await end(site, second, left, exit_code=exit_code)
+    await end(site, second, left, exit_code=exit_code, reason=reason)
     found = await site.model()
     assert condition(found, "Resolved")["reason"] == "JobFailed"
     assert said in condition(found, "Resolved")["message"]
