@@ -1,17 +1,14 @@
-"""What a request costs the model server: CPU and latency, predictions inline and in threads.
+"""Tidegate's server against others on the same scikit-learn model: seldon-core's wrapper, MLServer
+and KServe's Python server.
 
-    .tidegate/env/dev/bin/python tests/benchmarks/serving.py [--seconds 5]
+    .tidegate/env/dev/bin/python tests/benchmarks/servers.py [--runs 5] [--seconds 4]
 
-Starts the server as a pod does (the environment `v2`), one model after the other, and sends single
-rows of ten columns at a fixed rate over 16 kept connections; a request that is late is timed from
-when it was due. `CPU` is the server process's, user and system, per request, prediction included;
-`bare` is what the prediction alone takes in a loop. `probe` is the slowest answer to the readiness
-probe, on a new connection, meanwhile.
-
-Below it: what counting and keeping cost, in microseconds of CPU a request (or a pair, in the
-comparer), and how many times as much a request then costs as without; the ratio takes the
-quickest model's request, which is hurt most. `--parts` measures these alone. How other servers
-compare is measured by `servers.py`.
+One machine, one client, one run: all servers are started once, in environments of their own (those
+of MLServer and KServe are made for the run and thrown away), and are then asked one after the
+other, again and again. Each gets single rows of ten columns in the form of its own protocol: first
+as fast as 16 kept connections go (answered requests by the seconds of CPU that the server's
+processes took), then at a fixed rate that all can keep (p50 and p99; a late request is timed from
+when it was due). The table has the medians over all runs.
 """
 
 from __future__ import annotations
@@ -22,30 +19,24 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 import psutil
 import skops.io
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from tidegate.comparing.arms import Arm
-from tidegate.comparing.comparison import compare
-from tidegate.comparing.join import Join
-from tidegate.serving.distribution import Distributions
-from tidegate.serving.outputs import Ring
-from tidegate.serving.records import decode_page, encode_page
-from tidegate.serving.signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,280 +44,351 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = Path(os.environ.get("TIDEGATE_ENVS", ROOT / ".tidegate" / "env"))
 COLUMNS = [f"x{i}" for i in range(10)]
-SIGNATURE = {
-    "inputs": [{"name": name, "type": "FP64"} for name in COLUMNS],
-    "outputs": [{"name": "probability", "type": "FP64"}],
-}
-BODY = json.dumps(
-    {
-        "inputs": [
-            {"name": name, "datatype": "FP64", "shape": [1], "data": [0.25 * i]}
-            for i, name in enumerate(COLUMNS)
-        ]
-    }
-).encode()
-INFER = (
-    b"POST /v2/models/m/infer HTTP/1.1\r\nhost: m\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(BODY), BODY)
-)
-PROBE = b"GET /v2/health/ready HTTP/1.1\r\nhost: m\r\nconnection: close\r\n\r\n"
+ROW = [0.25 * i for i in range(10)]
 CONNECTIONS = 16
+RATE = 100
+START_S = 120.0
+
+MLSERVER = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop<0.22")
+"""With a newer uvloop it does not start: it asks for an event loop policy that is gone."""
+KSERVE = ("kserve==0.21.0", "scikit-learn", "joblib")
+
+SELDON_CLASS = '''
+import joblib
+
+
+class Plain:
+    """A model as the wrapper's own documentation writes it."""
+
+    def __init__(self):
+        self._model = None
+
+    def load(self):
+        self._model = joblib.load("MODEL")
+
+    def health_status(self):
+        return ["ready"] if self._model is not None else 1 / 0
+
+    def predict(self, X, names, meta=None):
+        return self._model.predict_proba(X)
+'''
+KSERVE_SERVER = """
+import sys
+import joblib, numpy as np
+from kserve import InferOutput, InferResponse, Model, ModelServer
+
+
+class Plain(Model):
+    def load(self):
+        self._model = joblib.load("MODEL")
+        self.ready = True
+
+    def predict(self, payload, headers=None, response_headers=None):
+        scores = self._model.predict_proba(payload.inputs[0].as_numpy())[:, 1]
+        output = InferOutput("probability", list(scores.shape), "FP64")
+        output.set_data_from_numpy(scores, binary_data=False)
+        return InferResponse(payload.id or "", self.name, [output])
+
+
+model = Plain("m")
+model.load()
+ModelServer(http_port=int(sys.argv[1]), enable_grpc=False, workers=1).start([model])
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """How one is started, and what it is asked."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str]
+    port: int
+    ready: str
+    path: str
+    body: bytes
+
+    @property
+    def request(self) -> bytes:
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nhost: m\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(self.body)}\r\n\r\n"
+        )
+        return head.encode() + self.body
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Milliseconds, but `per_second` and `rss_mb`."""
+    """Requests per second of CPU; milliseconds; megabytes of all its processes."""
 
-    per_second: float
-    cpu: float
+    per_cpu_second: float
     p50: float
     p99: float
-    p999: float
-    probe: float
     rss_mb: float
 
 
-def models() -> dict[str, tuple[Any, tuple[int, ...]]]:
-    """Estimators by name, each with the rates to try."""
+def fitted() -> Any:
+    """A pipeline that predicts in a fraction of a millisecond: servers differ, not models."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2000, 10))
     y = (x[:, 0] + x[:, 1] > rng.normal(size=2000)).astype(int)
-    return {
-        "scaler + logistic": (
-            make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y),
-            (200, 600),
-        ),
-        "boosting, 60 trees": (
-            HistGradientBoostingClassifier(max_iter=60).fit(x, y),
-            (200, 600),
-        ),
-        "forest, 200 trees": (RandomForestClassifier(200, max_depth=5).fit(x, y), (20, 60)),
+    return make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
+
+
+def environment(folder: Path, *requirements: str) -> Path:
+    """A throw-away environment; its `bin`."""
+    uv = shutil.which("uv") or str(ENVIRONMENTS / "uv" / "bin" / "uv")
+    base = subprocess.run(
+        [ENVIRONMENTS / "v2" / "bin" / "python", "-c", "import sys; print(sys._base_executable)"],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    subprocess.run([uv, "venv", "-q", "--python", base, folder], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "-q", "--python", folder / "bin" / "python", *requirements],
+        check=True,
+    )
+    return folder / "bin"
+
+
+def ours(folder: Path, sha256: str, *, batching: bool) -> Server:
+    """The runtime v2, as its pods run it."""
+    port = free_port()
+    signature = {
+        "inputs": [{"name": name, "type": "FP64"} for name in COLUMNS],
+        "outputs": [{"name": "probability", "type": "FP64"}],
     }
+    tensors = [
+        {"name": name, "datatype": "FP64", "shape": [1], "data": [value]}
+        for name, value in zip(COLUMNS, ROW, strict=True)
+    ]
+    env = {
+        "PYTHONPATH": str(ROOT / "operator"), "POD_IP": "127.0.0.1",
+        "TIDEGATE_PORT": str(port), "TIDEGATE_METRICS_PORT": "0", "TIDEGATE_OUTPUTS_PORT": "0",
+        "TIDEGATE_MODEL": "m", "TIDEGATE_REVISION": "m-1",
+        "TIDEGATE_ARTIFACT": str(folder / "model.skops"), "TIDEGATE_SHA256": sha256,
+        "TIDEGATE_FORMAT": "sklearn-skops", "TIDEGATE_SIGNATURE": json.dumps(signature),
+    }  # fmt: skip
+    if batching:
+        env |= {"TIDEGATE_BATCH_ROWS": "32"}
+    return Server(
+        "v2, batching" if batching else "v2",
+        [str(ENVIRONMENTS / "v2" / "bin" / "python"), "-m", "tidegate.serving.server"],
+        env, port, "/v2/health/ready", "/v2/models/m/infer",
+        json.dumps({"inputs": tensors}).encode(),
+    )  # fmt: skip
+
+
+def seldon(folder: Path) -> Server:
+    """seldon-core's wrapper with a plain class, at its best: threads, kept connections, no gRPC."""
+    port = free_port()
+    (folder / "plain.py").write_text(SELDON_CLASS.replace("MODEL", str(folder / "model.joblib")))
+    program = str(ENVIRONMENTS / "seldon" / "bin" / "seldon-core-microservice")
+    flags = {
+        "--http-port": str(port), "--metrics-port": str(free_port()), "--workers": "1",
+        "--threads": "4", "--grpc-workers": "0", "--keepalive": "3600", "--log-level": "WARNING",
+    }  # fmt: skip
+    arguments = [word for pair in flags.items() for word in pair]
+    return Server(
+        "seldon-core 1.19", [program, "plain.Plain", *arguments],
+        {"PYTHONPATH": str(folder), "INCLUDE_METRICS_IN_CLIENT_RESPONSE": "false"},
+        port, "/health/status", "/api/v1.0/predictions",
+        json.dumps({"data": {"ndarray": [ROW]}}).encode(),
+    )  # fmt: skip
+
+
+def _matrix() -> bytes:
+    tensor = {"name": "x", "datatype": "FP64", "shape": [1, 10], "data": ROW}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+def mlserver(folder: Path, bin_: Path) -> Server:
+    """MLServer in one process, which costs least."""
+    port = free_port()
+    settings = {
+        "HTTP_PORT": port, "GRPC_PORT": free_port(), "METRICS_PORT": free_port(),
+        "METRICS_DIR": folder, "HOST": "127.0.0.1", "PARALLEL_WORKERS": 0, "MODEL_NAME": "m",
+        "MODEL_IMPLEMENTATION": "mlserver_sklearn.SKLearnModel",
+        "MODEL_URI": folder / "model.joblib", "DEBUG": "false",
+    }  # fmt: skip
+    env = {f"MLSERVER_{name}": str(value) for name, value in settings.items()}
+    body = json.loads(_matrix()) | {"outputs": [{"name": "predict_proba"}]}
+    empty = folder / "empty"
+    empty.mkdir(exist_ok=True)
+    return Server(
+        "MLServer 1.7.1", [str(bin_ / "mlserver"), "start", str(empty)], env, port,
+        "/v2/models/m/ready", "/v2/models/m/infer", json.dumps(body).encode(),
+    )  # fmt: skip
+
+
+def kserve(folder: Path, bin_: Path) -> Server:
+    """KServe's Python server with a plain class."""
+    port = free_port()
+    program = folder / "kserve_server.py"
+    program.write_text(KSERVE_SERVER.replace("MODEL", str(folder / "model.joblib")))
+    return Server(
+        "KServe 0.21", [str(bin_ / "python"), str(program), str(port)], {}, port,
+        "/v2/models/m/ready", "/v2/models/m/infer", _matrix(),
+    )  # fmt: skip
 
 
 @contextmanager
-def served(artifact: Path, *, inline_ms: float) -> Iterator[tuple[psutil.Process, int]]:
-    """A ready server's process and port."""
-    log_file = artifact.with_suffix(".log")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "operator"),
-        "POD_IP": "127.0.0.1",
-        "TIDEGATE_PORT": "0",
-        "TIDEGATE_METRICS_PORT": "0",
-        "TIDEGATE_OUTPUTS_PORT": "0",
-        "TIDEGATE_MODEL": "m",
-        "TIDEGATE_REVISION": "m-1",
-        "TIDEGATE_ARTIFACT": str(artifact),
-        "TIDEGATE_SHA256": hashlib.sha256(artifact.read_bytes()).hexdigest(),
-        "TIDEGATE_FORMAT": "sklearn-skops",
-        "TIDEGATE_SIGNATURE": json.dumps(SIGNATURE),
-        "TIDEGATE_INLINE_MS": str(inline_ms),
-    }
-    with log_file.open("wb") as log:
-        server = subprocess.Popen(
-            [ENVIRONMENTS / "v2" / "bin" / "python", "-m", "tidegate.serving.server"],
-            env=environment,
-            stderr=log,
-        )
+def running(server: Server, folder: Path) -> Iterator[psutil.Process]:
+    """The server once it is ready. It and its children are killed at the end."""
+    log = (folder / f"{server.port}.log").open("wb")
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "OMP_NUM_THREADS": "1", **server.env}
+    process = subprocess.Popen(
+        server.command, env=env, stdout=log, stderr=log, cwd=folder, start_new_session=True
+    )
     try:
-        deadline = time.monotonic() + 60
-        while "INFO ready" not in log_file.read_text():
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the server did not start:\n{log_file.read_text()}")
-            time.sleep(0.1)
-        found = re.search(r"listening address=\S+ port=(\d+)", log_file.read_text())
-        assert found is not None
-        yield psutil.Process(server.pid), int(found[1])
+        wait_until_ready(server, process, folder)
+        yield psutil.Process(process.pid)
     finally:
-        server.kill()
-        server.wait(timeout=10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait(timeout=10)
+        log.close()
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(INFER)
+def wait_until_ready(server: Server, process: subprocess.Popen[bytes], folder: Path) -> None:
+    import httpx
+
+    deadline = time.monotonic() + START_S
+    while True:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"http://127.0.0.1:{server.port}{server.ready}").status_code == 200:
+                return
+        if process.poll() is not None or time.monotonic() > deadline:
+            log = (folder / f"{server.port}.log").read_text()
+            raise SystemExit(f"{server.name} did not start:\n{log[-3000:]}")
+        time.sleep(0.2)
+
+
+def spent(process: psutil.Process) -> float:
+    """Seconds of CPU of a process and all its children, user and system."""
+    return sum(sum(each.cpu_times()[:2]) for each in (process, *process.children(recursive=True)))
+
+
+async def ask(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(server.request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    if not head.startswith(b"http/1.1 200 "):
-        raise SystemExit(head.decode())
+    if not head.startswith(b"http/1.1 200"):
+        raise SystemExit(f"{server.name}: {head.decode()}{(await reader.read(2000)).decode()}")
     length = re.search(rb"content-length: (\d+)", head)
-    assert length is not None
+    assert length is not None, head
     await reader.readexactly(int(length[1]))
 
 
-async def measure(process: psutil.Process, port: int, *, rate: int, seconds: float) -> Measured:
-    """Send `rate` requests a second for `seconds`."""
-    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CONNECTIONS)]
-    for connection in connections * 5:
-        await ask(*connection)
+async def measure(server: Server, process: psutil.Process, *, seconds: float) -> Measured:
+    """As fast as it goes, then at the fixed rate."""
+    opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(CONNECTIONS)]
+    for connection in opened * 3:
+        await ask(server, *connection)
+    answered = 0
+
+    async def hurry(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        nonlocal answered
+        while time.perf_counter() < until:
+            await ask(server, *connection)
+            answered += 1
+
+    cpu, until = spent(process), time.perf_counter() + seconds
+    await asyncio.gather(*map(hurry, opened))
+    per_cpu_second = answered / (spent(process) - cpu)
+    waits = await _steadily(lambda connection: ask(server, *connection), opened, seconds=seconds)
+    for _, writer in opened:
+        writer.close()
+    p50, p99 = np.quantile(waits, [0.5, 0.99]) * 1000
+    rss = sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
+    return Measured(per_cpu_second, p50, p99, rss / 2**20)
+
+
+async def _steadily(
+    call: Callable[[Any], Any], connections: list[Any], *, seconds: float
+) -> list[float]:
+    """Seconds from when each request was due to its answer."""
     due: asyncio.Queue[float | None] = asyncio.Queue()
     waits: list[float] = []
-    probes: list[float] = []
 
-    async def work(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    async def work(connection: Any) -> None:
         while (at := await due.get()) is not None:
-            await ask(*connection)
+            await call(connection)
             waits.append(time.perf_counter() - at)
 
-    async def probe() -> None:
-        while True:
-            began = time.perf_counter()
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(PROBE)
-            await reader.read()
-            writer.close()
-            probes.append(time.perf_counter() - began)
-            await asyncio.sleep(0.1)
-
-    cpu = sum(process.cpu_times()[:2])
+    working = [asyncio.create_task(work(connection)) for connection in connections]
     began = time.perf_counter()
-    async with asyncio.TaskGroup() as tasks:
-        probing = tasks.create_task(probe())
-        working = [tasks.create_task(work(connection)) for connection in connections]
-        for number in range(int(rate * seconds)):
-            at = began + number / rate
-            await asyncio.sleep(max(0.0, at - time.perf_counter()))
-            due.put_nowait(at)
-        for _ in connections:
-            due.put_nowait(None)
-        await asyncio.wait(working)
-        probing.cancel()
-    took = time.perf_counter() - began
-    spent = sum(process.cpu_times()[:2]) - cpu
-    for _, writer in connections:
-        writer.close()
-    p50, p99, p999 = np.quantile(waits, [0.5, 0.99, 0.999]) * 1000
-    return Measured(
-        per_second=len(waits) / took,
-        cpu=1000 * spent / len(waits),
-        p50=p50,
-        p99=p99,
-        p999=p999,
-        probe=1000 * max(probes),
-        rss_mb=process.memory_info().rss / 2**20,
+    for number in range(int(RATE * seconds)):
+        at = began + number / RATE
+        await asyncio.sleep(max(0.0, at - time.perf_counter()))
+        due.put_nowait(at)
+    for _ in connections:
+        due.put_nowait(None)
+    await asyncio.gather(*working)
+    return waits
+
+
+def compare(*, runs: int, seconds: float) -> None:
+    """Measure all of them in turn, and print the medians."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        skops.io.dump(fitted(), folder / "model.skops")
+        joblib.dump(fitted(), folder / "model.joblib")
+
+        sha256 = hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest()
+        subprocess.run([sys.executable, ROOT / "tools" / "setup.py", "seldon"], check=True)
+        servers = [
+            ours(folder, sha256, batching=False),
+            ours(folder, sha256, batching=True),
+            seldon(folder),
+            mlserver(folder, environment(folder / "mlserver", *MLSERVER)),
+            kserve(folder, environment(folder / "kserve", *KSERVE)),
+        ]
+        started = [stack.enter_context(running(server, folder)) for server in servers]
+        found: dict[str, list[Measured]] = {server.name: [] for server in servers}
+        for run in range(runs):
+            for server, process in zip(servers, started, strict=True):
+                measured = asyncio.run(measure(server, process, seconds=seconds))
+                found[server.name].append(measured)
+                sys.stdout.write(f"run {run + 1}: {server.name}: {measured}\n")
+                sys.stdout.flush()
+    show(found, runs=runs)
+
+
+def show(found: dict[str, list[Measured]], *, runs: int) -> None:
+    """The table, as Markdown."""
+    medians = {
+        name: Measured(
+            *(
+                float(np.median([getattr(each, field) for each in measured]))
+                for field in Measured.__dataclass_fields__
+            )
+        )
+        for name, measured in found.items()
+    }
+    base = medians["seldon-core 1.19"].per_cpu_second
+    sys.stdout.write(
+        f"\nmedians of {runs} alternating runs, {RATE} requests/s for the latencies\n\n"
+        "| server | requests per CPU-second | times seldon's | p50 ms | p99 ms | RSS MB |\n"
+        "|---|---:|---:|---:|---:|---:|\n"
     )
-
-
-def bare_ms(estimator: Any) -> float:
-    """CPU of one prediction of one row, in a hot loop."""
-    row = np.full((1, len(COLUMNS)), 0.25)
-    estimator.predict_proba(row)
-    times = 0
-    began = time.process_time()
-    while time.process_time() - began < 0.5:
-        estimator.predict_proba(row)
-        times += 1
-    return 1000 * (time.process_time() - began) / times
-
-
-def cpu_us(call: Callable[[int], object], *, times: int) -> float:
-    """Microseconds of CPU for each of `times` calls, which get their number."""
-    began = time.process_time()
-    for number in range(times):
-        call(number)
-    return 1e6 * (time.process_time() - began) / times
-
-
-def parts(*, times: int = 20_000) -> dict[str, float]:
-    """Microseconds of CPU by part, for single rows of ten columns."""
-    columns = tuple(TensorSpec(name, "FP64") for name in COLUMNS)
-    output = TensorSpec("probability", "FP64")
-    counted = Distributions(Signature(columns, (output,)), model="m", revision="m-1")
-    row = {name: np.array([0.25]) for name in COLUMNS}
-    scores = np.array([[0.7, 0.3]])
-    ids = [b"%036x" % number for number in range(times)]
-
-    def ring(*, on: bool) -> Ring:
-        made = Ring(model="m", revision="m-1", rate=1, max_entries=times, max_bytes=2**30)
-        if on:
-            made.read(None, limit=1, now=0)
-        return made
-
-    def keep(kept: Ring) -> float:
-        outputs = [(output, scores[:, 1])]
-        return cpu_us(
-            lambda number: kept.record(ids[number], now=1, status=200, outputs=outputs),
-            times=times,
+    for name, m in medians.items():
+        sys.stdout.write(
+            f"| {name} | {m.per_cpu_second:.0f} | {m.per_cpu_second / base:.1f} | {m.p50:.1f} | "
+            f"{m.p99:.1f} | {m.rss_mb:.0f} |\n"
         )
 
-    idle, busy = ring(on=False), ring(on=True)
-    found = {
-        "count by bins": cpu_us(
-            lambda _: counted.note(row, {"probability": scores[:, 1]}, rows=1), times=times
-        ),
-        "keep, nobody reads": keep(idle),
-        "keep, a comparer reads": keep(busy),
-    }
-    began = time.process_time()
-    page, pages = busy.read("", limit=5000, now=1), []
-    while page.records:
-        pages.append(encode_page(page))
-        page = busy.read(page.next, limit=5000, now=1)
-    found["be read"] = 1e6 * (time.process_time() - began) / times
-    join = Join(max_waiting=times)
-    began = time.process_time()
-    for body in pages:
-        for arm in Arm:
-            for record in decode_page(body).records:
-                if pair := join.add(arm, record, now=1):
-                    compare(pair.stable, pair.candidate, tolerance=1e-6)
-    found["comparer, a pair"] = 1e6 * (time.process_time() - began) / times
-    return found
 
-
-def show_parts(request_ms: float) -> None:
-    """Print the second table; `request_ms` is the CPU of a whole request of the quickest model."""
-    sys.stdout.write(f"\n{'part':24} {'CPU us':>7} {'ratio':>7}\n")
-    found = parts()
-    for name, us in found.items():
-        ratio = "" if "pair" in name else f"{1 + us / (1000 * request_ms - us):.3f}"
-        sys.stdout.write(f"{name:24} {us:7.2f} {ratio:>7}\n")
-
-
-QUICKEST_MS = 0.42
-"""CPU of a request of the quickest model here, as measured by this very benchmark."""
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def main() -> None:
-    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    parser.add_argument("--parts", action="store_true", help="only what counting and keeping cost")
+    parser.add_argument("--runs", type=int, default=5, help="of each server")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     given = parser.parse_args()
-    if given.parts:
-        show_parts(QUICKEST_MS)
-        return
-    seconds = given.seconds
-    if os.environ.get("OMP_NUM_THREADS") != "1":
-        # As the server does; the libraries read it when they are imported.
-        os.execve(
-            sys.executable, [sys.executable, *sys.argv], os.environ | {"OMP_NUM_THREADS": "1"}
-        )
-    line = "{:20} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7}\n"
-    sys.stdout.write(
-        line.format(
-            "model", "run", "bare", "asked/s", "CPU ms", "p50 ms", "p99 ms", "p99.9 ms",
-            "probe ms", "RSS MB",
-        )
-    )  # fmt: skip
-    quickest = float("inf")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, (estimator, rates) in models().items():
-            artifact = Path(folder) / "model.skops"
-            skops.io.dump(estimator, artifact)
-            bare = bare_ms(estimator)
-            for run, inline_ms in (("by time", 5.0), ("threads", 0.0)):
-                with served(artifact, inline_ms=inline_ms) as (process, port):
-                    for rate in rates:
-                        found = asyncio.run(measure(process, port, rate=rate, seconds=seconds))
-                        quickest = min(quickest, found.cpu)
-                        sys.stdout.write(
-                            line.format(
-                                name, run, f"{bare:.2f}", f"{found.per_second:.0f}",
-                                f"{found.cpu:.2f}", f"{found.p50:.1f}", f"{found.p99:.1f}",
-                                f"{found.p999:.1f}", f"{found.probe:.1f}", f"{found.rss_mb:.0f}",
-                            )
-                        )  # fmt: skip
-    show_parts(quickest)
+    compare(runs=given.runs, seconds=given.seconds)
 
 
 if __name__ == "__main__":

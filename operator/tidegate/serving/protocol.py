@@ -209,13 +209,16 @@ def _tensor(item: _Input, spec: TensorSpec) -> Tensor:
             f"input {spec.name!r} has {len(values)} values and shape {item.shape}, which takes "
             f"{math.prod(shape)}: make them agree"
         )
-    return _array(values, spec).reshape(shape)
+    array = _array(values, spec)
+    return array if len(shape) == 1 else array.reshape(shape)
 
 
 def _array(values: list[Any], spec: TensorSpec) -> Tensor:
     try:
-        # None becomes NaN here. A float too large for FP32 becomes infinite, as the cast says.
-        with np.errstate(over="ignore"):
+        # None becomes NaN here.
+        if spec.datatype != "FP32":
+            return np.array(values, dtype=spec.numpy_type)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, as the cast says
             return np.array(values, dtype=spec.numpy_type)
     except OverflowError:
         raise CallerMistake(

@@ -3,7 +3,7 @@
 A prediction of a millisecond is quickest on the loop: handing it to a thread costs a switch there
 and back, and under load the loop then competes with the threads for the interpreter. A slow one
 would keep probes waiting, so it goes to a thread. The runner keeps a moving average of how long
-predictions take and chooses by it. Measured by `tests/benchmarks/serving.py` on two cores at 600
+predictions take and chooses by it. Measured by `tests/benchmarks/request.py` on two cores at 600
 requests/s: a prediction of 0.2 ms has p99 2 ms and 0.64 ms CPU a request on the loop, 15 ms and
 0.85 ms in threads; one of 10 ms runs in a thread, and probes are then answered within 20 ms.
 """

@@ -67,7 +67,10 @@ class TensorSpec:
         """Whether a tensor of `shape` is of this spec; a column is [n] as well as [n, 1]."""
         if len(shape) != len(self.shape):
             return self.is_column and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
-        return all(want in (ANY, got) for want, got in zip(self.shape, shape, strict=True))
+        # Nearly every tensor is a column, and a request may have a hundred of them.
+        return self.shape in ((ANY,), shape) or all(
+            want in (ANY, got) for want, got in zip(self.shape, shape, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tidegate.errors import Terminal
+from tidegate.serving.chain import Chain
 from tidegate.serving.columns import Columns
 from tidegate.serving.failure import LOAD_FAILED, SIGNATURE_MISMATCH
 from tidegate.serving.model import fitted_output
@@ -44,20 +45,25 @@ class SklearnModel:
         # The columns go by position here, and that is checked below, once, by name.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         self._estimator = estimator
+        self._chain = Chain(estimator)
         self._known = known_values(estimator)
         self.signature = self._complete(declared)
         self._columns = Columns(self.signature.inputs, width=self._width(), names=self._names())
         self._check_outputs()
+        self._probabilities = [
+            spec for spec in self.signature.outputs if self._is_probability(spec)
+        ]
 
     def predict(self, tensors: Mapping[str, Tensor], wanted: Sequence[TensorSpec]) -> list[Tensor]:
         given = self._columns.assemble(tensors)
+        transformed = self._chain.transform(given)
         results: dict[bool, Tensor] = {}
         outputs = []
         for spec in wanted:
-            by_class = self._is_probability(spec)
+            by_class = spec in self._probabilities
             if by_class not in results:
-                answer = self._estimator.predict_proba if by_class else self._estimator.predict
-                results[by_class] = np.asarray(answer(given))
+                answer = self._chain.predict_proba if by_class else self._chain.predict
+                results[by_class] = answer(transformed)
             values = results[by_class]
             if by_class and spec.is_column:
                 values = values[:, 1]
