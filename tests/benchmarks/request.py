@@ -1,6 +1,6 @@
 """What a request costs the model server: CPU and latency, predictions inline and in threads.
 
-    .tidegate/env/dev/bin/python tests/benchmarks/serving.py [--seconds 5]
+    .tidegate/env/dev/bin/python tests/benchmarks/request.py [--seconds 5]
 
 Starts the server as a pod does (the environment `v2`), one model after the other, and sends single
 rows of ten columns at a fixed rate over 16 kept connections; a request that is late is timed from
@@ -11,7 +11,7 @@ probe, on a new connection, meanwhile.
 Below it: what counting and keeping cost, in microseconds of CPU a request (or a pair, in the
 comparer), and how many times as much a request then costs as without; the ratio takes the
 quickest model's request, which is hurt most. `--parts` measures these alone. How other servers
-compare is measured by `servers.py`.
+compare is measured by `serving.py`.
 """
 
 from __future__ import annotations
