@@ -109,6 +109,31 @@ def test_what_was_promoted_by_force_is_not_judged_any_more() -> None:
     sim.run(5)
     assert sim.phase == "Healthy"
     assert "BakingStarted" not in sim.reasons
+    (told,) = sim.told("BakingSkipped")
+    assert "was promoted by force (by alice), so it is not judged" in told
+    assert "promoted by force by alice" in sim.told("PromotedByCommand")[0]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_was_promoted_before_any_evidence_is_told_to_be_unjudged(*, force: bool) -> None:
+    sim = Sim(spec((20, 60), metrics=[ERRORS], **BAKING)).stable()
+    sim.ask("r2")
+    sim.until("WarmingUp")
+    assert sim.say("promote", force=force) == "Done"
+    sim.until("Healthy")
+    (told,) = sim.told("BakingSkipped")
+    assert "by alice" in told
+    assert "is not judged" in told
+
+
+def test_force_during_a_promotion_says_who_asked() -> None:
+    sim = Sim(spec((20, 10), metrics=[ERRORS], **BAKING)).stable()
+    sim.quiet = False
+    sim.ask("r2")
+    sim.until("Promoting")
+    assert sim.say("promote", force=True) == "Done"
+    (told,) = sim.told("PromotionForced")
+    assert told.startswith("alice forces the promotion")
 
 
 def test_a_newer_revision_ends_the_baking_and_starts_against_what_baked() -> None:
@@ -125,6 +150,7 @@ def test_back_to_the_previous_one_while_it_bakes_is_the_fast_way() -> None:
     assert "FastRollback" in sim.reasons
     sim.until("Healthy")
     assert sim.delivery.stable == "r1"
+    assert sim.told("BakingSkipped") == []  # nobody overruled anything
 
 
 def test_a_changed_metric_ends_the_baking() -> None:

@@ -46,9 +46,9 @@ def begin_baking(draft: Draft) -> None:
     assert attempt is not None
     possible = bool(draft.status.evidence) and draft.delivery.previous is not None
     if duration <= timedelta(0) or not possible or attempt.forced:
-        edited = attempt.key != key_of(attempt.digest, draft.spec)
-        if duration > timedelta(0) and edited and not attempt.forced:
-            draft.tell("BakingSkipped", _EDITED, warning=True)
+        why = _unjudged(draft) if duration > timedelta(0) else ""
+        if why:
+            draft.tell("BakingSkipped", why, warning=True)
         return
     first = draft.now + interval_of(draft) + draft.timing.lag
     draft.set(
@@ -61,6 +61,30 @@ def begin_baking(draft: Draft) -> None:
         ),
     )
     draft.move("BakingStarted", f"{attempt.revision} is still judged and can still be taken back")
+
+
+def _unjudged(draft: Draft) -> str:
+    """Why a version that was to bake does not. Empty where nothing could be judged or taken back
+    whatever people did: without metrics, or on the fast way back."""
+    attempt = draft.status.attempt
+    assert attempt is not None
+    begun = next((entry for entry in draft.status.history if entry.to == "Promoting"), None)
+    by_hand = begun is not None and begun.reason == "PromotedByCommand"
+    back = f"; {draft.by_hand('abort')} has nothing to take back: set the Model back instead"
+    if attempt.forced:
+        last = draft.status.last_command
+        by = last.by if last is not None and last.verb == "promote" else ""
+        return (
+            f"{attempt.revision} was promoted by force (by {by or 'a person'}), so it is not judged"
+            f" while it bakes: it would be taken back for what was overruled{back}"
+        )
+    if by_hand and draft.spec.analysis.metrics and not draft.status.evidence:
+        assert begun is not None
+        return (
+            f"{attempt.revision} is not judged while it bakes: no evidence had begun that limits"
+            f" could be frozen from ({begun.message}){back}"
+        )
+    return _EDITED if attempt.key != key_of(attempt.digest, draft.spec) else ""
 
 
 def bake(draft: Draft) -> None:

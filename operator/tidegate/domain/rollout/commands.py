@@ -268,6 +268,10 @@ def _go_to_all(draft: Draft, command: Command, evidence: str) -> None:
     by = command.by or "a person"
     draft.set_attempt(forced=command.force)
     draft.set(pauses=[], hold=None)
-    if draft.phase != "Promoting":
-        message = f"promoted by {by}; evidence at that time: {evidence}"
-        draft.move("PromotedByCommand", message, by=by)
+    if draft.phase == "Promoting":
+        message = f"{by} forces the promotion that is under way; evidence at that time: {evidence}"
+        draft.tell("PromotionForced", message)
+        return
+    how = "promoted by force" if command.force else "promoted"
+    message = f"{how} by {by}; evidence at that time: {evidence}"
+    draft.move("PromotedByCommand", message, by=by)
