@@ -5,12 +5,13 @@ and KServe's Python server.
 
 One machine, one client, one run: all servers are started once, in environments of their own (those
 of MLServer and KServe are made for the run and thrown away), and are then asked one after the
-other, again and again. Each gets single rows of ten columns in the form of its own protocol: first
-as fast as 16 kept connections go (answered requests by the seconds of CPU that the server's
-processes took), then at a fixed rate that all can keep (p50 and p99; a late request is timed from
-when it was due). The table has the medians over all runs; below it stands how v2, as a Model gets
-it that says nothing of batching, does against seldon-core's wrapper. What a request costs our
-server, part by part, is measured by `request.py`.
+other, again and again. The servers run on one core, the client on the others: spread over two,
+seldon's threads fight for the interpreter, and a request costs it half as much again. Each gets
+single rows of ten columns in the form of its own protocol: first as fast as 16 kept connections go
+(answered requests by the seconds of CPU that the server's processes took), then at a fixed rate
+that all can keep (p50 and p99; a late request is timed from when it was due). The table has the
+medians over all runs; below it stands how v2, for a Model that says nothing of batching, does
+against seldon-core's wrapper. What a request costs our server is measured by `request.py`.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ COLUMNS = [f"x{i}" for i in range(10)]
 ROW = [0.25 * i for i in range(10)]
 MATRIX = {"name": "x", "datatype": "FP64", "shape": [1, 10], "data": ROW}
 CONNECTIONS = 16
+CORES = sorted(os.sched_getaffinity(0))
 RATE = 100
 START_S = 120.0
 TIMES = 3
@@ -143,11 +145,8 @@ def fitted() -> Any:
 def environment(folder: Path, *requirements: str) -> Path:
     """A throw-away environment; its `bin`."""
     uv = shutil.which("uv") or str(ENVIRONMENTS / "uv" / "bin" / "uv")
-    base = subprocess.run(
-        [ENVIRONMENTS / "v2" / "bin" / "python", "-c", "import sys; print(sys._base_executable)"],
-        check=True, capture_output=True, text=True,
-    ).stdout.strip()  # fmt: skip
-    subprocess.run([uv, "venv", "-q", "--python", base, folder], check=True)
+    python = ENVIRONMENTS / "v2" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", "--python", python, folder], check=True)
     subprocess.run(
         [uv, "pip", "install", "-q", "--python", folder / "bin" / "python", *requirements],
         check=True,
@@ -238,9 +237,11 @@ def running(server: Server, folder: Path) -> Iterator[psutil.Process]:
     blas = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
     own = {"PATH": os.environ["PATH"], "HOME": str(folder), "OMP_NUM_THREADS": "1"}
     env = {**blas, **own, **server.env}
+    os.sched_setaffinity(0, CORES[:1])  # a child inherits it
     process = subprocess.Popen(
         server.command, env=env, stdout=log, stderr=log, cwd=folder, start_new_session=True
     )
+    os.sched_setaffinity(0, CORES[1:] or CORES)
     try:
         wait_until_ready(server, process, folder)
         yield psutil.Process(process.pid)
@@ -375,10 +376,9 @@ def show(found: dict[str, list[Measured]], *, runs: int) -> None:
             f"| {name} | {m.per_cpu_second:.0f} | {times:.1f} | {m.p50:.1f} | {m.p99:.1f} | "
             f"{m.rss_mb:.0f} |\n"
         )
-    times = v2.per_cpu_second / base.per_cpu_second
     sys.stdout.write(
-        f"\nv2: {times:.1f} times seldon's requests per CPU-second (wanted: {TIMES} or more); p99 "
-        f"{v2.p99:.1f} ms, seldon's {base.p99:.1f} ms (wanted: no worse)\n"
+        f"\nv2: {v2.per_cpu_second / base.per_cpu_second:.1f} times seldon's requests per "
+        f"CPU-second (wanted: {TIMES} or more); p99 {v2.p99:.1f} ms, seldon's {base.p99:.1f} ms\n"
     )
 
 
