@@ -13,10 +13,10 @@ from tidegate.api.record_status import OpenRecord
 from tidegate.controllers import archive
 from tidegate.domain.record import replay
 from tidegate.kube.objects import name_of, uid_of
-from tidegate.kube.resources import CONFIGMAPS, MODELS
+from tidegate.kube.resources import CONFIGMAPS, MODELS, ROLLOUTS
 from tidegate.specs.lineage import lineage_name
 from tidegate.specs.metadata import Parent
-from tidegate.specs.record import parts_of, record_head, rows_of, selector, size_of
+from tidegate.specs.record import OPEN_LABEL, parts_of, record_head, rows_of, selector, size_of
 
 if TYPE_CHECKING:
     from tidegate.kube.objects import Object
@@ -180,3 +180,40 @@ async def test_a_second_attempt_has_a_record_of_its_own(site: Site) -> None:
     assert [(body["verb"], body["by"], body["result"]) for body in told] == [
         ("abort", "alice", "Done")
     ]
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["operator-saw-it", "operator-was-down"])
+async def test_the_record_of_a_rollout_deleted_in_an_attempt_is_closed(
+    site: Site, *, seen: bool
+) -> None:
+    await site.start(strategy={"canary": {"steps": [{"weight": 5, "duration": "20m"}]}})
+    await site.ask_for(BETTER)
+    await site.until("Progressing")
+    await site.pass_time(seconds=300)
+    await site.kube.user.delete(ROLLOUTS, name_of(await site.rollout()), namespace=NAMESPACE)
+    if not seen:
+        site.harness.restart()
+        site.harness.wake_all()
+    await site.pass_time(seconds=5)
+    (record,) = await records(site)
+    rows = rows_of(record)
+    assert (rows[-1].kind, rows[-1].body) == ("end", {"phase": "Deleted"})
+    assert record["immutable"] is True
+    assert OPEN_LABEL not in record["metadata"]["labels"]
+    assert bool([row for row in rows if row.kind == "lost"]) is not seen
+    before = writes(site)
+    await site.pass_time(seconds=60)
+    assert writes(site) == before
+
+
+async def test_the_record_of_a_rollout_that_only_does_not_act_stays_open(site: Site) -> None:
+    await site.start(strategy={"canary": {"steps": [{"weight": 5, "duration": "20m"}]}})
+    await site.ask_for(BETTER)
+    await site.until("Progressing")
+    await site.pass_time(seconds=300)
+    direct = {"spec": {"delivery": "Direct"}}
+    await site.kube.user.patch(MODELS, NAME, direct, namespace=NAMESPACE, manager="ada")
+    await site.pass_time(seconds=60)
+    (record,) = await records(site)
+    assert record["metadata"]["labels"][OPEN_LABEL] == "true"
+    assert "immutable" not in record

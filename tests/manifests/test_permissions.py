@@ -25,7 +25,7 @@ from tidegate.kube.resources import (
 )
 from tidegate.runtime.process import connect
 from tidegate.specs.metadata import Parent
-from tidegate.specs.record import record_head, selector
+from tidegate.specs.record import open_selector, record_head, selector
 from tidegate.testing import istio
 from tidegate.testing.kube import FakeKube
 
@@ -185,7 +185,10 @@ async def test_the_operator_may_do_what_it_does_and_nothing_else() -> None:
         await _deliveries(site)
         used = {right_of(sent.method, sent.path) for sent in kube.transport.sent}
         listed = [s for s in kube.transport.sent if s.method == "GET" and "/configmaps" in s.path]
-        assert {sent.params.get("labelSelector") for sent in listed} == {selector(NAME)}
+        assert {sent.params.get("labelSelector") for sent in listed} == {
+            selector(NAME),
+            open_selector(NAME),
+        }
         for backend in BACKENDS:
             async with backed_site(backend) as backed:
                 await _backed_deliveries(backed)

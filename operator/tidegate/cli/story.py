@@ -122,6 +122,8 @@ class Story:
         candidate = self.begin.get("candidate", "the candidate")
         if self.ended_at is None:
             return f"under way: phase {self.phase}"
+        if self.phase == "Deleted":
+            return f"{candidate} was taken back: its Rollout was deleted"
         ends = [m.reason for m in self.moments if m.reason in ("Promoted", *_BACK)]
         if not ends or ends[-1] != "Promoted":
             baked = "Promoted" in ends

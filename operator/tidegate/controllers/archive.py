@@ -14,7 +14,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.controllers.children import MANAGER
-from tidegate.domain.record import Written, is_due, shortened
+from tidegate.domain.record import Written, abandoned, is_due, shortened
+from tidegate.domain.times import stamp
 from tidegate.errors import AlreadyExists, Invalid, KubeError, NotFound, Terminal
 from tidegate.kube.objects import (
     name_of,
@@ -27,9 +28,12 @@ from tidegate.kube.resources import CONFIGMAPS
 from tidegate.runtime.logs import get_logger
 from tidegate.specs.metadata import Parent
 from tidegate.specs.record import (
+    OPEN_LABEL,
     attempt_of,
     new_part,
     one_part,
+    open_record,
+    open_selector,
     parts_of,
     record_head,
     rows_of,
@@ -63,6 +67,10 @@ class Archive:
         self._client = client
         self._not_before: dict[tuple[str, str], float] = {}
         self._written: dict[tuple[str, str], dict[str, Written]] = {}
+        self._waiting: dict[tuple[str, str], tuple[str, str, list[OpenRecord]]] = {}
+        """By Model: name and uid of the Rollout that acted last, and what its status then held."""
+        self._closed: set[tuple[str, str]] = set()
+        """Models that had no Rollout when what deleted ones left was last looked for."""
 
     def written(self, gathered: Gathered) -> dict[str, Written]:
         """How far the records of this delivery have been written, as far as it is known."""
@@ -72,6 +80,49 @@ class Archive:
         """The Model is gone, and its records with it."""
         self._written.pop((namespace, model), None)
         self._not_before.pop((namespace, model), None)
+        self._waiting.pop((namespace, model), None)
+        self._closed.discard((namespace, model))
+
+    async def close_left(self, gathered: Gathered) -> timedelta | None:
+        """End the records that a Rollout which was deleted in the middle of an attempt has left.
+
+        Nothing of that Rollout is needed, so that nothing keeps it from being deleted. What waited
+        in its status is known to an operator that saw it; after a restart it is said to be lost.
+        Returns when to try again.
+        """
+        key, acting = _key(gathered), gathered.rollout
+        last = self._waiting.get(key)
+        if acting is not None:
+            self._closed.discard(key)
+            begun = gathered.declared is not None and gathered.declared.status.attempts > 0
+            if begun if last is None else last[1] == uid_of(acting):
+                return None
+        elif gathered.others or key in self._closed:
+            return None  # one that only does not act (delivery: Direct) goes on with its record
+        try:
+            await self._close(gathered, last)
+        except (KubeError, Terminal) as error:
+            log.warning("the record of a deleted Rollout waits to be closed", error=str(error))
+            return RETRY
+        self._waiting.pop(key, None)
+        if acting is None:
+            self._closed.add(key)
+        return None
+
+    async def _close(
+        self, gathered: Gathered, last: tuple[str, str, list[OpenRecord]] | None
+    ) -> None:
+        at = stamp(self._client.clock.now())
+        rollout, _, waiting = last if last is not None else ("", "", [])
+        for record in waiting:
+            ended = record if record.ended else abandoned(record, at, unseen=False)
+            await self._write(gathered, ended, rollout=rollout)
+        listing = await self._client.list(
+            CONFIGMAPS, namespace=gathered.namespace, label_selector=open_selector(gathered.name)
+        )
+        for left in listing.items:
+            ended = abandoned(open_record(left), at, unseen=True)
+            await self._write(gathered, ended, rollout=rollout)
 
     async def catch_up(self, gathered: Gathered) -> None:
         """Write what another operator has left in the status, before anything is added to it: one
@@ -88,6 +139,11 @@ class Archive:
         """
         if gathered.rollout is None or decision.rollout is None:
             return None
+        self._waiting[_key(gathered)] = (
+            name_of(gathered.rollout),
+            uid_of(gathered.rollout),
+            list(decision.rollout.records),
+        )
         return await self._write_due(gathered, decision.rollout.records)
 
     async def _write_due(
@@ -106,20 +162,22 @@ class Archive:
         self._not_before.pop(key, None)
         try:
             for record in due:
-                self._written[key][record.name] = await self._write(gathered, record)
+                self._written[key][record.name] = await self._write(
+                    gathered, record, rollout=_rollout(gathered)
+                )
         except (KubeError, Terminal) as error:
             log.warning("a decision record waits until it can be written", error=str(error))
             self._not_before[key] = now + RETRY.total_seconds()
             return RETRY
         return timedelta(0) if any(record.ended for record in due) else None
 
-    async def _write(self, gathered: Gathered, record: OpenRecord) -> Written:
+    async def _write(self, gathered: Gathered, record: OpenRecord, *, rollout: str) -> Written:
         large = record.size > SIZE_SOFT
         body: dict[str, Any] = {"data": new_part(record)}
         if record.ended and not large:
             body["immutable"] = True
         try:
-            found = await self._add(gathered, record, body)
+            found = await self._add(gathered, record, body, rollout=rollout)
         except Invalid as error:
             if not record.ended:
                 raise
@@ -132,19 +190,21 @@ class Archive:
             await self._prune(gathered)
         return Written(record.seq, size_of(found))
 
-    async def _add(self, gathered: Gathered, record: OpenRecord, body: dict[str, Any]) -> Object:
+    async def _add(
+        self, gathered: Gathered, record: OpenRecord, body: dict[str, Any], *, rollout: str
+    ) -> Object:
         """Add to the ConfigMap, or create it."""
+        over = {"metadata": {"labels": {OPEN_LABEL: None}}} if record.ended else {}
         try:
-            return await self._patch(record.name, gathered.namespace, body)
+            return await self._patch(record.name, gathered.namespace, {**body, **over})
         except NotFound:
             parent = Parent(gathered.name, gathered.namespace, owner_reference(gathered.obj))
-            assert gathered.rollout is not None
-            head = record_head(parent, record, rollout=name_of(gathered.rollout))
+            head = record_head(parent, record, rollout=rollout)
             whole = {**head, **body, "data": {**head["data"], **body["data"]}}
         try:
             return await self._client.create(CONFIGMAPS, whole, manager=MANAGER)
         except AlreadyExists:  # made by another leader between the two
-            return await self._patch(record.name, gathered.namespace, body)
+            return await self._patch(record.name, gathered.namespace, {**body, **over})
 
     async def _shorten(self, found: Object, record: OpenRecord) -> Object:
         """Merge older batches; unless somebody changed the record meanwhile (Conflict)."""
@@ -184,6 +244,10 @@ class Archive:
 
 def _key(gathered: Gathered) -> tuple[str, str]:
     return gathered.namespace, gathered.name
+
+
+def _rollout(gathered: Gathered) -> str:
+    return name_of(gathered.rollout) if gathered.rollout is not None else ""
 
 
 def _age(configmap: Object) -> tuple[str, int]:

@@ -70,6 +70,7 @@ class DeliveryReconciler:
             await self._reporter.model_missing(rollouts, self._clock.now())
             return Result.done()
         gathered = self._gatherer.gather(obj)
+        left = await self._archive.close_left(gathered)
         await self._archive.catch_up(gathered)
         timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
         gathered = await self._observer.observe(gathered, timing)
@@ -87,7 +88,8 @@ class DeliveryReconciler:
             await self._reporter.write_model(gathered, decision, timing.now, refusal=refusal)
         await self._reporter.tell(gathered, decision)
         kept = await self._archive.write(gathered, decision)
-        return _result(decision, again, kept)
+        waits = [wait for wait in (kept, left) if wait is not None]
+        return _result(decision, again, min(waits) if waits else None)
 
     def _kept(self, gathered: Gathered, timing: Timing, decision: Decision) -> Decision:
         """The decision with what it adds to the decision record."""

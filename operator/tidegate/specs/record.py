@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidegate.api.record_status import OpenRecord
 from tidegate.domain.record import FORMAT, in_order, read_row, unpacked
 from tidegate.errors import Terminal
 from tidegate.specs.metadata import MANAGED_BY, MODEL_LABEL
@@ -15,13 +16,14 @@ from tidegate.specs.metadata import MANAGED_BY, MODEL_LABEL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidegate.api.record_status import OpenRecord
     from tidegate.domain.record import Row
     from tidegate.specs.metadata import Object, Parent
 
 COMPONENT = "decision-record"
 ATTEMPT_LABEL = "tidegate.dev/attempt"
 ROLLOUT_LABEL = "tidegate.dev/rollout"
+OPEN_LABEL = "tidegate.dev/record-open"
+"""On a record until its attempt is over: what a Rollout that was deleted left is found by it."""
 SELECTOR_LABELS = {**MANAGED_BY, "app.kubernetes.io/component": COMPONENT}
 _FORMAT_KEY = "format"
 _PART = "rows-"
@@ -41,6 +43,7 @@ def record_head(parent: Parent, record: OpenRecord, *, rollout: str) -> Object:
                 MODEL_LABEL: parent.name,
                 ROLLOUT_LABEL: rollout,
                 ATTEMPT_LABEL: str(record.attempt),
+                **({} if record.ended else {OPEN_LABEL: "true"}),
             },
             "ownerReferences": [parent.reference],
         },
@@ -52,6 +55,22 @@ def selector(model: str | None = None) -> str:
     """What selects the records of a Model, or all of them."""
     labels = dict(SELECTOR_LABELS) if model is None else {**SELECTOR_LABELS, MODEL_LABEL: model}
     return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def open_selector(model: str) -> str:
+    """What selects the records of a Model whose attempts are not over."""
+    return f"{selector(model)},{OPEN_LABEL}=true"
+
+
+def open_record(configmap: Object) -> OpenRecord:
+    """What is known of a record that no status speaks of any more. Raises Terminal."""
+    rows = rows_of(configmap)
+    return OpenRecord(
+        name=configmap["metadata"]["name"],
+        attempt=attempt_of(configmap),
+        seq=rows[-1].seq if rows else 0,
+        size=size_of(configmap),
+    )
 
 
 def new_part(record: OpenRecord) -> dict[str, str]:

@@ -5,7 +5,7 @@ share, `replaying.py` recomputes, `merging.py` keeps long records small. Pure: `
 """
 
 from tidegate.domain.record.merging import shortened
-from tidegate.domain.record.recording import Written, is_due, record_name, recorded
+from tidegate.domain.record.recording import Written, abandoned, is_due, record_name, recorded
 from tidegate.domain.record.replaying import Check, First, Replay, replay
 from tidegate.domain.record.rows import (
     FORMAT,
@@ -24,6 +24,7 @@ __all__ = [
     "Replay",
     "Row",
     "Written",
+    "abandoned",
     "batch_of",
     "in_order",
     "is_due",

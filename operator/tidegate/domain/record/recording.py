@@ -89,6 +89,16 @@ def recorded(
     return replace(decision, rollout=after.model_copy(update={"records": records}))
 
 
+def abandoned(record: OpenRecord, at: str, *, unseen: bool) -> OpenRecord:
+    """A record whose Rollout was deleted, with its end. `unseen`: nobody looked then, so that rows
+    may have gone with its status."""
+    book = _Book(record)
+    if unseen:
+        book.add("lost", at, {"why": "the Rollout was deleted, and rows that waited in its status"})
+    book.end(at, "Deleted")
+    return book.record
+
+
 def record_name(model: str, attempt: Attempt) -> str:
     """The ConfigMap of an attempt: told by Model and number, and unique where numbers come again
     because a Rollout was made anew."""
