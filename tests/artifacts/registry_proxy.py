@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp import web
 
+from tidegate import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -57,4 +59,4 @@ async def proxy(target: str) -> AsyncIterator[RegistryProxy]:
             found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             yield found
         finally:
-            await runner.cleanup()
+            await listening.end(runner)

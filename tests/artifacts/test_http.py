@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from tidegate import listening
 from tidegate.artifacts.base import Limits
 from tidegate.artifacts.credentials import Credentials
 from tidegate.artifacts.http import HttpFetcher, HttpSource
@@ -80,7 +81,7 @@ async def site() -> AsyncIterator[Site]:
     await listener.start()
     found.port = runner.addresses[0][1]
     yield found
-    await runner.cleanup()
+    await listening.end(runner)
 
 
 @pytest.fixture
@@ -333,7 +334,7 @@ async def test_an_authority_of_ones_own_is_trusted_where_a_secret_names_it(
 
         assert await asyncio.to_thread(fetched) == CONTENT
     finally:
-        await runner.cleanup()
+        await listening.end(runner)
     wrong = Credentials("reader", {"ca.crt": "no certificate"})
     with pytest.raises(Terminal, match="CredentialsInvalid"):
         await source.resolve(uri, sha256=None, previous=None, credentials=wrong)

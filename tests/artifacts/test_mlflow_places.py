@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from tidegate import listening
 from tidegate.artifacts.credentials import Credentials
 from tidegate.artifacts.registry import default_sources
 from tidegate.errors import Terminal
@@ -54,7 +55,7 @@ async def started() -> AsyncIterator[Server]:
     try:
         yield server
     finally:
-        await runner.cleanup()
+        await listening.end(runner)
 
 
 async def resolve(server: Server, **keys: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from tidegate import listening
 from tidegate.local.cluster.pki import ensure_pki
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ async def receiver(folder: Path) -> AsyncIterator[Receiver]:
     try:
         yield running
     finally:
-        await runner.cleanup()
+        await listening.end(runner)
 
 
 async def _answer(path: str, review: dict[str, Any]) -> web.Response:

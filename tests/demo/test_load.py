@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from tidegate import listening
 from tidegate.demo.answers import Answer, Blame
 from tidegate.demo.load import LATEST_START_S, Load, Timetable, as_line, from_line
 from tidegate.demo.replay import Replay
@@ -31,7 +32,7 @@ async def served(handler: Handler) -> AsyncGenerator[str]:
     await site.start()
     host, port = runner.addresses[0][:2]
     yield f"http://{host}:{port}/v2/models/m/infer"
-    await runner.cleanup()
+    await listening.end(runner)
 
 
 def load_of(url: str, *, rate: float = 500.0) -> Load:

@@ -15,6 +15,8 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from tidegate import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -100,4 +102,4 @@ async def serving(target: str, http: aiohttp.ClientSession) -> AsyncIterator[Pro
         proxy.url = f"http://{host}:{port}"
         yield proxy
     finally:
-        await runner.cleanup()
+        await listening.end(runner)

@@ -23,6 +23,7 @@ import orjson
 from aiohttp import web
 from yarl import URL
 
+from tidegate import listening
 from tidegate.kube.credentials import from_kubeconfig, ssl_context
 from tidegate.local.cluster.images import CHECKOUT, SOURCE_ROOT
 
@@ -200,4 +201,4 @@ async def reaping(
             reaper.url = f"http://{host}:{port}"
             yield reaper
         finally:
-            await runner.cleanup()
+            await listening.end(runner)

@@ -24,6 +24,7 @@ from tests.e2e.objects import (
 )
 from tests.e2e.stage import E2E, Stage, Together, eventually, shown
 
+from tidegate import listening
 from tidegate.artifacts.tree import folder_digest
 from tidegate.kube.resources import MODELS, ROLLOUTS
 from tidegate.testing.gateway import free_port
@@ -320,7 +321,7 @@ async def test_an_artifact_that_cannot_be_reached_is_served_once_it_can(stage: S
             "--for=condition=Ready", "--timeout=55s",
         )  # fmt: skip
     finally:
-        await runner.cleanup()
+        await listening.end(runner)
     found = await stage.model(where)
     assert found["status"]["resolved"]["sha256"] == good.sha256, shown(found["status"])
 

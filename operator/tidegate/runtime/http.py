@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from tidegate import listening
 from tidegate.runtime import instruments
 from tidegate.runtime.hooks import MAX_BODY, Hooks
 
@@ -73,7 +74,7 @@ async def serving(
         await site.start()
         yield runner.addresses[0][1]
     finally:
-        await runner.cleanup()
+        await listening.end(runner)
 
 
 async def _metrics(_: web.Request) -> web.Response:

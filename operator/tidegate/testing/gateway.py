@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from tidegate import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -130,4 +132,4 @@ async def named_backend(name: str, *, host: str = "127.0.0.1") -> AsyncIterator[
         await web.TCPSite(runner, host, found.port).start()
         yield found
     finally:
-        await runner.cleanup()
+        await listening.end(runner)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tidegate import listening
 from tidegate.kube.client import Client
 from tidegate.kube.credentials import Credentials
 from tidegate.kube.transport import HttpTransport
@@ -61,4 +62,4 @@ async def answering(
         server.url = f"{'https' if tls else 'http'}://{host}:{port}"
         yield server
     finally:
-        await runner.cleanup()
+        await listening.end(runner)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from tidegate import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -119,7 +121,7 @@ class FakeHub:
             yield hub
         finally:
             for runner in runners:
-                await runner.cleanup()
+                await listening.end(runner)
 
 
 def _refused(status: int, code: str, message: str) -> web.Response:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tidegate import listening
 from tidegate.errors import Terminal
 from tidegate.local.metrics.prometheus import is_ready, prometheus_binary, prometheus_command
 from tidegate.testing.gateway import free_port
@@ -63,7 +64,7 @@ async def envoy_like() -> AsyncIterator[str]:
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     yield f"127.0.0.1:{port}"
-    await runner.cleanup()
+    await listening.end(runner)
 
 
 async def query(url: str, expression: str) -> list[Any]:

@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
+from tidegate import listening
 from tidegate.local.apiserver import answering
 from tidegate.local.apiserver.decoding import MAX_BODY, too_large
 from tidegate.local.apiserver.errors import ApiError
@@ -53,7 +54,7 @@ class RunningServer:
         """Stop to listen, end every watch and followed log, and cut every connection."""
         # Before the clean-up, which would wait for them until its deadline.
         self._streams.end()
-        await self._runner.cleanup()
+        await listening.end(self._runner)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
+from tidegate.listening import end
 from tidegate.local.cluster.pki import ensure_pki
 
 if TYPE_CHECKING:
@@ -97,4 +98,4 @@ async def listening(folder: Path) -> AsyncIterator[Hook]:
     try:
         yield hook
     finally:
-        await runner.cleanup()
+        await end(runner)
