@@ -9,7 +9,9 @@ from tests.controllers.named import direct, revision_of, traffic
 from tests.controllers.site import NAMESPACE, Site, condition
 from tests.controllers.test_trial import put, results
 
+from tidegate.kube.objects import uid_of
 from tidegate.kube.resources import JOBS, PODS
+from tidegate.specs.gate import gate_job_name
 
 V1 = "https://models/v1"
 REVISION = revision_of(V1)
@@ -122,10 +124,32 @@ async def test_a_pod_that_was_taken_away_says_nothing_and_is_started_anew(site: 
         PODS, f"{job['metadata']['name']}-abcde", namespace=NAMESPACE, grace_period_seconds=0
     )
     await site.pass_time(seconds=20)
-    (again,) = await jobs(site)
-    assert again["metadata"]["uid"] != job["metadata"]["uid"]
+    (again,) = [one for one in await jobs(site) if one["metadata"]["uid"] != uid_of(job)]
     await end(site, again, 0)
+    assert await jobs(site) == []
     assert await traffic(site) == {REVISION: 100}
+
+
+async def test_a_pod_that_is_taken_away_again_and_again_fails_the_gate(site: Site) -> None:
+    await begin(site)
+    seen: set[str] = set()
+    for _ in range(3):
+        (job,) = [one for one in await jobs(site) if uid_of(one) not in seen]
+        seen.add(uid_of(job))
+        site.harness.restart()  # the count outlives an operator
+        site.harness.wake_all()
+        await end(site, job, None, reason="BackoffLimitExceeded")
+        await site.pass_time(seconds=20)
+    assert results(await site.model(), REVISION) == {"bias": "Failed JobLost"}
+    await site.pass_time(minutes=3)
+    assert await jobs(site) == []
+    assert await site.weights() == {}
+
+
+def test_the_names_of_all_tries_are_short_enough_for_a_label() -> None:
+    names = {gate_job_name("m" * 40 + "-12345678", "a" * 16, attempt=n) for n in (1, 2, 3)}
+    assert len(names) == 3
+    assert max(map(len, names)) <= 63
 
 
 async def test_a_job_that_was_begun_before_a_crash_is_found_again(site: Site) -> None:

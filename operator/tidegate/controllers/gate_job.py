@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.controllers.children import Children
-from tidegate.controllers.jobs import DEADLINE, ended, over, pods_of, waiting
-from tidegate.domain.gates.container import Ended, judge
+from tidegate.controllers.jobs import DEADLINE, ended, over, pods_of, taken, waiting
+from tidegate.domain.gates.container import Ended, judge, lost
 from tidegate.domain.gates.results import gate_hash, recorded
 from tidegate.errors import Forbidden, Invalid, Retryable, Terminal
 from tidegate.kube.objects import is_being_deleted, name_of
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tidegate.specs.metadata import Parent
 
 RUNNING = "JobRunning"
+TRIES = 3
+"""So often a container is started whose pod is taken away before it ends."""
 
 
 @dataclass
@@ -52,8 +54,10 @@ class GateJobs:
             the API server does not take it.
         """
         of = gate_hash(gate)
-        name = gate_job_name(revision, of)
-        job = self.cache.get(JOBS, parent.namespace, name)
+        names = [gate_job_name(revision, of, attempt=number + 1) for number in range(TRIES)]
+        found = [self.cache.get(JOBS, parent.namespace, name) for name in names]
+        attempt = max((number for number, one in enumerate(found, 1) if one is not None), default=1)
+        name, job = names[attempt - 1], found[attempt - 1]
         if job is None:
             await self._start(gate_job(parent, gate, revision=revision, gate_hash=of, url=url))
             raise Retryable(f"Job {name} has been started", reason=RUNNING)
@@ -64,13 +68,20 @@ class GateJobs:
         if end is None:
             raise Retryable(f"Job {name} runs{waiting(pods)}", reason=RUNNING)
         how = Ended(None) if end == DEADLINE else ended(pods)
-        if how is None:
-            await Children(self.client, self.cache).drop(JOBS, job)
-            raise Retryable(
-                f"the pod of Job {name} was taken away before it ended; it is started anew",
-                reason=RUNNING,
-            )
-        return judge(gate, how, source=f"Job {name}, image {gate.job.image if gate.job else ''}")
+        source = f"Job {name}, image {gate.job.image if gate.job else ''}"
+        if how is not None:
+            return judge(gate, how, source=source)
+        if attempt == TRIES:
+            return lost(gate, tries=TRIES, why=taken(pods), source=source)
+        # The Jobs before stay until the gate is judged: they are the count of its tries.
+        await self._start(
+            gate_job(parent, gate, revision=revision, gate_hash=of, url=url, attempt=attempt + 1)
+        )
+        raise Retryable(
+            f"the pod of Job {name} was taken away before it ended{taken(pods)}; it is started"
+            f" anew as Job {names[attempt]}",
+            reason=RUNNING,
+        )
 
     async def _start(self, wanted: Object) -> None:
         try:

@@ -48,6 +48,16 @@ def ended(pods: Iterable[Object]) -> Ended | None:
     return None
 
 
+def taken(pods: Iterable[Object]) -> str:
+    """Why a pod was taken away, if one that is still there says so."""
+    for pod in pods:
+        status = pod.get("status", {})
+        said = [str(one) for one in (status.get("reason"), status.get("message")) if one]
+        if said:
+            return f" ({': '.join(said)})"
+    return ""
+
+
 def waiting(pods: Iterable[Object]) -> str:
     """What keeps a container from starting, if anything does."""
     for pod in pods:

@@ -25,16 +25,21 @@ _HASH_CHARS = 8
 _SCRATCH = "/tmp"
 
 
-def gate_job_name(revision: str, gate_hash: str) -> str:
-    """Name of the Job: at most 63 characters, since its pods carry it as a label."""
-    return f"{revision}-gate-{gate_hash[:_HASH_CHARS]}"
+def gate_job_name(revision: str, gate_hash: str, *, attempt: int = 1) -> str:
+    """Name of the Job of a try, from 1 to 9: at most 63 characters, since its pods carry it as a
+    label."""
+    if attempt == 1:
+        return f"{revision}-gate-{gate_hash[:_HASH_CHARS]}"
+    return f"{revision}-gate-{gate_hash[: _HASH_CHARS - 2]}-{attempt}"
 
 
-def gate_job(parent: Parent, gate: Gate, *, revision: str, gate_hash: str, url: str) -> Object:
+def gate_job(
+    parent: Parent, gate: Gate, *, revision: str, gate_hash: str, url: str, attempt: int = 1
+) -> Object:
     """The Job that runs a gate's container once; `url` is where the pod on trial listens."""
     job = gate.job
     assert job is not None, "it is a gate with a job"
-    name = gate_job_name(revision, gate_hash)
+    name = gate_job_name(revision, gate_hash, attempt=attempt)
     obj = child(parent, api_version="batch/v1", kind="Job", name=name)
     labels = {**MANAGED_BY, "app.kubernetes.io/component": "gate", GATE_LABEL: gate.name}
     obj["metadata"]["labels"] |= labels

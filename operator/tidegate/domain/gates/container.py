@@ -57,6 +57,22 @@ def judge(gate: Gate, ended: Ended, *, source: str) -> GateResult:
     )
 
 
+def lost(gate: Gate, *, tries: int, why: str, source: str) -> GateResult:
+    """What is said of a gate whose container never came to its end: its pods were taken away."""
+    message = (
+        f"its pod was taken away {tries} times before it ended{why}; give it room, then have it"
+        " judged again"
+    )
+    return GateResult(
+        name=gate.name,
+        gate=gate_hash(gate),
+        result="Failed",
+        reason="JobLost",
+        source=source[:200],
+        message=message[:1024],
+    )
+
+
 def _report(left: str) -> dict[str, Any]:
     """The last line as a JSON object; empty when it is none."""
     lines = left.strip().splitlines()
