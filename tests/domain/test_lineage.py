@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.api.model_status import DeliveryStatus, ModelStatus, Rejection, RevisionStatus
 from tidegate.api.origin import Dataset, Origin
-from tidegate.domain.lineage import digest_of_parts, lacking, served
+from tidegate.domain.lineage import digest_of_parts, lacking, parts_of, served
+from tidegate.domain.short_words import short
 from tidegate.domain.times import moment
 
 if TYPE_CHECKING:
@@ -71,3 +73,25 @@ def test_parts_have_one_digest_however_they_are_ordered() -> None:
     other = {"origin": {"c": 3}, "made": {"b": 2, "a": 1}}
     assert digest_of_parts(one) == digest_of_parts(other)
     assert digest_of_parts(one) != digest_of_parts({"made": {"a": 1}})
+
+
+@pytest.mark.parametrize(
+    ("message", "lineage", "told"),
+    [
+        ("x" * 300, "kept", True),
+        (short("x" * 300), "kept", False),
+        (short("x" * 300), None, True),
+        ("errors rose", "kept", True),
+    ],
+)
+def test_a_rejection_in_fewer_words_replaces_no_whole_one(
+    message: str, lineage: str | None, told: bool
+) -> None:
+    revision = {
+        "metadata": {"name": "r1"},
+        "data": {"artifact": {}, "identity": {"artifact": {}, "runtime": {}}},
+    }
+    entry = RevisionStatus(name="r1", number=1, digest="d", phase="Failed", lineage=lineage)
+    rejection = Rejection(digest="d", revision="r1", reason="Aborted", message=message, at="t")
+    status = ModelStatus(delivery=DeliveryStatus(rejected=[rejection]), conditions=[])
+    assert ("rejected" in parts_of(revision, entry, status)) is told

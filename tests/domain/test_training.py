@@ -266,3 +266,16 @@ def test_whatever_happens_at_most_one_runs_and_numbers_and_names_are_never_used_
         assert len(life.status.runs) <= KEPT
         numbers = [run.number for run in life.status.runs]
         assert numbers == sorted(set(numbers), reverse=True)
+
+
+def test_only_the_newest_training_says_in_full_why_it_failed() -> None:
+    life = Life(retries=0)
+    for number in (1, 2):
+        life.command = f'{{"id": "{number}"}}'
+        life.look()
+        life.jobs[life.begun[-1]] = Try("Failed", message="x" * 300)
+        life.look()
+    newest, older = life.status.runs
+    assert newest.message == "x" * 300
+    assert older.message == "x" * 119 + "…"
+    assert older.reason == "TrainingFailed"

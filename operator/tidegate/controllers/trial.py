@@ -52,8 +52,9 @@ if TYPE_CHECKING:
 
 AGAIN_ANNOTATION = "tidegate.dev/judge-again"
 BRIEF_CHARS = 60
-KEPT_RESULTS = 2
-"""Of so many revisions that serve nothing any more, the newest, results stay in status."""
+KEPT_OTHERS = 2
+"""Of so many revisions that serve nothing any more, the newest, status says whether they were
+admitted, and what their gates said until their lineage is kept."""
 KEPT_APPROVALS = 10
 """Of so many revisions, the newest, approvals stay in status."""
 
@@ -239,19 +240,22 @@ def _left(trial: Trial) -> Trial:
 def kept_results(
     model: Model, entries: Sequence[RevisionStatus], latest: str | None
 ) -> list[RevisionStatus]:
-    """The entries with the results that stay: of what is live or asked for, and of the newest few
-    others. A status has a limit; one that comes back is judged anew."""
+    """The entries with the results that stay: of what is live or asked for. Of the newest few
+    others it stays whether they were admitted, for the registry that is told. A status has a limit:
+    the lineage keeps all results, and a revision that comes back is judged anew."""
     used = live_revisions(model.status.delivery) | {latest}
-    others = [entry.name for entry in entries if entry.name not in used and entry.gates]
-    used |= set(others[:KEPT_RESULTS])
-    bare: dict[str, Any] = {"gates": [], "admission": None}
+    others = [entry.name for entry in entries if entry.name not in used and entry.admission]
+    admitted = used | set(others[:KEPT_OTHERS])
     approved = [entry.name for entry in entries if entry.approval is not None and entry.approval.at]
     # An approval is small, and without it the same annotation would count once more.
-    kept = used | set(approved[:KEPT_APPROVALS])
+    kept = admitted | set(approved[:KEPT_APPROVALS])
     return [
         entry.model_copy(
             update={
-                **({"gates": _brief(entry, latest)} if entry.name in used else bare),
+                "gates": _brief(entry, latest)
+                if entry.name in used or (entry.name in admitted and entry.lineage is None)
+                else [],
+                **({} if entry.name in admitted else {"admission": None}),
                 **({} if entry.name in kept else {"approval": None}),
             }
         )
@@ -260,8 +264,9 @@ def kept_results(
 
 
 def _brief(entry: RevisionStatus, latest: str | None) -> list[GateResult]:
-    """The results of a revision, in fewer words where it is not the one that is asked for."""
-    if entry.name == latest:
+    """The results of a revision, in fewer words where it is not the one that is asked for, and they
+    are kept in full elsewhere."""
+    if entry.name == latest or entry.lineage is None:
         return entry.gates
     return [one.model_copy(update={"message": one.message[:BRIEF_CHARS]}) for one in entry.gates]
 

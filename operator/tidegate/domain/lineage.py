@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.lineage import LineageStatus, Served
 from tidegate.api.origin import Origin
+from tidegate.domain.short_words import is_cut
 from tidegate.domain.times import stamp
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def parts_of(
         if entry.served is not None:
             parts["served"] = entry.served.wire()
     for rejection in status.delivery.rejected if status.delivery else ():
-        if rejection.revision == name:
+        # Older ones stand in status in fewer words; here they stand in full.
+        if rejection.revision == name and not (
+            is_cut(rejection.message) and entry is not None and entry.lineage is not None
+        ):
             parts["rejected"] = rejection.wire()
     return parts
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.api.training import Produced, RetrainResult, TrainingRun, TrainingStatus
 from tidegate.domain.conditions import Said
+from tidegate.domain.short_words import short
 from tidegate.domain.times import moment, stamp
 from tidegate.schedules import parse, zone_of
 
@@ -336,7 +337,7 @@ class _Look:
             phase="Pending",
             job=_job_name(self.facts.key, number, 1),
         )
-        runs = [run, *self.status.runs][:KEPT]
+        runs = [run, *map(_in_short, self.status.runs)][:KEPT]
         self.status = self.status.model_copy(update={"runs": runs})
         self.start = run
 
@@ -376,6 +377,11 @@ def trained(status: TrainingStatus) -> Said | None:
         return Said(CONDITION, "True", "Succeeded", f"{name} made {run.produced.revision}")
     message = f"{name} succeeded; no revision is known to be made by it (tag {TAG})"
     return Said(CONDITION, "True", "Succeeded", message)
+
+
+def _in_short(run: TrainingRun) -> TrainingRun:
+    """A training that is not the newest any more, in fewer words."""
+    return run.model_copy(update={"message": short(run.message)}) if run.message else run
 
 
 def _with(status: TrainingStatus, run: TrainingRun) -> TrainingStatus:

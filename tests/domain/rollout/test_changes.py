@@ -10,6 +10,7 @@ from tests.domain.rollout.sim import ERRORS, LATENCY, SLO, Sim, spec
 
 from tidegate.api.model import Scaling
 from tidegate.domain.conditions import Said
+from tidegate.domain.rollout.facts import Command
 
 
 def at_step(weight: int, **more: Any) -> Sim:
@@ -356,6 +357,19 @@ def test_a_status_stays_small_over_many_attempts() -> None:
     assert 10 <= len(busy.status.history) <= 20
     assert len(busy.delivery.rejected) == 20
     assert busy.delivery.rejected[-1].revision == "r59"
+
+
+def test_older_rejections_are_told_in_fewer_words() -> None:
+    busy = Sim().stable()
+    for number in range(2, 8):
+        busy.ask(f"r{number}")
+        busy.until_weight(5)
+        busy.command = Command(id=f"abort-{number}", verb="abort", by="b" * 200)
+        busy.settle()
+        busy.run(2)
+    lengths = [len(entry.message) for entry in busy.delivery.rejected]
+    assert lengths[:3] == [120, 120, 120]
+    assert min(lengths[3:]) > 200
 
 
 def test_a_window_that_ends_in_the_middle_of_an_attempt_lets_it_rest() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.model_status import Draining, Rejection
 from tidegate.api.rollout_status import Ending
+from tidegate.domain.short_words import short
 from tidegate.domain.times import moment, stamp
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 DRAIN = timedelta(seconds=30)
 """How long pods stay after their last traffic, to finish what they were asked."""
 REJECTED_LIMIT = 20
+IN_FULL = 3
+"""Of so many rejections, the newest, all words stay in status."""
 
 
 def take_back(
@@ -195,7 +198,13 @@ def reject(draft: DeliveryDraft, digest: str, revision: str, ending: Ending) -> 
     while len(others) >= REJECTED_LIMIT:
         drop = next((i for i, entry in enumerate(others) if entry.digest != asked), 0)
         others.pop(drop)
-    draft.set_delivery(rejected=[*others, rejection])
+    whole = IN_FULL - 1
+    older = [entry if entry.digest == asked else _in_short(entry) for entry in others[:-whole]]
+    draft.set_delivery(rejected=[*older, *others[-whole:], rejection])
+
+
+def _in_short(entry: Rejection) -> Rejection:
+    return entry.model_copy(update={"message": short(entry.message)})
 
 
 def rejection_of(draft: DeliveryDraft, digest: str) -> Rejection | None:
