@@ -11,6 +11,7 @@ from tests.controllers.named import break_pods, direct, revision_of, traffic
 from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout
 
 from tidegate.api.origin import Origin
+from tidegate.controllers.trial import pod_url
 from tidegate.kube.resources import DEPLOYMENTS, MODELS
 from tidegate.testing.kube import FakeKube
 from tidegate.testing.transport import Killed
@@ -347,3 +348,30 @@ async def test_what_was_refused_is_judged_again_when_somebody_asks(
     await annotate(site, "2")
     await site.pass_time(seconds=20)
     assert await traffic(site) == {new: 100}
+
+
+@pytest.mark.parametrize(
+    ("owner", "url"),
+    [
+        ({"name": "flights-1-5d4f", "kind": "ReplicaSet"}, "http://10.0.0.9:8080"),
+        ({"name": "flights-1-5d4f", "kind": "ReplicaSet", "controller": False}, None),
+        ({"name": "flights-1-5d4f", "kind": "Job"}, None),
+        ({"name": "flights-1-5d4f", "kind": "ReplicaSet", "apiVersion": "evil.example/v1"}, None),
+        ({"name": "flights-1-other", "kind": "ReplicaSet"}, None),
+        ({"name": "else-5d4f", "kind": "ReplicaSet"}, None),
+        (None, None),
+    ],
+)
+def test_only_a_pod_of_the_revisions_own_deployment_is_judged(
+    owner: dict[str, Any] | None, url: str | None
+) -> None:
+    port = {"name": "http", "containerPort": 8080}
+    revision = {"data": {"podTemplate": {"spec": {"containers": [{"ports": [port]}]}}}}
+    deployment = {"metadata": {"name": "flights-1"}}
+    owners = [{"apiVersion": "apps/v1", "controller": True, **owner}] if owner else []
+    pod = {
+        "metadata": {"labels": {"pod-template-hash": "5d4f"}, "ownerReferences": owners},
+        "status": {"podIP": "10.0.0.9", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    assert pod_url(revision, deployment, [pod]) == url
+    assert pod_url(revision, None, [pod]) is None

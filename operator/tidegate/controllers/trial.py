@@ -31,8 +31,14 @@ from tidegate.domain.pods import NO_PODS, arm_pods
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
 from tidegate.domain.verification import Serving
-from tidegate.kube.objects import is_being_deleted, name_of, owner_reference
-from tidegate.kube.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS
+from tidegate.kube.objects import (
+    controller_of,
+    is_being_deleted,
+    labels_of,
+    name_of,
+    owner_reference,
+)
+from tidegate.kube.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, REPLICASETS
 from tidegate.specs.metadata import REVISION_LABEL, Parent
 
 if TYPE_CHECKING:
@@ -51,6 +57,8 @@ if TYPE_CHECKING:
     from tidegate.runtime.cache import Cache
 
 AGAIN_ANNOTATION = "tidegate.dev/judge-again"
+TEMPLATE_HASH_LABEL = "pod-template-hash"
+"""By which Kubernetes tells the ReplicaSets of a Deployment apart, on their pods."""
 BRIEF_CHARS = 60
 KEPT_OTHERS = 2
 """Of so many revisions that serve nothing any more, the newest, status says whether they were
@@ -151,7 +159,8 @@ class Trials:
         namespace, name = obj["metadata"]["namespace"], name_of(latest)
         entry = next((one for one in model.status.revisions if one.name == name), None)
         listed = self._cache.list(PODS, namespace, labels={REVISION_LABEL: name})
-        pods = arm_pods(self._cache.get(DEPLOYMENTS, namespace, name), listed)
+        deployment = self._cache.get(DEPLOYMENTS, namespace, name)
+        pods = arm_pods(deployment, listed)
         before, again = entry.admission if entry else None, _asked_again(obj)
         anew = is_asked_again(before, again)
         if anew:
@@ -172,7 +181,7 @@ class Trials:
             ),
             results=tuple(entry.gates) if entry is not None and not anew else (),
             approval=entry.approval if entry is not None else None,
-            url=None if leaving else pod_url(latest, listed),
+            url=None if leaving else pod_url(latest, deployment, listed),
             leaving=leaving,
         )
 
@@ -303,11 +312,14 @@ def _authors(*origins: Origin | None) -> tuple[str | None, ...]:
     return tuple(dict.fromkeys(names)) or (None,)
 
 
-def pod_url(revision: Object, pods: Iterable[Object]) -> str | None:
-    """Where a ready pod of a revision listens; None without one, and where a backend runs it."""
-    if "podTemplate" not in revision["data"]:
+def pod_url(revision: Object, deployment: Object | None, pods: Iterable[Object]) -> str | None:
+    """Where a ready pod of a revision's Deployment listens; None without one, and where a backend
+    runs it. A pod that carries the revision's label and is somebody else's is not asked."""
+    if "podTemplate" not in revision["data"] or deployment is None:
         return None
     for pod in pods:
+        if not _is_of(pod, deployment):
+            continue
         status = pod.get("status", {})
         ready = any(
             condition.get("type") == "Ready" and condition.get("status") == "True"
@@ -318,6 +330,19 @@ def pod_url(revision: Object, pods: Iterable[Object]) -> str | None:
             host = f"[{address}]" if ":" in address else address
             return f"http://{host}:{_http_port(revision)}"
     return None
+
+
+def _is_of(pod: Object, deployment: Object) -> bool:
+    """Whether a pod is run by a Deployment: its ReplicaSet bears the names of both, and so need not
+    be watched."""
+    owner, of = controller_of(pod), labels_of(pod).get(TEMPLATE_HASH_LABEL)
+    return (
+        owner is not None
+        and of is not None
+        and owner.get("kind") == "ReplicaSet"
+        and owner.get("apiVersion") == REPLICASETS.api_version
+        and owner.get("name") == f"{name_of(deployment)}-{of}"
+    )
 
 
 def _http_port(revision: Object) -> int:

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tidegate.kube.objects import name_of, namespace_of, owner_reference
-from tidegate.kube.resources import DEPLOYMENTS, ENDPOINTSLICES, HTTPROUTES, PODS, SERVICES
+from tidegate.kube.resources import (
+    DEPLOYMENTS,
+    ENDPOINTSLICES,
+    HTTPROUTES,
+    PODS,
+    REPLICASETS,
+    SERVICES,
+)
 from tidegate.traffic.assignment import ASSIGNMENT_LABEL
 
 if TYPE_CHECKING:
@@ -29,6 +36,8 @@ class Beside(Protocol):
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 _GATEWAY = "tidegate.dev/fake-gateway"
+_HASH = "5d4f8b7c9"
+"""Of the pod template of every Deployment."""
 
 
 @dataclass
@@ -144,20 +153,44 @@ class World:
                 await self.kube.user.delete(PODS, name, namespace=namespace, grace_period_seconds=0)
             return wanted is None and bool(listed.items)
         template = deployment["spec"]["template"]
+        metadata = template.get("metadata", {})
+        replicaset = await self._replicaset(deployment)
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                **template.get("metadata", {}),
+                **metadata,
+                "labels": {**metadata.get("labels", {}), "pod-template-hash": _HASH},
                 "name": name,
                 "namespace": namespace,
-                "ownerReferences": [owner_reference(deployment)],
+                "ownerReferences": [owner_reference(replicaset)],
             },
             "spec": template["spec"],
         }
         created = await self.kube.user.create(PODS, pod, manager="world")
         await self.kube.set_status(created, wanted)
         return True
+
+    async def _replicaset(self, deployment: Object) -> Object:
+        """What stands between a Deployment and its Pod."""
+        namespace, name = namespace_of(deployment), f"{name_of(deployment)}-{_HASH}"
+        listed = await self.kube.user.list(
+            REPLICASETS, namespace=namespace, field_selector=f"metadata.name={name}"
+        )
+        if listed.items:
+            return listed.items[0]
+        spec = deployment["spec"]
+        replicaset = {
+            "apiVersion": REPLICASETS.api_version,
+            "kind": REPLICASETS.kind,
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "ownerReferences": [owner_reference(deployment)],
+            },
+            "spec": {"selector": spec["selector"], "template": spec["template"]},
+        }
+        return await self.kube.user.create(REPLICASETS, replicaset, manager="world")
 
     async def _reach(self, service: Object) -> bool:
         """Keep one ready endpoint behind a Service of new callers."""
