@@ -119,7 +119,7 @@ class DeliveryStatus(ApiModel):
     draining: list[Draining] = Field(
         default_factory=list, max_length=20,
         description="Revisions without traffic whose pods stay a while: to finish what they were"
-        " asked, or for a look at them.",
+        " asked, or for a look at them; the newest 8.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
     rejected: list[Rejection] = Field(

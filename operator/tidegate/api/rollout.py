@@ -226,7 +226,8 @@ class RolloutSpec(ApiModel):
     )
     keep_failed: Duration = Field(
         default=parse_duration("10m"),
-        description="How long the pods of a rejected candidate stay, for a look at them.",
+        description="How long the pods of a rejected candidate stay, for a look at them; of"
+        " more than eight, the oldest go sooner.",
         json_schema_extra=lasting("0s", "30d", like="10m"),
     )
     paused: bool = Field(

@@ -359,6 +359,17 @@ def test_a_status_stays_small_over_many_attempts() -> None:
     assert busy.delivery.rejected[-1].revision == "r59"
 
 
+def test_many_rejections_at_once_leave_room_in_the_route() -> None:
+    busy = Sim(spec(keepFailed="1d")).stable()
+    for number in range(2, 22):
+        busy.ask(f"r{number}")
+        busy.until_weight(5)
+        busy.say("abort")
+        busy.run(2)
+    assert [entry.revision for entry in busy.delivery.draining] == [f"r{n}" for n in range(14, 22)]
+    assert len(busy.route.weights or {}) <= 16
+
+
 def test_older_rejections_are_told_in_fewer_words() -> None:
     busy = Sim().stable()
     for number in range(2, 8):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DRAIN = timedelta(seconds=30)
 """How long pods stay after their last traffic, to finish what they were asked."""
+DRAINING_LIMIT = 8
+"""So many revisions without traffic keep their pods. All that have pods stay in the route, of which
+a rule takes 16: these, and at most seven others (stable, previous, candidate, four contenders)."""
 REJECTED_LIMIT = 20
 IN_FULL = 3
 """Of so many rejections, the newest, all words stay in status."""
@@ -160,6 +163,7 @@ def close_window(draft: Draft) -> None:
 def drop_drained(draft: DeliveryDraft) -> None:
     """Forget the revisions whose pods have stayed long enough."""
     kept = [entry for entry in draft.delivery.draining if draft.now < moment(entry.until)]
+    kept = kept[-DRAINING_LIMIT:]
     if len(kept) != len(draft.delivery.draining):
         draft.set_delivery(draining=kept)
     for entry in kept:
@@ -167,7 +171,8 @@ def drop_drained(draft: DeliveryDraft) -> None:
 
 
 def release(draft: DeliveryDraft, revision: str, stays: timedelta) -> None:
-    """Let a revision without traffic go after a while.
+    """Let a revision without traffic go after a while, and the oldest of them now where there are
+    too many.
 
     One that was let go before keeps its time: the operator may have died before it could write down
     that the attempt is over, and comes here again.
@@ -175,7 +180,7 @@ def release(draft: DeliveryDraft, revision: str, stays: timedelta) -> None:
     known = [entry for entry in draft.delivery.draining if entry.revision == revision]
     entry = known[-1] if known else Draining(revision=revision, until=stamp(draft.now + stays))
     if not known:
-        draft.set_delivery(draining=[*draft.delivery.draining, entry][-REJECTED_LIMIT:])
+        draft.set_delivery(draining=[*draft.delivery.draining, entry][-DRAINING_LIMIT:])
     draft.at(entry.until, f"pods of {revision} go")
 
 
