@@ -105,7 +105,7 @@ class Site:
             arguments += ["--credentials", str(folder), "--secret", "reader"]
         done = subprocess.run(
             [PYTHON, "-c", EACH, str(self.scratch)],
-            input=json.dumps([[*arguments, "--path", path] for path in paths]),
+            input=json.dumps([[*arguments, f"--path={path}"] for path in paths]),
             capture_output=True,
             text=True,
             env={**environment(self.scratch), "PYTHONPATH": str(HERE.parents[1] / "operator")},
@@ -427,6 +427,32 @@ def push(site: Site, work: Path, branch: str) -> None:
         ["push", "--quiet", "--force", str(site.forge.folder / "flights.git"), branch],
     ):
         subprocess.run([*git, *arguments], check=True, capture_output=True, timeout=30)
+
+
+def test_a_repository_has_nothing_told_of_what_the_job_holds(site: Site) -> None:
+    work = site.forge.folder / "flights"
+    config, stages, token = work / ".dvc/config", work / "dvc.yaml", site.scratch / "secret/token"
+    secret = {**TOKEN, "token.json": '{"login": "s3cret"}'}
+    before, made = site.git("show", "main:.dvc/config"), site.git("show", "main:dvc.yaml")
+    config.unlink()
+    config.symlink_to(token)
+    push(site, work, "link")
+    config.unlink()
+    config.write_text(before)
+    stages.write_text(f"vars: [{token}.json]\nstages: {{x: {{cmd: 'true', outs: ['${{login}}']}}}}")
+    push(site, work, "named")
+    stages.write_text(made)
+    config.write_text(before.replace(str(site.remote), "https://ann:s3cret@git.example/x"))
+    push(site, work, "address")
+    config.write_text(before)
+    wanted = [
+        ("link", "RepositoryInvalid", "cannot read"), ("named", "RepositoryInvalid", "outside of"),
+        ("address", "RemoteUnsupported", "https://git.example/x"),
+    ]  # fmt: skip
+    for branch, reason, words in wanted:
+        (said,) = site.inspect("models/flight.skops", revision=branch, secret=secret)
+        assert isinstance(said, Terminal)
+        assert (said.reason, words in said.message) == (reason, True), said.message
 
 
 def test_a_pod_fetches_what_was_found_with_neither_git_nor_dvc(site: Site, tmp_path: Path) -> None:

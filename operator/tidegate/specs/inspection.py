@@ -91,7 +91,7 @@ def _container(wanted: Inspection) -> Object:
     args = [
         "--repository", wanted.url,
         "--commit", wanted.commit,
-        "--path", wanted.path,
+        f"--path={wanted.path}",  # which may begin with -
         "--report", _REPORT_PATH,
         "--max-bytes", str(wanted.size_limit_bytes),
         "--timeout", str(TIMEOUT_S),

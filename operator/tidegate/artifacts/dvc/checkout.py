@@ -89,9 +89,12 @@ class _Git:
             "LC_ALL": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_COUNT": "2",
             "GIT_CONFIG_KEY_0": "http.followRedirects",
             "GIT_CONFIG_VALUE_0": "false",
+            # A link could lead to the Secret, and DVC shows lines that it cannot read.
+            "GIT_CONFIG_KEY_1": "core.symlinks",
+            "GIT_CONFIG_VALUE_1": "false",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "http:https",
             "GIT_LFS_SKIP_SMUDGE": "1",
@@ -99,9 +102,9 @@ class _Git:
         header = git_authorization(credentials)
         if header is not None:
             self._environment |= {
-                "GIT_CONFIG_COUNT": "2",
-                "GIT_CONFIG_KEY_1": f"http.{url}.extraHeader",
-                "GIT_CONFIG_VALUE_1": f"Authorization: {header}",
+                "GIT_CONFIG_COUNT": "3",
+                "GIT_CONFIG_KEY_2": f"http.{url}.extraHeader",
+                "GIT_CONFIG_VALUE_2": f"Authorization: {header}",
             }
         if authority := credentials.get(AUTHORITY):
             self._environment["GIT_SSL_CAINFO"] = str(_bundle(folder, authority))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,11 @@ def metrics_of(folder: Path, name: str, outputs: Mapping[str, Any]) -> list[Metr
             path: md5 for path, md5 in datasets_of(folder, stage, outputs).items() if path != name
         }
         dataset, digest = next(iter(data.items())) if len(data) == 1 else (None, None)
-        for key, value in _numbers(_content(folder / path, metric), ""):
-            if len(found) < _MOST:
-                found.append(Metric(name=key, value=value, dataset=dataset, md5=digest))
+        # No further than that: what YAML's aliases repeat may be without an end.
+        numbers = islice(_numbers(_content(folder / path, metric), ""), _MOST - len(found))
+        found += [
+            Metric(name=key, value=value, dataset=dataset, md5=digest) for key, value in numbers
+        ]
     return found
 
 

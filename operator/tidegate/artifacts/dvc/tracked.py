@@ -10,7 +10,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from tidegate.artifacts.base import ARTIFACT_NOT_FOUND
 from tidegate.artifacts.dvc.access import (
@@ -55,7 +55,7 @@ def find(folder: Path, path: str, *, credentials: Credentials) -> Tracked:
     """
     work = folder.parent
     folder, path = _project(folder, path)
-    with _opened(folder) as repository:
+    with _opened(folder, work=work) as repository:
         outputs = {
             below(folder, out.fs_path): out for out in repository.index.outs if out.is_in_repo
         }
@@ -92,14 +92,36 @@ def _project(folder: Path, path: str) -> tuple[Path, str]:
     )
 
 
+def _confined(work: Path) -> Any:
+    """DVC's view of the files: none but those below `work` can be read. Files of the repository may
+    name any other (`vars` of dvc.yaml), and so could have what this Job holds stand in what it
+    says of them: its Secret."""
+    from dvc.fs import LocalFileSystem
+
+    files = LocalFileSystem()
+    plain = files.open
+
+    def open_below(path: Any, *arguments: Any, **options: Any) -> Any:
+        if not Path(path).resolve().is_relative_to(work):
+            raise Terminal(
+                REPOSITORY_INVALID,
+                f"a file of DVC's in the repository names {str(path)[:_SHOWN]}, which is outside of"
+                " it: keep that file in the repository",
+            )
+        return plain(path, *arguments, **options)
+
+    files.open = open_below
+    return files
+
+
 @contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[Any]:
+def _opened(folder: Path, *, work: Path) -> Iterator[Any]:
     """The repository; what DVC raises while it reads it is the repository's fault."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        with Repo(str(folder)) as repository:
+        with Repo(str(folder), fs=_confined(work)) as repository:
             yield repository
     except DvcException as error:
         raise Terminal(
@@ -172,6 +194,14 @@ def _remote(config: Any, name: str | None, work: Path, credentials: Credentials)
         address = f"file://{quote(address)}"
     if scheme_of(address) not in REMOTE_SCHEMES:
         raise _no_remote(name, f"{scheme_of(address) or 'no'}://")
+    parts = urlsplit(address)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise Terminal(
+            REMOTE_UNSUPPORTED,
+            f"the address of the remote {name} has more in it than a place ({shown(address)}), and"
+            " may be seen by whoever sees the Model: take name, password and query out of it, and"
+            " put the login into the Secret of spec.artifact.credentialsRef",
+        )
     if scheme_of(address) == "s3":
         check_endpoint(remote.get("endpointurl"), credentials)
     remote_credentials(address, credentials)
