@@ -67,7 +67,7 @@ class GateJobs:
         pods = await pods_of(self.client, job)
         if end is None:
             raise Retryable(f"Job {name} runs{waiting(pods)}", reason=RUNNING)
-        how = Ended(None) if end == DEADLINE else ended(pods)
+        how = Ended(None) if end == DEADLINE else ended(job, pods)
         source = f"Job {name}, image {gate.job.image if gate.job else ''}"
         if how is not None:
             return judge(gate, how, source=source)

@@ -133,7 +133,7 @@ class Inspections:
         if is_being_deleted(job) or end is None:
             raise _inspecting(wanted, f"Job {name_of(job)} looks at it{waiting(pods)}")
         self._commits.pop((parent.namespace, parent.name, wanted.artifact.uri), None)
-        how = ended(pods)
+        how = ended(job, pods)
         said = read(how.left) if how is not None else None
         if isinstance(said, Report):
             await self._sweep(parent, job)

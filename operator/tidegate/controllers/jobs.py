@@ -38,12 +38,15 @@ def over(job: Object) -> str | None:
     return None
 
 
-def ended(pods: Iterable[Object]) -> Ended | None:
-    """How the container ended; None where no pod says: it was evicted, or deleted by hand."""
+def ended(job: Object, pods: Iterable[Object]) -> Ended | None:
+    """How the Job's container ended; None where no pod says: it was evicted, or deleted by hand.
+    One that somebody else put beside it (a mesh's proxy) is not asked: it ends as it likes."""
+    (container,) = job["spec"]["template"]["spec"]["containers"]
     for pod in pods:
         for status in pod.get("status", {}).get("containerStatuses", ()):
             end = status.get("state", {}).get("terminated")
-            if end is not None and end.get("exitCode") is not None:
+            ours = status.get("name") == container["name"]
+            if ours and end is not None and end.get("exitCode") is not None:
                 return Ended(int(end["exitCode"]), str(end.get("message") or ""))
     return None
 
