@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.artifacts.mlflow.pickles import check_no_pickle
+from tidegate.artifacts.mlflow.pickles import MAX_BYTES, check_no_pickle
 from tidegate.errors import Terminal
 
+SKOPS = "sklearn: {pickled_model: model.skops, serialization_format: skops}"
 PICKLES = [
     ("sklearn: {pickled_model: model.pkl, serialization_format: cloudpickle}", "model.pkl"),
     ("sklearn: {pickled_model: model.bin, serialization_format: pickle}", "model.bin"),
     ("sklearn: {pickled_model: model.skops}", "model.skops"),
     ("lightgbm: {data: m.bin, model_class: lightgbm.sklearn.LGBMClassifier}", "m.bin"),
     ("python_function: {loader_module: mlflow.pyfunc.model, python_model: m.PKL}", "m.PKL"),
+    ("python_function: {loader_module: mlflow.pyfunc.model, python_model: m.txt}", "m.txt"),
+    ("python_function: {loader_module: mlflow.sklearn, model_path: m.txt}", "m.txt"),
+    ("python_function: {loader_module: mlflow.sklearn.__init__, data: m.txt}", "m.txt"),
+    (
+        f"{SKOPS}\n  python_function: {{loader_module: mlflow.sklearn, data: a/m.txt}}",
+        "a/m.txt",
+    ),
     ("python_function: {artifacts: {a: {path: artifacts/a.joblib}}}", "artifacts/a.joblib"),
     ("onnx: {data: model.onnx, options: [{extra: weights.pt}]}", "weights.pt"),
     ("pytorch: {model_data: data}", "data/model.pth"),
     ("statsmodels: {data: model.statsmodels}", "model.statsmodels"),
 ]
 NONE = [
-    "sklearn: {pickled_model: model.skops, serialization_format: skops}",
+    SKOPS,
     "lightgbm: {data: m.skops, model_class: lightgbm.LGBMClassifier, serialization_format: skops}",
     "lightgbm: {data: model.lgb, model_class: lightgbm.basic.Booster}",
     "xgboost: {data: model.ubj, model_class: xgboost.sklearn.XGBClassifier}",
     "python_function: {loader_module: mlflow.onnx, data: model.onnx}\n  onnx: {data: model.onnx}",
+    f"{SKOPS}\n  python_function: {{loader_module: mlflow.sklearn, model_path: model.skops}}",
+    "python_function: {loader_module: mlflow.pyfunc.model, model_code_path: model.py}",
     "odd: 3",
 ]
 
@@ -45,6 +55,12 @@ def test_what_holds_no_code_is_none(flavors: str) -> None:
 def test_what_is_no_mlmodel_is_refused(said: bytes) -> None:
     with pytest.raises(Terminal, match="MLmodel of the model cannot be read"):
         check_no_pickle(said, what="the model")
+
+
+def test_what_is_cut_off_is_not_taken_for_what_was_read() -> None:
+    long = b"flavors:\n  onnx: {data: model.onnx}\n#" + b"#" * MAX_BYTES
+    with pytest.raises(Terminal, match="is larger than"):
+        check_no_pickle(long, what="the model")
 
 
 def test_aliases_that_multiply_are_looked_at_once() -> None:

@@ -77,7 +77,8 @@ def check_no_pickle(folder: Path, *, what: str) -> None:
 
     try:
         with (folder / pickles.NAME).open("rb") as file:
-            pickles.check_no_pickle(file.read(pickles.MAX_BYTES), what=shown(what))
+            # One byte more than there may be: what is cut off could name the pickle.
+            pickles.check_no_pickle(file.read(pickles.MAX_BYTES + 1), what=shown(what))
     except (FileNotFoundError, NotADirectoryError):
         return
 

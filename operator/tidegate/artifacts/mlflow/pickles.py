@@ -24,6 +24,8 @@ _PICKLING = {
     "statsmodels": "model.statsmodels",
 }  # fmt: skip
 """Flavors whose file is a pickle, whatever it is called; with the name that MLflow gives it."""
+_LOADERS = frozenset({"sklearn", "lightgbm", *_PICKLING})
+"""Whose loaders unpickle a file where no flavor beside it says that it was saved otherwise."""
 
 
 def check_no_pickle(mlmodel: bytes, *, what: str) -> None:
@@ -52,6 +54,8 @@ def pickle_in(flavors: dict[str, Any]) -> str | None:
             return str(flavor.get("pickled_model", "model.pkl"))
         if name == "lightgbm" and _is_pickled_wrapper(flavor):
             return str(flavor.get("data", "model.pkl"))
+        if name == "python_function" and (file := _unpickled(flavor, flavors)):
+            return file
         for text in _texts(flavor):
             if text.lower().endswith(_SUFFIXES):
                 return text
@@ -62,6 +66,19 @@ def _is_pickled_wrapper(flavor: dict[str, Any]) -> bool:
     """A Booster is saved as text; LightGBM's wrappers of scikit-learn as skops or by pickling."""
     kind = str(flavor.get("model_class", "lightgbm.basic.Booster"))
     return "basic.Booster" not in kind and flavor.get("serialization_format") != "skops"
+
+
+def _unpickled(flavor: dict[str, Any], flavors: dict[str, Any]) -> str | None:
+    """The file that MLflow unpickles for `python_function`, whatever its name ends in."""
+    if "python_model" in flavor:
+        return str(flavor["python_model"])
+    package, _, rest = str(flavor.get("loader_module")).partition(".")
+    own = rest.partition(".")[0]
+    if package != "mlflow" or own not in _LOADERS:
+        return None
+    file = str(flavor.get("data") or flavor.get("model_path") or own)
+    # They look for the flavor in the folder of the file: in one below, nobody has looked.
+    return file if "/" in file or not isinstance(flavors.get(own), dict) else None
 
 
 def _texts(flavor: object) -> Iterator[str]:
@@ -81,6 +98,10 @@ def _texts(flavor: object) -> Iterator[str]:
 
 
 def _flavors(mlmodel: bytes, *, what: str) -> dict[str, Any]:
+    if len(mlmodel) > MAX_BYTES:
+        raise Terminal(
+            MLMODEL_INVALID, f"the file {NAME} of {what} is larger than {MAX_BYTES} bytes: log anew"
+        )
     # Late: an operator without models of MLflow's, and most pods, need no reader of YAML.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
