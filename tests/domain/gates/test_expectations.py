@@ -52,3 +52,8 @@ def test_a_value_that_is_not_is_named(value: Any, expected: dict[str, Any], word
 
 def test_an_output_that_is_missing_is_named() -> None:
     assert said(1, RANGE, name="q") == "sunny, p is missing in the answer"
+
+
+def test_an_output_without_values_keeps_to_nothing() -> None:
+    expected = [OutputExpectation.model_validate({"name": "p", **RANGE})]
+    assert list(violations("sunny", {"p": []}, expected)) == ["sunny, p has no values"]

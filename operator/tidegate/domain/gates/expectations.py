@@ -23,6 +23,8 @@ def violations(
         if data is None:
             yield f"{where}, {one.name} is missing in the answer"
             continue
+        if not data:
+            yield f"{where}, {one.name} has no values"
         for index, value in enumerate(data):
             wrong = _wrong(value, one)
             if wrong:
