@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,11 +13,12 @@ import pytest
 from tidegate.artifacts import inside
 from tidegate.artifacts.base import Kind, Resolved
 from tidegate.artifacts.credentials import NO_CREDENTIALS
-from tidegate.artifacts.fetching import fetcher_for
+from tidegate.artifacts.fetching import Entry, Stream, fetcher_for
 from tidegate.artifacts.inside import check_no_pickle, entries_of, read, within
 from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -56,3 +59,32 @@ async def test_a_source_that_does_not_answer_is_waited_for_no_longer(
     monkeypatch.setattr(inside, "TOTAL_S", 0.01)
     with pytest.raises(Unreachable, match="did not answer within"):
         await within(lambda: time.sleep(0.1), "s3://bucket/folder/")
+
+
+class Trickle:
+    """A source that delivers a byte now and then, without an end."""
+
+    @contextlib.contextmanager
+    def open(self, location: str, *, offset: int) -> Iterator[Stream]:
+        def chunks() -> Iterator[bytes]:
+            while True:
+                time.sleep(0.005)
+                yield b"x"
+
+        yield Stream(offset, chunks())
+
+    def files(self, location: str) -> list[Entry]:
+        return []
+
+
+async def test_a_source_that_never_ends_does_not_keep_its_thread() -> None:
+    def look() -> bytes:
+        try:
+            return read(Trickle(), "https://models.example/m.sig", limit=1_000_000)
+        finally:
+            left.set()
+
+    left = threading.Event()
+    with pytest.raises(Unreachable):
+        await within(look, "https://models.example/m.sig", total_s=0.05)
+    assert left.wait(timeout=10)

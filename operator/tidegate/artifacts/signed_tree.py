@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tidegate.artifacts.archive import Bounds, unpacked
 from tidegate.artifacts.base import ARTIFACT_CHANGING, Limits
 from tidegate.artifacts.fetching import fetcher_for
-from tidegate.artifacts.inside import entries_of, within
+from tidegate.artifacts.inside import entries_of, in_time, within
 from tidegate.artifacts.signature_file import LIMIT_BYTES, not_signed, read_if_there
 from tidegate.artifacts.tree import TreeFile, tree_digest
 from tidegate.artifacts.uri import scheme_of, shown
@@ -114,7 +114,7 @@ def _packed(fetcher: Fetcher, entry: Entry) -> Iterable[tuple[str, _File, bytes]
         max_bytes=_LIMITS.max_bytes, max_files=_LIMITS.max_files, name=shown(entry.location)
     )
     with fetcher.open(entry.location, offset=0) as stream:
-        for name, chunks in unpacked(stream.chunks, bounds):
+        for name, chunks in unpacked(in_time(stream.chunks), bounds):
             path = f"{entry.path}/{name}" if entry.path else name
             digest, size, kept = hashlib.sha256(), 0, bytearray()
             for chunk in chunks:
@@ -140,7 +140,7 @@ def _whole(fetcher: Fetcher, about: Signed, path: str, one: _File) -> TreeFile:
 def _read(fetcher: Fetcher, one: _File) -> _File:
     digest, size = hashlib.sha256(), 0
     with fetcher.open(one.place or "", offset=0) as stream:
-        for chunk in stream.chunks:
+        for chunk in in_time(stream.chunks):
             digest.update(chunk)
             size += len(chunk)
     return replace(one, size=size, sha256=digest.hexdigest())
