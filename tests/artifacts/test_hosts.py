@@ -36,6 +36,8 @@ ALLOWED = [
     ("hf://org/name", {"HF_TOKEN": "s3cret"}, "huggingface.co"),
     ("hf+https://huggingface.co/org/name/resolve/c/", TOKEN, "huggingface.co"),
     ("hf://org/name", {"HF_ENDPOINT": "https://hub.example"}, "hub.example"),
+    ("wandb://a/b/c:v1", {"WANDB_API_KEY": "s3cret"}, "api.wandb.ai"),
+    ("wandb+https://wandb.example/artifacts/a/b/c/v1/i/", TOKEN, "wandb.example"),
     ("models:/m@a", {"MLFLOW_TRACKING_URI": "https://mlflow.example/x"}, "mlflow.example"),
     ("models:/m@a", {"MLFLOW_TRACKING_TOKEN": "s3cret"}, "mlflow.here"),
     ("s3://bucket/m", {"AWS_ENDPOINT_URL": "http://minio.example:9000"}, "minio.example"),
@@ -73,6 +75,8 @@ REFUSED = [
     ("dvc://evil.example/a/b//m.onnx", TOKEN, "git.example"),
     ("dvc+https://evil.example/f", {"DVC_REMOTE_TOKEN": "s3cret"}, "git.example"),
     ("hf://org/name", {"HF_ENDPOINT": "https://evil.example"}, "huggingface.co"),
+    ("wandb://a/b/c:v1", {"WANDB_BASE_URL": "https://evil.example"}, "api.wandb.ai"),
+    ("wandb+https://evil.example/artifacts/a/b/c/v1/i/", TOKEN, "wandb.example"),
     ("mlflow+https://evil.example/api", TOKEN, "mlflow.example"),
     ("models:/m@a", TOKEN, "mlflow.example"),
     ("s3://bucket/m", {"AWS_ENDPOINT_URL": "http://evil.example"}, "s3.amazonaws.com"),
@@ -113,6 +117,7 @@ def test_a_secret_that_names_nobody_goes_where_the_model_says_only_where_that_is
         ("s3://bucket/m", {"AWS_ACCESS_KEY_ID": "k"}),
         ("models:/m@a", {"MLFLOW_TRACKING_TOKEN": "s3cret"}),
         ("hf://org/name", {"token": "s3cret"}),
+        ("wandb://a/b/c:v1", {"WANDB_API_KEY": "s3cret", "WANDB_BASE_URL": "https://w.example"}),
     ],
 )
 def test_where_the_model_does_not_name_the_server_no_annotation_is_needed(

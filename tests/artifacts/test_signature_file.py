@@ -10,8 +10,10 @@ from tidegate.artifacts import signature_file
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.hf.source import HfSource
 from tidegate.artifacts.signature_file import read_signature
+from tidegate.artifacts.wandb.source import WandbSource
 from tidegate.errors import Terminal
 from tidegate.testing.hub import FakeHub
+from tidegate.testing.wandb import FakeWandb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,3 +63,24 @@ async def test_a_file_of_a_hub_is_signed_in_its_repository() -> None:
         )  # fmt: skip
         await source.close()
         assert await read_signature(found.location, secret) == b"signature"
+
+
+async def test_a_file_of_weights_and_biases_is_signed_in_its_artifact() -> None:
+    async with FakeWandb.start() as server:
+        server.log({"model.onnx": b"weights", "model.onnx.sig": b"signature"}, "signed")
+        server.log({"model.onnx": b"weights"}, "unsigned")
+        secret = Credentials("wandb", {"WANDB_BASE_URL": server.url})
+        source = WandbSource()
+        places = [
+            (
+                await source.resolve(
+                    f"wandb://acme/fraud/model:{alias}/model.onnx",
+                    format="onnx", sha256=None, previous=None, credentials=secret,
+                )
+            ).location
+            for alias in ("signed", "unsigned")
+        ]  # fmt: skip
+        await source.close()
+        assert await read_signature(places[0], secret) == b"signature"
+        with pytest.raises(Terminal, match="SigningMissing"):
+            await read_signature(places[1], secret)

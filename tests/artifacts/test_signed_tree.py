@@ -15,9 +15,11 @@ from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.file import FileSource
 from tidegate.artifacts.hf.source import HfSource
 from tidegate.artifacts.signed_tree import check_signed_tree
+from tidegate.artifacts.wandb.source import WandbSource
 from tidegate.domain.signers import Signers
 from tidegate.errors import Retryable, Terminal
 from tidegate.testing.hub import FakeHub
+from tidegate.testing.wandb import FakeWandb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,3 +123,16 @@ async def test_a_repository_of_a_hub_is_signed_but_for_what_is_of_git() -> None:
         await check_signed_tree(found, KEY, secret)
         with pytest.raises(Terminal, match="publicKeys made it"):
             await check_signed_tree(found, Signers([P256]), secret)
+
+
+async def test_an_artifact_of_weights_and_biases_is_signed_in_it() -> None:
+    async with FakeWandb.start() as server:
+        server.log({**TREE, "model.sig": (SIGNED / "tree.sig").read_bytes()}, "prod")
+        secret = Credentials("wandb", {"WANDB_BASE_URL": server.url})
+        source = WandbSource()
+        found = await source.resolve(
+            "wandb://acme/fraud/model:prod",
+            format="mlflow", sha256=None, previous=None, credentials=secret,
+        )  # fmt: skip
+        await source.close()
+        await check_signed_tree(found, KEY, secret)

@@ -114,6 +114,27 @@ def test_an_output_in_a_git_repository_is_named_with_its_revision(
 
 
 @pytest.mark.parametrize(
+    "uri",
+    [
+        "wandb://acme/fraud/model:prod/sub/model.onnx",
+        "wandb://acme/my%20fraud/model:v3/",
+        "wandb://Acme%20Inc/wandb-registry-model/flights:champion",
+    ],
+)
+def test_an_artifact_of_weights_and_biases_is_known_by_its_run_and_metrics(
+    validate: Validate, uri: str
+) -> None:
+    asked = (
+        "  lineage: {require: [run, gitCommit, dataset, author]}\n"
+        "  approval: {groups: [ml-leads]}\n"
+        "  gates: [{name: auc, metric: auc, min: 0.7}]\n  traffic:\n"
+    )
+    text = MODEL.replace("https://models.example/v1", uri).replace("  traffic:\n", asked)
+    ran = validate(put("model.yaml", f"{text}---\n{ROLLOUT}---\n{GATEWAY}"))
+    assert (ran.code, ran.out) == (0, "")
+
+
+@pytest.mark.parametrize(
     ("before", "after", "line", "says"),
     [
         ("format: onnx", "format: onxx", 9, "FieldValueNotSupported"),
@@ -133,6 +154,20 @@ def test_an_output_in_a_git_repository_is_named_with_its_revision(
             "write dvc://host/owner/repository",
         ),
         ("https://models.example/v1", "dvc://u:p@h/r//a", 7, "write dvc://host/owner/repository"),
+        (
+            "https://models.example/v1",
+            "wandb://acme/fraud/model",
+            7,
+            "write wandb://entity/project",
+        ),
+        (
+            "https://models.example/v1",
+            "wandb://fraud/model:prod",
+            7,
+            "write wandb://entity/project",
+        ),
+        ("https://models.example/v1", "wandb://h:1/a/b:v1", 7, "write wandb://entity/project"),
+        ("https://models.example/v1", "wandb://a/b/c:v1//x", 7, "write wandb://entity/project"),
         ("  traffic:\n", "  traffik:\n", 5, "delivery: Rollout moves traffic by weights"),
         ("  name: flights", "  name: Flights", 4, "is no name of Kubernetes"),
         ("  name: flights", f"  name: {'f' * 41}", 1, "at most 40 characters"),

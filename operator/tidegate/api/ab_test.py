@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tidegate.api.artifact import DVC_RULE, KNOWN_SCHEME, MODELS_RULE, Format
+from tidegate.api.artifact import DVC_RULE, KNOWN_SCHEME, MODELS_RULE, WANDB_RULE, Format
 from tidegate.api.base import ApiModel, Duration, Sha256, lasting, parse_duration, rules
 
 MAX_ARMS = 5
@@ -32,6 +32,7 @@ class ArmArtifact(ApiModel):
             KNOWN_SCHEME,
             MODELS_RULE,
             DVC_RULE,
+            WANDB_RULE,
         )
     )
 

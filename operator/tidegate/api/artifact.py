@@ -14,7 +14,7 @@ Format = Literal[
 ]
 
 
-SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az", "oci", "hf", "dvc")
+SCHEMES = ("file", "pvc", "http", "https", "s3", "gs", "azure", "az", "oci", "hf", "dvc", "wandb")
 """Where an artifact may be; each has a source in `tidegate.artifacts`."""
 KNOWN_SCHEME = (
     f"self.uri.matches('^(({'|'.join(SCHEMES)})://|models:/)')",
@@ -42,6 +42,17 @@ DVC_RULE = (
     (
         "write dvc://host/owner/repository//path/of/output?rev=branch, tag or commit; the path of a"
         " folder ends with /"
+    ),
+)
+"""The same."""
+WANDB_RULE = (
+    (
+        "!self.uri.startsWith('wandb://')"
+        " || self.uri.matches('^wandb://[^/:@?#]+/[^/:@?#]+/[^/:@?#]+:[^/:@?#]+(/([^/?#][^?#]*)?)?$')"
+    ),
+    (
+        "write wandb://entity/project/name:alias, which follows the alias, or :v3 for a version,"
+        " and /path behind it for one file of the artifact"
     ),
 )
 """The same."""
@@ -106,6 +117,7 @@ class Artifact(ApiModel):
             KNOWN_SCHEME,
             MODELS_RULE,
             DVC_RULE,
+            WANDB_RULE,
             (
                 "!has(self.writeBack) || self.uri.startsWith('models:/')",
                 "writeBack tells a registry: it needs a uri that begins with models:/",
@@ -148,8 +160,9 @@ class Artifact(ApiModel):
         " the operator's TIDEGATE_FILE_ROOT names), pvc://claim/path, http://… or https://…,"
         " s3://bucket/key, gs://bucket/key, azure://container/path (or az://),"
         " oci://registry/repository:tag, hf://org/name@revision/path,"
-        " dvc://host/repository//path?rev=revision. A URI (its path) that ends with / names a"
-        " folder. What stands behind it is hashed; a change of content makes a new revision."
+        " dvc://host/repository//path?rev=revision, wandb://entity/project/name:alias of Weights &"
+        " Biases. A URI (its path) that ends with / names a folder. What stands behind it is"
+        " hashed; a change of content makes a new revision."
     )
     sha256: Sha256 | None = Field(
         default=None,

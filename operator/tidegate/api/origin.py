@@ -34,7 +34,9 @@ class Measured(ApiModel):
 class Origin(ApiModel):
     """What a registry knows about a version."""
 
-    registry: str = Field(max_length=32, description="Kind of registry: mlflow, huggingface, …")
+    registry: str = Field(
+        max_length=32, description="Kind of registry: mlflow, huggingface, wandb, …"
+    )
     name: str = Field(max_length=256, description="Name of the model there.")
     version: str = Field(max_length=256, description="Its version there.")
     alias: str | None = Field(default=None, max_length=256, description="The alias asked for.")

@@ -43,6 +43,8 @@ FETCHERS = {
     "s3": "tidegate.artifacts.s3:S3Fetcher",
     "mlflow+http": "tidegate.artifacts.mlflow.fetcher:MlflowFetcher",
     "mlflow+https": "tidegate.artifacts.mlflow.fetcher:MlflowFetcher",
+    "wandb+http": "tidegate.artifacts.wandb.fetcher:WandbFetcher",
+    "wandb+https": "tidegate.artifacts.wandb.fetcher:WandbFetcher",
 }
 """Which class fetches a scheme, as `module:class`; it is made with the credentials alone."""
 

@@ -32,6 +32,7 @@ _ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL", "https://s3.amazonaws.com"),
     "gs": ("GCS_BASE_URL", "https://storage.googleapis.com"),
     "hf": ("HF_ENDPOINT", "https://huggingface.co"),
+    "wandb": ("WANDB_BASE_URL", "https://api.wandb.ai"),
 }
 """Schemes whose server the Secret names, by which key, and which it is where it does not."""
 

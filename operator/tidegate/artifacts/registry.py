@@ -165,6 +165,11 @@ def default_sources(
 
         return HfSource(limits=limits)
 
+    def wandb() -> Registry:
+        from tidegate.artifacts.wandb.source import WandbSource
+
+        return WandbSource(limits=limits)
+
     web, azure = LateSource(http), LateSource(lambda: _objects("azure", limits))
     stores: dict[str, ArtifactSource] = {
         "file": FileSource(root=file_root, limits=limits),
@@ -177,7 +182,10 @@ def default_sources(
         "az": azure,
         "azure": azure,
     }
-    return Sources(stores, registries={MODELS: LateRegistry(mlflow), "hf": LateRegistry(hf)})
+    registries = {"models": mlflow, "hf": hf, "wandb": wandb}
+    return Sources(
+        stores, registries={scheme: LateRegistry(make) for scheme, make in registries.items()}
+    )
 
 
 def _objects(scheme: str, limits: Limits) -> ArtifactSource:

@@ -25,10 +25,10 @@ SIGNING_MISSING = "SigningMissing"
 SIGNING_UNSUPPORTED = "SigningUnsupported"
 SCHEMES = (
     "file", "pvc", "http", "https", "s3", "gs", "az", "azure",
-    "mlflow+http", "mlflow+https", "hf+http", "hf+https",
+    "mlflow+http", "mlflow+https", "hf+http", "hf+https", "wandb+http", "wandb+https",
 )  # fmt: skip
 """Of places that have neighbours."""
-_WRITTEN = "file, pvc, http, https, s3, gs, azure, hf or models:/"
+_WRITTEN = "file, pvc, http, https, s3, gs, azure, hf, wandb or models:/"
 LIMIT_BYTES = 4 * 1024 * 1024
 
 

@@ -110,6 +110,6 @@ async def _check_signed(artifact: Artifact, found: Found, credentials: Credentia
         await check_signed_tree(found, signers, credentials)
         return
     # A store's location may be that of one version, which no signature beside it is of.
-    elsewhere = artifact.uri.startswith(("models:/", "hf://"))
+    elsewhere = artifact.uri.startswith(("models:/", "hf://", "wandb://"))
     bundle = await read_signature(found.location if elsewhere else artifact.uri, credentials)
     check_file(signed(bundle, signers=signers), sha256=found.sha256)

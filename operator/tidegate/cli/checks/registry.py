@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
     type Describe = Callable[[str], Awaitable[Origin]]
 
-_KNOWN = {"dvc": frozenset({"gitCommit", "dataset"})}
+_KNOWN = {
+    "dvc": frozenset({"gitCommit", "dataset"}),
+    "wandb": frozenset({"run", "gitCommit", "dataset", "author"}),
+}
 """What lineage may require of artifacts that a scheme knows more of than their content."""
-_MEASURED = ("dvc", "hf")
+_MEASURED = ("dvc", "hf", "wandb")
 """Schemes that know metrics of what they name."""
 _UNKNOWN = ("MetricMissing", "DatasetMismatch", "MetricAmbiguous", "MetricNotFinite")
 _GONE = (ARTIFACT_NOT_FOUND, "UriInvalid", "FormatMismatch")
@@ -52,7 +55,7 @@ def without_registry(ours: Iterable[Checked]) -> Iterator[Finding]:
         known = _KNOWN.get(scheme, frozenset())
         if spec.lineage is not None and not known.issuperset(spec.lineage.require):
             asked.append(("spec.lineage", "what it requires is what a registry knows"))
-        if spec.approval is not None:
+        if spec.approval is not None and "author" not in known:
             asked.append(("spec.approval", "an approval needs the author, whom a registry knows"))
         for path, why in asked:
             message = f"{why}, and {spec.artifact.uri} is in none: use one, like models:/name@alias"
