@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.controllers.site import NAME, NAMESPACE, Site
+from tests.controllers.site import NAME, NAMESPACE, Site, rollout
 
 from tidegate.api.record_status import OpenRecord
 from tidegate.controllers import archive
@@ -51,6 +51,14 @@ async def deliver(site: Site) -> None:
     await site.ask_for(BETTER)
     await site.until("Healthy")
     await site.pass_time(seconds=2)
+
+
+async def an_attempt_under_way(site: Site) -> None:
+    """The first attempt, with batches in its record and rows that wait."""
+    await site.start(strategy={"canary": {"steps": [{"weight": 5, "duration": "20m"}]}})
+    await site.ask_for(BETTER)
+    await site.until("Progressing")
+    await site.pass_time(seconds=300)
 
 
 async def test_a_finished_record_is_whole_immutable_and_the_models(site: Site) -> None:
@@ -186,10 +194,7 @@ async def test_a_second_attempt_has_a_record_of_its_own(site: Site) -> None:
 async def test_the_record_of_a_rollout_deleted_in_an_attempt_is_closed(
     site: Site, *, seen: bool
 ) -> None:
-    await site.start(strategy={"canary": {"steps": [{"weight": 5, "duration": "20m"}]}})
-    await site.ask_for(BETTER)
-    await site.until("Progressing")
-    await site.pass_time(seconds=300)
+    await an_attempt_under_way(site)
     await site.kube.user.delete(ROLLOUTS, name_of(await site.rollout()), namespace=NAMESPACE)
     if not seen:
         site.harness.restart()
@@ -207,13 +212,53 @@ async def test_the_record_of_a_rollout_deleted_in_an_attempt_is_closed(
 
 
 async def test_the_record_of_a_rollout_that_only_does_not_act_stays_open(site: Site) -> None:
-    await site.start(strategy={"canary": {"steps": [{"weight": 5, "duration": "20m"}]}})
-    await site.ask_for(BETTER)
-    await site.until("Progressing")
-    await site.pass_time(seconds=300)
+    await an_attempt_under_way(site)
     direct = {"spec": {"delivery": "Direct"}}
     await site.kube.user.patch(MODELS, NAME, direct, namespace=NAMESPACE, manager="ada")
     await site.pass_time(seconds=60)
     (record,) = await records(site)
     assert record["metadata"]["labels"][OPEN_LABEL] == "true"
     assert "immutable" not in record
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["operator-saw-it", "operator-was-down"])
+async def test_a_rollout_that_is_deleted_and_made_anew_at_once_leaves_no_open_record(
+    site: Site, *, seen: bool
+) -> None:
+    await an_attempt_under_way(site)
+    await site.kube.user.delete(ROLLOUTS, name_of(await site.rollout()), namespace=NAMESPACE)
+    await site.kube.put(rollout(strategy={"canary": {"steps": [{"weight": 5, "duration": "20m"}]}}))
+    if not seen:
+        site.harness.restart()
+        site.harness.wake_all()
+    await site.pass_time(seconds=300)
+    first, second = sorted(await records(site), key=lambda one: rows_of(one)[0].at)
+    last = rows_of(first)[-1]
+    assert (last.kind, last.body, first["immutable"]) == ("end", {"phase": "Deleted"}, True)
+    assert OPEN_LABEL not in first["metadata"]["labels"]
+    assert second["metadata"]["labels"][OPEN_LABEL] == "true"
+    assert {row.kind for row in rows_of(second)} >= {"begin", "batch"}
+
+
+async def test_a_record_that_cannot_be_closed_is_closed_later(site: Site) -> None:
+    await an_attempt_under_way(site)
+    site.kube.transport.fail(status=503, path="/configmaps", times=10_000)
+    await site.kube.user.delete(ROLLOUTS, name_of(await site.rollout()), namespace=NAMESPACE)
+    await site.pass_time(seconds=20)
+    assert await site.weights() == {(await site.model())["status"]["delivery"]["stable"]: 100}
+    site.kube.transport.heal()
+    await site.pass_time(seconds=60)
+    (record,) = await records(site)
+    assert (rows_of(record)[-1].kind, record["immutable"]) == ("end", True)
+
+
+async def test_a_model_that_has_no_rollout_any_more_asks_for_records_once(site: Site) -> None:
+    await an_attempt_under_way(site)
+    await site.kube.user.delete(ROLLOUTS, name_of(await site.rollout()), namespace=NAMESPACE)
+    await site.pass_time(seconds=5)
+    before = len(site.kube.transport.sent)
+    for _ in range(3):
+        site.harness.wake_all()
+        await site.pass_time(seconds=60)
+    asked = [sent for sent in site.kube.transport.sent[before:] if "/configmaps" in sent.path]
+    assert not [sent for sent in asked if OPEN_LABEL in sent.params.get("labelSelector", "")]
