@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.cli.conftest import PERSONS
 from tests.controllers.site import NAME, NAMESPACE, Site, condition, model, rollout
-from tests.manifests.people import PEOPLE, Place
+from tests.manifests.people import PATHS, PEOPLE, Place
 
 from tidegate.api.origin import Origin
-from tidegate.kube.resources import MODELS
+from tidegate.kube.resources import CONTROLLERREVISIONS, MODELS
 from tidegate.local.apiserver import User
+from tidegate.testing.apiserver import MERGE
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Tidegate
@@ -105,6 +106,26 @@ async def test_what_may_not_be_approved_is_refused(
     assert ran.code == 1
     assert says in ran.err
     assert "annotations" not in (await site.model())["metadata"]
+
+
+async def test_who_may_not_read_the_origin_is_told_so(site: Site, tidegate: Tidegate) -> None:
+    await waiting(site)
+    place = Place(site.kube)
+    role = f"{PATHS['ClusterRole']}/tidegate-approver"
+    rules = [
+        {"apiGroups": ["tidegate.dev"], "resources": ["models"], "verbs": ["get", "patch"]},
+        {"apiGroups": ["tidegate.dev"], "resources": ["rollouts"], "verbs": ["get", "list"]},
+    ]
+    await place.ask("PATCH", role, {"rules": rules}, content_type=MERGE)
+    ran = await tidegate("approve", NAME, "--context", "carol", operator=False)
+    assert "not shown: you may not get controllerrevisions (apps) in namespace demo" in ran.out
+
+
+async def test_an_origin_that_is_gone_is_said_to_be(site: Site, tidegate: Tidegate) -> None:
+    name = (await waiting(site))["status"]["latestRevision"]
+    await site.kube.user.delete(CONTROLLERREVISIONS, name, namespace=NAMESPACE)
+    ran = await tidegate("approve", NAME, "--context", "carol", operator=False)
+    assert f"not shown: ControllerRevision {name} does not exist any more" in ran.out
 
 
 async def test_an_unknown_author_is_told_before_anything_is_written(

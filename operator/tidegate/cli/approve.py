@@ -191,6 +191,8 @@ def _shown(asked: Wanted, namespace: str) -> Iterator[RenderableType]:
         parts += [f"run {origin.run}"] if origin.run else []
         parts += [f"commit {origin.git_commit}"] if origin.git_commit else []
         yield _line("origin", ", ".join(parts))
+    elif asked.unread:
+        yield _line("origin", f"not shown: {asked.unread}", style="yellow")
     for gate in entry.gates:
         yield _line("gate", f"{gate.name}: {gate.result}: {gate.message or gate.reason}")
     if not entry.gates:
@@ -201,5 +203,6 @@ def _shown(asked: Wanted, namespace: str) -> Iterator[RenderableType]:
     yield _line("evidence", asked.evidence)
 
 
-def _line(field: str, text: str) -> Text:
-    return Text(f"  {field:<{_FIELD_WIDTH}} ", style="dim").append(text, style="not dim")
+def _line(field: str, text: str, *, style: str = "") -> Text:
+    style = f"not dim {style}".rstrip()
+    return Text(f"  {field:<{_FIELD_WIDTH}} ", style="dim").append(text, style=style)

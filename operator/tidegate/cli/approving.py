@@ -38,6 +38,8 @@ class Wanted:
     entry: RevisionStatus
     condition: Condition
     origin: Origin | None = None
+    unread: str = ""
+    """Why its origin could not be read; empty where it was, or where there is none."""
 
     @property
     def evidence(self) -> str:
@@ -107,7 +109,8 @@ async def wanted(where: Place, name: str) -> Wanted:
         raise Terminal("NothingToDo", f"nothing of Model {name} can be approved now: {text}")
     if condition.status != "False":
         raise Terminal("NothingToDo", f"nothing of Model {name} waits: {condition.message}")
-    return Wanted(obj, model, entry, condition, await _origin(where, entry.name))
+    origin, unread = await _origin(where, entry.name)
+    return Wanted(obj, model, entry, condition, origin, unread)
 
 
 def check_person(found: Wanted, by: str) -> None:
@@ -194,11 +197,16 @@ def _standing(model: Model) -> tuple[Condition | None, RevisionStatus | None]:
     return find(model.status.conditions, "Approved"), entry if asked else None
 
 
-async def _origin(where: Place, revision: str) -> Origin | None:
-    """What the registry knew of it; None where that may not be read."""
+async def _origin(where: Place, revision: str) -> tuple[Origin | None, str]:
+    """What the registry knew of it, or why that cannot be read."""
     try:
         found = await where.client.get(CONTROLLERREVISIONS, revision, namespace=where.namespace)
-    except (NotFound, Forbidden):
-        return None
+    except NotFound:
+        return None, f"ControllerRevision {revision} does not exist any more"
+    except Forbidden:
+        return None, (
+            f"you may not get controllerrevisions (apps) in namespace {where.namespace}, which hold"
+            " it; the role tidegate-approver may"
+        )
     origin = found.get("data", {}).get("origin")
-    return Origin.model_validate(origin) if origin else None
+    return Origin.model_validate(origin) if origin else None, ""
