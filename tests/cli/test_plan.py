@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.controllers.site import NAME, NAMESPACE, Site, model, rollout
 
-from tidegate.kube.resources import ROLLOUTS
+from tidegate.errors import Invalid
+from tidegate.kube.objects import name_of
+from tidegate.kube.resources import MODELS, ROLLOUTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.conftest import Tidegate
+
+    from tidegate.kube.objects import Object
+    from tidegate.kube.resources import Resource
 
 BETTER = "https://models/v2"
 
@@ -120,6 +125,27 @@ async def test_manifests_that_are_wrong_are_errors(
     ran = await tidegate("plan", "-f", str(file), operator=False)
     assert ran.code == 1
     assert says in ran.err
+
+
+@pytest.mark.parametrize(
+    ("res", "edited", "says"),
+    [
+        (MODELS, model(backend="KServe", traffic=None), "backend cannot be changed"),
+        (ROLLOUTS, rollout(modelRef={"name": "other"}), "modelRef cannot be changed"),
+    ],
+)
+async def test_what_cannot_be_changed_is_refused_in_the_servers_words(
+    site: Site, tidegate: Tidegate, tmp_path: Path, res: Resource, edited: Object, says: str
+) -> None:
+    await site.start()
+    edited["spec"] = {name: one for name, one in edited["spec"].items() if one is not None}
+    live = await site.kube.user.get(res, name_of(edited), namespace=NAMESPACE)
+    with pytest.raises(Invalid) as refused:
+        await site.kube.user.replace(res, {**live, "spec": edited["spec"]}, manager="user")
+    ran = await tidegate("plan", "-f", manifest(tmp_path, edited), operator=False)
+    assert (ran.code, ran.out) == (1, "")
+    assert says in ran.err
+    assert ran.err.removeprefix("error: ManifestInvalid: ").rstrip() in str(refused.value)
 
 
 async def test_a_field_that_does_not_exist_is_pointed_out(

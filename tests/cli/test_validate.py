@@ -216,6 +216,7 @@ def test_a_schedule_that_could_not_be_read_is_an_error(
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
+        ("retrain", "yes please", 'it is no JSON object like {"id":"1","by":"me"}'),
         ("command", '{"verb": "go"}', "the verb is 'go'"),
         ("approve", '{"by": "carol"}', "the annotation tidegate.dev/approve must read"),
     ],

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Group
 
+from tidegate.cli.checks.schema import transitions
 from tidegate.cli.finding import Place, credentials, place, split
 from tidegate.cli.manifests import read_manifests
 from tidegate.cli.options import Context, Form, Kubeconfig, Namespace, Output, write
@@ -25,6 +26,7 @@ from tidegate.controllers.planning import Planner
 from tidegate.errors import Forbidden, NotFound, Terminal
 from tidegate.kube.objects import name_of
 from tidegate.kube.resources import CONFIGMAPS, MODELS
+from tidegate.local.schema.causes import summary
 from tidegate.metrics.prometheus import Prometheus
 from tidegate.metrics.sources import PrometheusMetrics
 from tidegate.settings import PREFIX, Settings, from_environment
@@ -131,6 +133,7 @@ class _Run:
 
     async def _of(self, planner: Planner, where: Place, namespace: str) -> list[Planned]:
         mine = [m for m in self._manifests if (m.namespace or where.namespace) == namespace]
+        _check_updates(planner, mine)
         planner.lay_over([(m.resource, m.obj) for m in mine])
         edited = [(m.resource, name_of(m.obj)) for m in mine]
         asked = [self._model(planner, name) for name in self._names]
@@ -172,3 +175,19 @@ class _Run:
             return replace(settings, cache_claim=settings.cache_claim or _ASSUMED_CLAIM)
         data = found.get("data") or {}
         return from_environment({k: v for k, v in data.items() if k.startswith(PREFIX)})
+
+
+def _check_updates(planner: Planner, manifests: Sequence[Manifest]) -> None:
+    """Refuse what may be created like this, but not made of what is there.
+
+    Raises Terminal(ManifestInvalid) in the API server's words.
+    """
+    wrong = []
+    for manifest in manifests:
+        res, name = manifest.resource, name_of(manifest.obj)
+        live = planner.live(res, name)
+        found = transitions(res.kind, manifest.obj, live) if live is not None else []
+        if found:
+            wrong.append(f'{res.kind}.{res.group} "{name}" is invalid: {summary(found)}')
+    if wrong:
+        raise Terminal("ManifestInvalid", "\n  ".join(wrong))

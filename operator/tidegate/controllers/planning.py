@@ -113,6 +113,10 @@ class Planner:
     async def _list(self, res: Resource, labels: str | None) -> Listing:
         return await self._client.list(res, namespace=self._namespace, label_selector=labels)
 
+    def live(self, res: Resource, name: str) -> Object | None:
+        """What the cluster has under a name, before manifests are laid over."""
+        return self._live.get((res, name)) or self._cache.get(res, self._namespace, name)
+
     def lay_over(self, manifests: Iterable[tuple[Resource, Object]]) -> None:
         """Pretend that manifests of this namespace were applied."""
         for res, manifest in manifests:

@@ -20,9 +20,8 @@ from tidegate.api.crd import KINDS, definition
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
 from tidegate.cli.checks.findings import Finding, Severity, Spot
-from tidegate.domain import approval
+from tidegate.domain import approval, training
 from tidegate.domain.rollout import commands
-from tidegate.domain.training import unreadable
 from tidegate.local.schema import structural
 from tidegate.local.schema.causes import NO_FIELD, UNCHECKED
 from tidegate.local.schema.metadata import with_metadata
@@ -34,13 +33,16 @@ if TYPE_CHECKING:
     from tidegate.cli.checks.documents import Document
     from tidegate.domain.approval import Given
     from tidegate.domain.rollout.facts import Command
+    from tidegate.domain.training import RetrainCommand
+    from tidegate.local.schema.causes import Cause
 
 type Parsed = Model | Rollout
 
 _PARSERS: dict[str, type[Parsed]] = {"Model": Model, "Rollout": Rollout}
-_READ: dict[str, Callable[[str], Given | Command | None]] = {
+_READ: dict[str, Callable[[str], Given | Command | RetrainCommand | None]] = {
     commands.ANNOTATION: commands.read,
     approval.ANNOTATION: approval.read,
+    training.ANNOTATION: training.read_command,
 }
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_LIMIT = 253
@@ -136,6 +138,14 @@ def _schema(kind: str) -> dict[str, Any]:
     return with_metadata(root)
 
 
+def transitions(kind: str, obj: dict[str, Any], live: dict[str, Any]) -> list[Cause]:
+    """What the API server would refuse of an update of `live` to `obj`, which is fine by itself."""
+    schema = _schema(kind)
+    pruned, _ = structural.prune(schema, structural.default(schema, obj))
+    before, _ = structural.prune(schema, structural.default(schema, live))
+    return structural.validate(schema, pruned, old=before)
+
+
 def _fields(document: Document, kind: Kind, about: str) -> tuple[list[Finding], list[str]]:
     """Findings about fields and their values, and the paths of unknown ones."""
     schema = _schema(kind.kind)
@@ -206,10 +216,7 @@ def _annotations(document: Document, about: str) -> Iterator[Finding]:
     """Annotations that the operator reads, and would not understand."""
     metadata = document.value.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    for name, reader in (
-        (commands.ANNOTATION, commands.read),
-        (approval.ANNOTATION, approval.read),
-    ):
+    for name, reader in _READ.items():
         text = annotations.get(name) if isinstance(annotations, dict) else None
         found = reader(text) if isinstance(text, str) else None
         if found is not None and found.problem:
@@ -220,8 +227,8 @@ def _annotations(document: Document, about: str) -> Iterator[Finding]:
 
 def _schedule(document: Document, model: Model, about: str) -> Iterator[Finding]:
     """A schedule that the API server takes, and the operator could not read."""
-    training = model.spec.training
-    wrong = unreadable(training) if training is not None else None
+    spec = model.spec.training
+    wrong = training.unreadable(spec) if spec is not None else None
     if wrong is not None:
         field, message = wrong
         spot = document.spot(field)
