@@ -93,7 +93,7 @@ async def test_programs_read_what_was_given(site: Site, tidegate: Tidegate) -> N
     [
         ("alice", ("--yes",), "ApproverIsAuthor: alice made flight-delay-"),
         ("alice", ("--print",), "ApproverIsAuthor: alice made flight-delay-"),
-        ("bob", ("--yes",), "bob is in none of the groups that may approve this Model: ml-leads"),
+        ("bob", ("--yes",), "error: Refused: bob is in none of the groups that may approve this"),
         ("carol", (), "NotConfirmed: nobody is there to be asked"),
         ("carol", ("--evidence", "0" * 12), "EvidenceChanged: what waits has the evidence"),
     ],

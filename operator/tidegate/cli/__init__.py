@@ -5,6 +5,7 @@ Errors that Tidegate raises on purpose become one line on stderr and exit code 1
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +14,13 @@ from typing import Any
 import typer
 
 from tidegate import __version__
-from tidegate.errors import TidegateError
+from tidegate.errors import KubeError, TidegateError
+
+_DENIED = re.compile(
+    r"ValidatingAdmissionPolicy '(?P<policy>[^']+)' with binding '[^']+' denied request: "
+    r"(?P<said>.+)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -94,11 +101,19 @@ def _options(
     pass
 
 
+def _words(error: TidegateError) -> str:
+    """An error in one line; of a refusal by an admission policy what the policy says, and which."""
+    denied = _DENIED.search(str(error)) if isinstance(error, KubeError) else None
+    if denied is None:
+        return str(error)
+    return f"Refused: {denied['said']} (admission policy {denied['policy']})"
+
+
 def main() -> None:
     """Run the command that the arguments name."""
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
         build(wanted)()
     except TidegateError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {_words(error)}", err=True)
         sys.exit(1)
