@@ -106,7 +106,8 @@ def test_a_scene_in_which_nothing_has_happened_can_be_drawn() -> None:
 
 def test_bounds_and_distances_say_what_is_not_there() -> None:
     assert (bound(None), bound(0.0125)) == ("…", "+1.25 %")
-    assert (far(None), far(-3.0), far(120.4)) == ("–", "0 %", "120 %")
+    assert (far(None), far(-3.0), far(99.7)) == ("–", "0 %", "99 %")
+    assert (far(100.0), far(254.0)) == ("enough", "enough")
 
 
 def test_the_table_at_the_end_has_a_line_for_each_version() -> None:

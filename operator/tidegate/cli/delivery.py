@@ -224,7 +224,7 @@ def _step(delivery: Delivery, rollout: Rollout) -> Iterable[str]:
 def _evidence(rollout: Rollout) -> Iterable[str]:
     status, analysis = rollout.status, rollout.spec.analysis
     short = [
-        f"{entry.metric} ({entry.promote:.0f} % of what is needed)"
+        f"{entry.metric} ({int(max(0.0, entry.promote))} % of what is needed)"
         for entry in status.evidence
         if entry.promote is not None and entry.promote < 100
     ]

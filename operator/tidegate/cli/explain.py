@@ -21,6 +21,7 @@ from tidegate.cli.options import Context, Form, Kubeconfig, Namespace, Output, w
 from tidegate.cli.picture import console
 from tidegate.cli.records import in_cluster
 from tidegate.cli.story import story_of
+from tidegate.demo.view import far
 from tidegate.domain.times import moment, seconds_between
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ def _steps(steps: tuple[Step, ...]) -> Table:
             rate(*step.candidate),
             f"{step.stable[1]:.0f}",
             rate(*step.stable),
-            _percent(worst),
-            _percent(least),
+            far(worst),
+            far(least),
         )
         table.add_row(*(escape(cell) for cell in cells))
     return table
@@ -152,8 +153,8 @@ def _metrics(evidence: dict[str, list[float | None]]) -> Table:
             escape(metric),
             f"{rate(bad or 0, n or 0)} ({bad:.0f} of {n:.0f})",
             f"{rate(stable_bad or 0, stable_n or 0)} ({stable_bad:.0f} of {stable_n:.0f})",
-            _percent(against),
-            _percent(for_it),
+            far(against),
+            far(for_it),
         )
     return table
 
@@ -168,7 +169,3 @@ def _table(*headings: str, **more: Any) -> Table:
 def rate(bad: float, n: float) -> str:
     """A share in per cent, or a dash where there were no requests."""
     return f"{bad / n:.2%}" if n > 0 else "-"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} %"

@@ -185,8 +185,11 @@ def bound(value: float | None) -> str:
 
 
 def far(percent: float | None) -> str:
-    """How much of the evidence that a verdict needs is there."""
-    return "–" if percent is None else f"{max(0.0, percent):.0f} %"
+    """How much of the evidence that a verdict needs is there: `enough` from 100 % on, and never
+    rounded up to that."""
+    if percent is None:
+        return "–"
+    return "enough" if percent >= 100 else f"{int(max(0.0, percent))} %"
 
 
 def decision_line(scene: Scene, decision: Decision) -> str:
