@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.artifacts.mlflow.pickles import MAX_BYTES, check_no_pickle
+from tidegate.artifacts.mlflow.pickles import check_no_pickle
 from tidegate.errors import Terminal
 
 SKOPS = "sklearn: {pickled_model: model.skops, serialization_format: skops}"
@@ -55,12 +55,6 @@ def test_what_holds_no_code_is_none(flavors: str) -> None:
 def test_what_is_no_mlmodel_is_refused(said: bytes) -> None:
     with pytest.raises(Terminal, match="MLmodel of the model cannot be read"):
         check_no_pickle(said, what="the model")
-
-
-def test_what_is_cut_off_is_not_taken_for_what_was_read() -> None:
-    long = b"flavors:\n  onnx: {data: model.onnx}\n#" + b"#" * MAX_BYTES
-    with pytest.raises(Terminal, match="is larger than"):
-        check_no_pickle(long, what="the model")
 
 
 def test_aliases_that_multiply_are_looked_at_once() -> None:

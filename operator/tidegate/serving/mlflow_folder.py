@@ -11,9 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from tidegate.artifacts.mlflow.described import MAX_BYTES, NAME, described
 from tidegate.artifacts.tree import check_path
 from tidegate.errors import Terminal
 from tidegate.serving.failure import LOAD_FAILED, SIGNATURE_MISMATCH
@@ -22,9 +20,6 @@ from tidegate.serving.signature import ANY, NUMPY_TYPES, Signature, TensorSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-NAME = "MLmodel"
-_MAX_BYTES = 4 * 1024 * 1024
 
 _PACKAGES = {
     "keras": "keras",
@@ -120,23 +115,17 @@ def _described(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     try:
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError:
         raise Terminal(
             LOAD_FAILED,
             f"the artifact is no MLflow model: it is a folder that holds the file {NAME}. Point "
             "spec.artifact.uri at that folder, or name the format that the file has",
         ) from None
-    if len(content) > _MAX_BYTES:
-        raise Terminal(LOAD_FAILED, f"{NAME} is larger than {_MAX_BYTES} bytes")
     try:
-        found = YAML(typ="safe", pure=True).load(content)
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Terminal(LOAD_FAILED, f"{NAME} cannot be read: {first}") from None
-    if not isinstance(found, dict):
-        raise Terminal(LOAD_FAILED, f"{NAME} is no mapping: log the model anew")
-    return found
+        return described(content)
+    except ValueError as error:
+        raise Terminal(LOAD_FAILED, f"{NAME} cannot be read: {error}; log the model anew") from None
 
 
 def _flavor(flavors: Mapping[str, Any]) -> tuple[str, str, bool, str]:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from tidegate.api.signature import Signature, Tensor
+from tidegate.artifacts.mlflow.described import described
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -85,20 +84,26 @@ def mlmodel(text: str, *, what: str) -> MLmodel:
     :raises Terminal: FormatMismatch: it is no MLmodel at all.
     """
     try:
-        found = YAML(typ="safe", pure=True).load(text)
+        found = described(text)
         flavors = {
             str(name): flavor
             for name, flavor in found["flavors"].items()
             if isinstance(flavor, dict)
         }
-    except (YAMLError, TypeError, KeyError, AttributeError, ValueError, RecursionError):
-        raise Terminal(
-            FORMAT_MISMATCH, f"the file MLmodel of {what} cannot be read: log the model anew"
-        ) from None
+    except ValueError as error:
+        raise _unread(what, str(error)) from None
+    except (TypeError, KeyError, AttributeError):
+        raise _unread(what, "it names no flavors") from None
     return MLmodel(
         flavors=flavors,
         signature=_signature(found.get("signature")),
         libraries=_libraries(found, flavors),
+    )
+
+
+def _unread(what: str, why: str) -> Terminal:
+    return Terminal(
+        FORMAT_MISMATCH, f"the file MLmodel of {what} cannot be read ({why}): log the model anew"
     )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidegate.artifacts.mlflow.described import MAX_BYTES, NAME, described
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAME = "MLmodel"
-MAX_BYTES = 4 * 1024 * 1024
+__all__ = ["MAX_BYTES", "NAME", "check_no_pickle", "pickle_in"]
 FORMAT_UNSAFE = "FormatUnsafe"
 MLMODEL_INVALID = "LoadFailed"
 
@@ -98,21 +98,18 @@ def _texts(flavor: object) -> Iterator[str]:
 
 
 def _flavors(mlmodel: bytes, *, what: str) -> dict[str, Any]:
-    if len(mlmodel) > MAX_BYTES:
-        raise Terminal(
-            MLMODEL_INVALID, f"the file {NAME} of {what} is larger than {MAX_BYTES} bytes: log anew"
-        )
-    # Late: an operator without models of MLflow's, and most pods, need no reader of YAML.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        found = YAML(typ="safe", pure=True).load(mlmodel)
-        flavors = found["flavors"]
+        flavors = described(mlmodel)["flavors"]
         if not isinstance(flavors, dict):
-            raise TypeError
-    except (YAMLError, KeyError, TypeError, ValueError, RecursionError):
-        raise Terminal(
-            MLMODEL_INVALID, f"the file {NAME} of {what} cannot be read: log the model anew"
-        ) from None
+            raise TypeError("it names no flavors")
+    except KeyError:
+        raise _unread(what, "it names no flavors") from None
+    except (TypeError, ValueError) as error:
+        raise _unread(what, str(error)) from None
     return flavors
+
+
+def _unread(what: str, why: str) -> Terminal:
+    return Terminal(
+        MLMODEL_INVALID, f"the file {NAME} of {what} cannot be read ({why}): log the model anew"
+    )

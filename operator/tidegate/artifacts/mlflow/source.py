@@ -221,7 +221,8 @@ class MlflowSource:
             if error.reason != ARTIFACT_NOT_FOUND:
                 raise
             requirements = {}
-        return mlmodel(text, what=version.what), requirements
+        # In a thread: whoever may log a model wrote it, and it may take a while to read.
+        return await asyncio.to_thread(mlmodel, text, what=version.what), requirements
 
     async def _file(self, version: _Version, path: str) -> str:
         return await self._rest.text(
