@@ -12,7 +12,7 @@ import pytest
 
 from tidegate.errors import Terminal
 from tidegate.kube import credentials
-from tidegate.kube.credentials import Credentials, TokenSource
+from tidegate.kube.credentials import Acting, Credentials, TokenSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +106,40 @@ def test_a_way_to_log_in_that_is_not_understood_is_named(config: Path) -> None:
     config.write_text(CONFIG.replace("token: secret", "auth-provider: {name: gcp}"))
 
     with pytest.raises(Terminal, match=r"users\[\]\.auth-provider is not supported"):
+        credentials.from_kubeconfig(config)
+
+
+@pytest.mark.parametrize("field", ["proxy-url", "tls-server-name"])
+def test_a_way_to_the_server_that_is_not_understood_is_named(config: Path, field: str) -> None:
+    config.write_text(CONFIG.replace("certificate-authority: ca.pem", f"{field}: x"))
+
+    with pytest.raises(Terminal, match=rf"clusters\[\]\.{field} is not supported"):
+        credentials.from_kubeconfig(config)
+
+
+def test_whom_a_user_acts_as_is_never_left_out(config: Path) -> None:
+    acting = "as: carol, as-uid: '7', as-groups: [ml-leads, all], as-user-extra: {Why?: [a, b]}"
+    config.write_text(CONFIG.replace("token: secret", f"token: secret, {acting}"))
+
+    found = credentials.from_kubeconfig(config).acting
+
+    assert found == Acting(
+        user="carol", groups=("ml-leads", "all"), uid="7", extra=(("Why?", "a"), ("Why?", "b"))
+    )
+    assert found.headers() == [
+        ("impersonate-user", "carol"),
+        ("impersonate-group", "ml-leads"),
+        ("impersonate-group", "all"),
+        ("impersonate-uid", "7"),
+        ("impersonate-extra-Why%3F", "a"),
+        ("impersonate-extra-Why%3F", "b"),
+    ]
+
+
+def test_groups_without_a_name_to_act_as_are_refused(config: Path) -> None:
+    config.write_text(CONFIG.replace("token: secret", "token: secret, as-groups: [ml-leads]"))
+
+    with pytest.raises(Terminal, match="as-groups or more without as"):
         credentials.from_kubeconfig(config)
 
 

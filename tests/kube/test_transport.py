@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tidegate.errors import Forbidden, ServerUnavailable
-from tidegate.kube.credentials import Credentials
+from tidegate.kube.credentials import Acting, Credentials
 from tidegate.kube.transport import HttpTransport, split_lines
 from tidegate.testing.http import answering
 
@@ -61,6 +61,18 @@ async def test_a_token_file_is_read(tmp_path: Path) -> None:
         await ask(HttpTransport(Credentials(server=server.url, token_file=tmp_path / "token")))
 
     assert server.requests[0].headers["Authorization"] == "Bearer from-file"
+
+
+async def test_whom_a_user_acts_as_is_said_with_all_groups() -> None:
+    acting = Acting(user="carol", groups=("ml-leads", "all"))
+
+    async with answering(ok) as server:
+        credentials = Credentials(server=server.url, token="secret", acting=acting)
+        assert await ask(HttpTransport(credentials)) == 200
+
+    headers = server.requests[0].headers
+    assert (headers["Impersonate-User"], headers["Authorization"]) == ("carol", "Bearer secret")
+    assert headers.getall("Impersonate-Group") == ["ml-leads", "all"]
 
 
 async def test_without_a_token_nothing_is_said() -> None:

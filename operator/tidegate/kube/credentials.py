@@ -1,8 +1,8 @@
 """Where the API server is and how to show who asks: kubeconfig files and service accounts.
 
 Reads files and, for `exec` users, runs their command; sends nothing. Tokens that change (mounted
-service accounts, `exec`) are read again before they run out. Only bearer tokens and client
-certificates are understood; anything else is refused with what to do instead.
+service accounts, `exec`) are read again before they run out. Only bearer tokens, client
+certificates and impersonation are understood; anything else is refused with what to do instead.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -30,6 +31,8 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_S = 60.0
 _EXEC_TIMEOUT_S = 60.0
 _EXPIRY_MARGIN_S = 60.0
+_IN_HEADER_NAMES = "!#$&'*+-.^_`|~"
+"""What names of headers may hold besides letters and digits; the rest is written as %XX."""
 _EXEC_API_VERSION = "client.authentication.k8s.io/v1"
 
 
@@ -40,6 +43,24 @@ class ExecUser:
     command: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     api_version: str = _EXEC_API_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Whom the user acts as: `as`, `as-groups`, `as-uid` and `as-user-extra` of a kubeconfig."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What tells the API server so; a name comes as often as it has values."""
+        found = [("impersonate-user", self.user)]
+        found += [("impersonate-group", group) for group in self.groups]
+        found += [("impersonate-uid", self.uid)] if self.uid else []
+        names = [(quote(name, safe=_IN_HEADER_NAMES), value) for name, value in self.extra]
+        return found + [(f"impersonate-extra-{name}", value) for name, value in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,7 @@ class Credentials:
     token: str | None = None
     token_file: Path | None = None
     exec_user: ExecUser | None = None
+    acting: Acting | None = None
     user: str = ""
     """What the kubeconfig calls the user: a name for people, which the server does not know."""
 
@@ -230,6 +252,13 @@ def _credentials(cluster: dict[str, Any], user: dict[str, Any], *, namespace: st
                 f"users[].{unsupported} is not supported; use a token, a client certificate "
                 "or an exec command",
             )
+    for unsupported in ("proxy-url", "tls-server-name"):
+        if cluster.get(unsupported):
+            raise Terminal(
+                NOT_CONFIGURED,
+                f"clusters[].{unsupported} is not supported; name an address that is reached "
+                "without it",
+            )
     return Credentials(
         server=str(cluster.get("server", "")).rstrip("/"),
         namespace=namespace,
@@ -240,7 +269,24 @@ def _credentials(cluster: dict[str, Any], user: dict[str, Any], *, namespace: st
         token=user.get("token"),
         token_file=Path(user["tokenFile"]) if user.get("tokenFile") else None,
         exec_user=_exec_user(user["exec"]) if user.get("exec") else None,
+        acting=_acting(user),
     )
+
+
+def _acting(user: dict[str, Any]) -> Acting | None:
+    """:raises Terminal: groups or more are named, and nobody to act as."""
+    extra = user.get("as-user-extra") or {}
+    found = Acting(
+        user=str(user.get("as") or ""),
+        groups=tuple(str(group) for group in user.get("as-groups") or ()),
+        uid=str(user.get("as-uid") or ""),
+        extra=tuple((name, str(value)) for name in extra for value in extra[name] or ()),
+    )
+    if not found.user and found != Acting(user=""):
+        raise Terminal(
+            NOT_CONFIGURED, "a user of the kubeconfig has as-groups or more without as: name whom"
+        )
+    return found if found.user else None
 
 
 def _exec_user(entry: dict[str, Any]) -> ExecUser:

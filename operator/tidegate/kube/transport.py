@@ -193,9 +193,13 @@ class HttpTransport:
             )
         return self._session
 
-    async def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        token = await self.token.current()
-        return {**headers, "authorization": f"Bearer {token}"} if token else dict(headers)
+    async def _headers(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+        token, acting = await self.token.current(), self.credentials.acting
+        return [
+            *headers.items(),
+            *([("authorization", f"Bearer {token}")] if token else []),
+            *(acting.headers() if acting is not None else []),
+        ]
 
 
 async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
