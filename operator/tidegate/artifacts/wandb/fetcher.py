@@ -7,13 +7,13 @@ ended is asked for anew. What comes is decided by its SHA-256, as everywhere.
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN
 from tidegate.artifacts.fetching import Entry
 from tidegate.artifacts.tree import MAX_FILES, too_many
-from tidegate.artifacts.uri import shown
 from tidegate.artifacts.wandb import queries
 from tidegate.artifacts.wandb.manifest import MAX_BYTES, choose, parse_manifest
 from tidegate.artifacts.wandb.reference import Place, placed
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
     from tidegate.artifacts.credentials import Credentials
     from tidegate.artifacts.fetching import Stream
+
+
+TOTAL_S = 60.0
+"""Seconds for all of an answer about files; those themselves have their caller's deadline."""
 
 
 class WandbFetcher:
@@ -149,7 +153,6 @@ def _ask(
     client: httpx.Client, server: Server, query: str, *, what: str, **variables: object
 ) -> Answer:
     """One question. A redirect is no answer, so the key goes nowhere else."""
-    content = bytearray()
     with (
         explained(server.endpoint),
         client.stream(
@@ -157,22 +160,27 @@ def _ask(
             follow_redirects=False,
         ) as response,
     ):  # fmt: skip
-        for chunk in response.iter_bytes():
-            content += chunk
-            if len(content) > MAX_ANSWER:
-                raise Unreachable(f"{server.shown} answers more than {MAX_ANSWER} bytes")
-    return answered(server, response.status_code, bytes(content), what=what)
+        content = _gathered(response, server, most=MAX_ANSWER)
+    return answered(server, response.status_code, content, what=what)
 
 
 def _read(client: httpx.Client, server: Server, address: str) -> bytes:
     """A manifest."""
-    content = bytearray()
     with explained(address), client.stream("GET", address) as response:
         if response.status_code in (401, 403):
             raise refused_address(server, address)
         check_status(address, response.status_code)
-        for chunk in response.iter_bytes():
-            content += chunk
-            if len(content) > MAX_BYTES:
-                raise too_many(shown(address), limit=MAX_FILES)
+        return _gathered(response, server, most=MAX_BYTES)
+
+
+def _gathered(response: httpx.Response, server: Server, *, most: int) -> bytes:
+    """The whole of what a server says about files, of which there is little, and in time."""
+    content, until = bytearray(), time.monotonic() + TOTAL_S
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > most or time.monotonic() > until:
+            raise Unreachable(
+                f"{server.shown} says more than {most} bytes about files, or does not say it within"
+                f" {TOTAL_S:.0f} s: see whether it is overloaded"
+            )
     return bytes(content)
