@@ -1,112 +1,162 @@
-"""How large a Model's status gets in long, busy use."""
+"""How large a Model's status gets in long, busy use, as the real controllers write it."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.controllers.site import model
+import pytest
+from tests.controllers.site import NAME, NAMESPACE, Site, model, rollout
+from tests.controllers.test_approval import Governed, made_by
+from tests.controllers.test_training import CRON_JOB, FROM, end
+from tests.manifests.people import MODEL, ROLLOUT
 
-from tidegate.api.model import Model
-from tidegate.api.model_status import ModelStatus, RevisionStatus
-from tidegate.controllers.trial import kept_results
-from tidegate.domain.short_words import short
+from tidegate.api.origin import Origin
+from tidegate.kube.resources import CONFIGMAPS, MODELS
+from tidegate.specs.lineage import by_revision
+from tidegate.testing.kube import FakeKube
 
-LIMIT = 24_500
-"""Bytes of JSON without managedFields. The design's 16 kB are not met with all histories full."""
-AT = "2026-11-28T03:50:08Z"
-WHY = "errors: candidate 6 of 50 against stable 1 of 950: ratio at least 1.9; " * 3
-GATES = {
-    "auc": "roc_auc is 0.8712 on sha256:dddddddddddd, at least 0.65",
-    "no-regression": "roc_auc is 0.8712 on sha256:dddddddddddd, at most 0.01 below stable",
-    "golden": "20 requests answered as expected; slowest 12 ms of 50 ms",
-}
-CONDITIONS = ("Resolved", "Verified", "GatesPassed", "Approved", "Available", "Ready",
-              "Reconciling", "Stalled", "Trained", "WrittenBack")  # fmt: skip
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
-
-def name(number: int) -> str:
-    return f"flight-delay-{number:08x}"
+LIMIT = 16_000
+"""Bytes of a status as JSON, without managedFields."""
+EARLIER, PROMOTED, VERSIONS = 12, 3, 14
+"""So many versions were taken back before, so many come in, and the others are taken back."""
+CANARY = {"canary": {"steps": [{"weight": 50, "duration": "5s"}]}}
+GATES = [
+    {"name": "auc", "metric": "roc_auc", "min": 0.65, "dataset": "sha256:aa"},
+    {"name": "no-regression", "metric": "roc_auc", "relativeTo": "stable", "maxDrop": 0.01},
+    {"name": "calibrated", "metric": "brier", "max": 0.2},
+]
 
 
-def revision(number: int, *, why: str | None) -> RevisionStatus:
-    result = {
-        "gate": "a" * 16, "result": "Passed", "reason": "Passed", "value": 0.8712, "at": AT,
-        "bound": "max 0.01 below stable",
-        "source": f"metric roc_auc of models:/flight-delay version 12, sha256:{'d' * 12}",
-    }  # fmt: skip
-    admission = {"result": "Admitted", "reason": "Admitted", "message": "it has passed", "at": AT}
-    return RevisionStatus.model_validate(
+@pytest.fixture
+async def site() -> AsyncIterator[Governed]:
+    async with FakeKube.start(namespace=NAMESPACE) as kube:
+        found = Governed(kube)
+        await found.furnish()
+        yield found
+
+
+def uri(number: int) -> str:
+    return f"models:/flight-delay/{number}"
+
+
+def registered(number: int) -> Origin:
+    """What the registry knows of a version that a training made."""
+    known = made_by("alice@corp", 0.8712).wire()
+    brier = {**known["metrics"][0], "metric": "brier", "value": 0.1432}
+    return Origin.model_validate(
         {
-            "name": name(number), "number": number, "digest": "f" * 64, "at": AT,
-            "phase": "Failed" if why else "Ready", "reason": "EvidenceRollsBack" if why else None,
-            "message": why, "served": {"from": AT, "until": AT}, "lineage": "e" * 16,
-            "gates": [{**result, "name": gate, "message": said} for gate, said in GATES.items()],
-            "admission": admission,
-            "approval": {
-                "evidence": "b" * 64, "authors": ["alice@corp.example"], "at": AT,
-                "by": "carol@corp.example", "expires": AT,
-            },
+            **known, "name": "flight-delay", "version": str(number), "run": "0123456789abcdef" * 2,
+            "gitCommit": "c0ffee" * 6 + "c0ff", "metrics": [*known["metrics"], brier],
+            "tags": {"tidegate.training": f"{NAMESPACE}/{NAME}/{number}"},
         }
     )  # fmt: skip
 
 
-def training(number: int) -> dict[str, Any]:
-    run = {
-        "number": number, "askedBy": "Schedule", "at": AT, "attempt": 2, "startedAt": AT,
-        "endedAt": AT, "job": f"flight-delay-train-{number}-2",
-    }  # fmt: skip
-    if number in (4, 7, 10):
-        why = "x" * 300 if number == 10 else short("x" * 300)
-        return {**run, "phase": "Failed", "reason": "TrainingFailed", "message": why}
-    return {**run, "phase": "Succeeded", "produced": {"version": "12", "revision": name(number)}}
-
-
-def written(number: int, key: str) -> dict[str, Any]:
-    return {"revision": name(number), "name": "flight-delay", "version": "12", "key": key, "at": AT}
-
-
-def busy() -> dict[str, Any]:
-    """The status of a Model with ten revisions, of which four were taken back, and all histories
-    full."""
-    rejected = [
-        {
-            "digest": "f" * 64, "revision": name(number), "reason": "EvidenceRollsBack",
-            "message": WHY if number < 3 else short(WHY), "at": AT,
-        }
-        for number in reversed(range(20))
-    ]  # fmt: skip
-    condition = {"status": "True", "reason": "Succeeded", "lastTransitionTime": AT,
-                 "observedGeneration": 12, "message": "w" * 90}  # fmt: skip
-    status = {
-        "phase": "Healthy", "latestRevision": name(10), "observedGeneration": 12,
-        "delivery": {
-            "stable": name(9), "previous": name(8), "candidate": name(10), "rejected": rejected,
-        },
-        "lineage": {
-            "revision": name(9), "registry": "mlflow", "version": "12", "run": "a" * 32,
-            "gitCommit": "c" * 40, "author": "alice@corp.example", "datasets": ["d" * 12],
-            "training": 9,
-        },
-        "training": {"runs": [training(n) for n in range(10, 0, -1)], "scheduledUntil": AT},
-        "writeBack": {
-            "promoted": written(9, "champion"),
-            "rejected": [written(number, "tidegate.rejected") for number in range(20)],
-        },
-        "conditions": [{**condition, "type": type_} for type_ in CONDITIONS],
-    }  # fmt: skip
-    made = [revision(n, why=short(WHY) if n in (1, 3, 5, 7) else None) for n in range(10, 0, -1)]
-    of = Model.model_validate({**model(), "status": status})
-    kept = kept_results(of, made, name(10))
-    whole = ModelStatus.model_validate({**status, "revisions": [one.wire() for one in kept]})
-    return whole.wire()
+def declared(number: int) -> dict[str, Any]:
+    document = model(
+        uri(number), gates=GATES, approval={"groups": ["ml-leads"], "expires": "72h"},
+        training={"jobFrom": FROM, "retries": 0},
+    )  # fmt: skip
+    tag = {"tag": "tidegate.rejected"}
+    back = {"onPromoted": {"alias": "champion"}, "onRejected": tag}
+    document["spec"]["artifact"]["writeBack"] = back
+    return document
 
 
 def size(part: Any) -> int:
-    return len(json.dumps(part, separators=(",", ":")))
+    return len(json.dumps(part, separators=(",", ":"), ensure_ascii=False).encode())
 
 
-def test_a_status_with_full_histories_stays_bounded() -> None:
-    found = busy()
-    sizes = {key: size(part) for key, part in found.items()}
-    assert size(found) < LIMIT, sizes
+async def command(site: Governed, number: int, verb: str, **more: Any) -> None:
+    text = json.dumps({"id": str(number), "verb": verb, "by": "carol", **more})
+    assert (await site.place("carol").annotate(ROLLOUT, command=text)).status == 200
+    await site.harness.settle()
+
+
+async def train(site: Governed, number: int) -> None:
+    text = json.dumps({"id": str(number), "by": "carol"})
+    assert (await site.place("carol").annotate(MODEL, retrain=text)).status == 200
+    await site.harness.settle()
+    await end(site, f"{NAME}-train-{number}", "Failed" if number % 4 == 0 else "Complete")
+
+
+async def approve(site: Governed) -> None:
+    status = (await site.model())["status"]
+    latest = next(one for one in status["revisions"] if one["name"] == status["latestRevision"])
+    evidence = latest["approval"]["evidence"]
+    given = await site.place("carol").approve(revision=latest["name"], evidence=evidence)
+    assert given.status == 200
+    await site.harness.settle()
+
+
+async def live(site: Governed, number: int) -> None:
+    """One version: trained, registered, judged, approved, and brought in or taken back."""
+    await train(site, number)
+    site.shelf.origins[uri(number)] = registered(number)
+    await site.put(declared(number), seconds=1)
+    await approve(site)
+    await site.pass_time(seconds=2)
+    if number <= PROMOTED:
+        if number > 1:
+            await command(site, number, "promote", force=True)
+        await site.until("Healthy")
+    else:
+        await command(site, number, "abort")
+        await site.until("Degraded")
+
+
+async def seed(site: Site) -> None:
+    """Rejections of before, as an older operator left them: in full."""
+    why = "errors: candidate 6 of 50 against stable 1 of 950: ratio at least 1.9; " * 3
+    old = [
+        {
+            "digest": f"{number:064x}", "revision": f"{NAME}-{number:08x}", "message": why,
+            "reason": "EvidenceRollsBack", "at": "2026-01-01T00:00:00Z",
+        }
+        for number in range(EARLIER)
+    ]  # fmt: skip
+    body = {"status": {"delivery": {"rejected": old}}}
+    await site.kube.user.patch(
+        MODELS, NAME, body, namespace=NAMESPACE, manager="old", subresource="status"
+    )
+
+
+async def lineage(site: Site) -> dict[str, Any]:
+    return await site.kube.user.get(CONFIGMAPS, f"{NAME}-lineage", namespace=NAMESPACE)
+
+
+async def test_a_busy_models_status_stays_under_16_kb_and_its_lineage_is_whole(
+    site: Governed,
+) -> None:
+    await site.kube.put(CRON_JOB)
+    site.shelf.origins[uri(0)] = registered(0)
+    await site.put(model(uri(0), training={"jobFrom": FROM}), seconds=1)
+    await seed(site)
+    await site.kube.put(rollout(strategy=CANARY))
+    for number in range(1, VERSIONS + 1):
+        await live(site, number)
+        status = (await site.model())["status"]
+        assert size(status) < LIMIT, {key: size(part) for key, part in status.items()}
+    delivery, made = status["delivery"], (await lineage(site))["data"]
+    assert len(delivery["rejected"]) == 20
+    assert len(status["writeBack"]["rejected"]) == 10
+    assert len(status["revisions"]) >= 6
+    known = by_revision(await lineage(site))
+    assert len(known) == VERSIONS + 1
+    told = {
+        name: len(parts["gates"]["results"]) for name, parts in known.items() if "gates" in parts
+    }
+    assert sorted(told.values()) == [len(GATES)] * VERSIONS
+    assert (
+        sum(parts["approval"]["by"] == "carol" for parts in known.values() if "approval" in parts)
+        == VERSIONS
+    )
+    messages = [parts["rejected"]["message"] for parts in known.values() if "rejected" in parts]
+    assert messages == ["aborted by carol"] * (VERSIONS - PROMOTED)
+
+    await site.pass_time(minutes=1)
+    assert (await lineage(site))["data"] == made

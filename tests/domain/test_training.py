@@ -268,14 +268,15 @@ def test_whatever_happens_at_most_one_runs_and_numbers_and_names_are_never_used_
         assert numbers == sorted(set(numbers), reverse=True)
 
 
-def test_only_the_newest_training_says_in_full_why_it_failed() -> None:
+def test_older_trainings_lose_words_then_go_where_there_is_no_room() -> None:
     life = Life(retries=0)
-    for number in (1, 2):
+    for number in range(1, 9):
         life.command = f'{{"id": "{number}"}}'
         life.look()
         life.jobs[life.begun[-1]] = Try("Failed", message="x" * 300)
         life.look()
-    newest, older = life.status.runs
-    assert newest.message == "x" * 300
+        assert life.status.runs[0].message == "x" * 300
+    assert [run.number for run in life.status.runs] == [8, 7, 6, 5, 4]
+    older = life.status.runs[-1]
     assert older.message == "x" * 119 + "…"
     assert older.reason == "TrainingFailed"

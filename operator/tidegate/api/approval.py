@@ -66,5 +66,6 @@ class ApprovalStatus(ApiModel):
     )
     lapsed: Timestamp | None = Field(
         default=None,
-        description="Approvals before this do not count: one ran out, or was not guarded.",
+        description="Approvals before this do not count: one ran out, was not guarded, or its"
+        " revision served nothing any more and others needed the room.",
     )

@@ -55,7 +55,8 @@ class RevisionStatus(ApiModel):
     at: Timestamp | None = Field(default=None, description="When the phase last changed.")
     gates: list[GateResult] = Field(
         default_factory=list, max_length=GATE_LIMIT,
-        description="What the Model's gates said about it, in their order.",
+        description="What the Model's gates said about it, in their order, while it is stable,"
+        " previous, tried or asked for; then it is in the ConfigMap <model>-lineage.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
     admission: AdmissionStatus | None = Field(
@@ -124,7 +125,8 @@ class DeliveryStatus(ApiModel):
     )  # fmt: skip
     rejected: list[Rejection] = Field(
         default_factory=list, max_length=20,
-        description="Digests that were taken back; the last 20.",
+        description="Digests that were taken back; the last 20. Above 3.6 kB the older ones say no"
+        " more why: the ConfigMap <model>-lineage does.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
 
@@ -145,7 +147,9 @@ class ModelStatus(ApiModel):
     )
     revisions: list[RevisionStatus] = Field(
         default_factory=list, max_length=120,
-        description="The revisions that are kept, newest first.",
+        description="The revisions, newest first: stable, previous, what is tried or asked"
+        " for, and of the others the newest that fit into 5.4 kB. All are ControllerRevisions; what"
+        " is known of them is in the ConfigMap <model>-lineage.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip
     arms: list[ArmRevision] = Field(

@@ -140,7 +140,9 @@ class TrainingStatus(ApiModel):
     """What became of trainings."""
 
     runs: list[TrainingRun] = Field(
-        default_factory=list, max_length=10, description="The last ten trainings, newest first.",
+        default_factory=list, max_length=10,
+        description="The last trainings, newest first: ten where they fit into 1.5 kB, and at least"
+        " three.",
         json_schema_extra=_ATOMIC,
     )  # fmt: skip
     scheduled_until: Timestamp | None = Field(

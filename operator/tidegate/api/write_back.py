@@ -64,6 +64,6 @@ class WriteBackStatus(ApiModel):
     promoted: Written | None = Field(default=None, description="The alias, and where it was set.")
     rejected: list[Written] = Field(
         default_factory=list, max_length=20,
-        description="The versions that were tagged; the last 20.",
+        description="The versions that were tagged; the last ten.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )  # fmt: skip

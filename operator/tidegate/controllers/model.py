@@ -20,10 +20,11 @@ from tidegate.controllers.gating import Gating
 from tidegate.controllers.model_reporting import Latest, ModelReporter
 from tidegate.controllers.polling import Polling, jittered
 from tidegate.controllers.resolving import Resolving
-from tidegate.controllers.revisions import Revisions, is_twin
+from tidegate.controllers.revisions import Revisions, is_twin, number_of
 from tidegate.controllers.trial import Trials, serving
 from tidegate.controllers.vetting import Vetting
 from tidegate.domain.conditions import Said
+from tidegate.domain.kept import fallen
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.times import stamp
 from tidegate.domain.verification import verify
@@ -250,6 +251,7 @@ class ModelReconciler:
         twins = [revision for revision in spare if is_twin(revision)]
         others = [revision for revision in spare if not is_twin(revision)]
         traced = {entry.name for entry in model.status.revisions if entry.lineage}
+        traced |= fallen(model.status, {name_of(one): number_of(one) for one in others})
         old = [r for r in others[model.spec.revision_history_limit :] if name_of(r) in traced]
         for revision in [*twins, *old]:
             await self._children.drop(CONTROLLERREVISIONS, revision)

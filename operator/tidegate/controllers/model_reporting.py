@@ -14,14 +14,16 @@ from tidegate.artifacts.uri import shown
 from tidegate.controllers.backing import look, pods_by_revision
 from tidegate.controllers.children import same_status
 from tidegate.controllers.lineage import LineageArchive, stable_lineage
-from tidegate.controllers.revisions import digest_of
+from tidegate.controllers.revisions import digest_of, number_of
 from tidegate.controllers.statuses import StatusWriter
-from tidegate.controllers.trial import kept_results, passed
+from tidegate.controllers.trial import passed
 from tidegate.domain.admission import gates_passed
 from tidegate.domain.conditions import Said, merged
-from tidegate.domain.lineage import served
+from tidegate.domain.kept import fallen, kept
+from tidegate.domain.lineage import origin_of, served
 from tidegate.domain.revisions import phase_of, trial_phase, verified
 from tidegate.domain.times import stamp
+from tidegate.domain.write_back import untold
 from tidegate.kube.objects import (
     name_of,
     owner_reference,
@@ -82,6 +84,8 @@ class ModelReporter:
         generation = int(obj["metadata"].get("generation", 0))
         parent = Parent(name, namespace, owner_reference(obj))
         made = self._revisions.of(parent)
+        over = fallen(model.status, {name_of(one): number_of(one) for one in made})
+        made = [one for one in made if name_of(one) not in over]
         backed = look(self._cache, model.spec.backend, namespace=namespace, model=name)
         pods = pods_by_revision(self._cache, backed, namespace, [name_of(one) for one in made])
         revisions = [
@@ -89,7 +93,12 @@ class ModelReporter:
             for one in made
         ]
         revisions = await self._lineage.keep(model, parent, made, revisions)
-        revisions = kept_results(model, revisions, latest_name)
+        unsaid = untold(
+            model.spec.artifact.write_back,
+            model.status,
+            {name_of(one): origin_of(one) for one in made},
+        )
+        revisions = kept(model.status, revisions, latest=latest_name, untold=unsaid)
         stable = stable_lineage(model, made)
         status: dict[str, Any] = {
             "resolvedGeneration": generation if revision else model.status.resolved_generation,

@@ -52,7 +52,7 @@ class Revisions:
         found = self._cache.list(
             CONTROLLERREVISIONS, parent.namespace, labels={MODEL_LABEL: parent.name}
         )
-        return sorted(found, key=lambda revision: -int(revision.get("revision", 0)))
+        return sorted(found, key=lambda revision: -number_of(revision))
 
     def known(self, spec: ModelSpec, parent: Parent, *, sha256: str) -> Object | None:
         """The revision of a spec with an artifact, if it was made before."""
@@ -200,7 +200,7 @@ class Revisions:
         return existing
 
     def _next_number(self, parent: Parent, existing: Object | None) -> int:
-        numbers = {name_of(one): int(one.get("revision", 0)) for one in self.of(parent)}
+        numbers = {name_of(one): number_of(one) for one in self.of(parent)}
         newest = max(numbers.values(), default=0)
         if existing is not None and numbers.get(name_of(existing)) == newest:
             return newest
@@ -219,6 +219,11 @@ def server_image(runtime: Runtime, settings: Settings) -> str:
 def digest_of(revision: Object) -> str:
     """The digest that a ControllerRevision stands for."""
     return str(revision["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, ""))
+
+
+def number_of(revision: Object) -> int:
+    """The number of a ControllerRevision; 0 where somebody took it away."""
+    return int(revision.get("revision", 0))
 
 
 def is_twin(revision: Object) -> bool:

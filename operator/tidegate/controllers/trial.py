@@ -42,7 +42,7 @@ from tidegate.kube.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, REPL
 from tidegate.specs.metadata import REVISION_LABEL, Parent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tidegate.api.approval import ApprovalStatus
     from tidegate.api.gate import GateResult
@@ -59,12 +59,6 @@ if TYPE_CHECKING:
 AGAIN_ANNOTATION = "tidegate.dev/judge-again"
 TEMPLATE_HASH_LABEL = "pod-template-hash"
 """By which Kubernetes tells the ReplicaSets of a Deployment apart, on their pods."""
-BRIEF_CHARS = 60
-KEPT_OTHERS = 2
-"""Of so many revisions that serve nothing any more, the newest, status says whether they were
-admitted, and what their gates said until their lineage is kept."""
-KEPT_APPROVALS = 10
-"""Of so many revisions, the newest, approvals stay in status."""
 
 
 @dataclass(frozen=True)
@@ -244,40 +238,6 @@ def _left(trial: Trial) -> Trial:
     """A trial that begins anew once the pod of the last one is gone: it would tell the same."""
     said = {"reason": JUDGED_AGAIN, "message": "it is judged anew once its last pod is gone"}
     return replace(trial, pod=False, admission=trial.admission.model_copy(update=said))
-
-
-def kept_results(
-    model: Model, entries: Sequence[RevisionStatus], latest: str | None
-) -> list[RevisionStatus]:
-    """The entries with the results that stay: of what is live or asked for. Of the newest few
-    others it stays whether they were admitted, for the registry that is told. A status has a limit:
-    the lineage keeps all results, and a revision that comes back is judged anew."""
-    used = live_revisions(model.status.delivery) | {latest}
-    others = [entry.name for entry in entries if entry.name not in used and entry.admission]
-    admitted = used | set(others[:KEPT_OTHERS])
-    approved = [entry.name for entry in entries if entry.approval is not None and entry.approval.at]
-    # An approval is small, and without it the same annotation would count once more.
-    kept = admitted | set(approved[:KEPT_APPROVALS])
-    return [
-        entry.model_copy(
-            update={
-                "gates": _brief(entry, latest)
-                if entry.name in used or (entry.name in admitted and entry.lineage is None)
-                else [],
-                **({} if entry.name in admitted else {"admission": None}),
-                **({} if entry.name in kept else {"approval": None}),
-            }
-        )
-        for entry in entries
-    ]
-
-
-def _brief(entry: RevisionStatus, latest: str | None) -> list[GateResult]:
-    """The results of a revision, in fewer words where it is not the one that is asked for, and they
-    are kept in full elsewhere."""
-    if entry.name == latest or entry.lineage is None:
-        return entry.gates
-    return [one.model_copy(update={"message": one.message[:BRIEF_CHARS]}) for one in entry.gates]
 
 
 def passed(trial: Trial | None, name: str, before: RevisionStatus | None) -> dict[str, Any]:

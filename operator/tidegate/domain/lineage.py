@@ -59,10 +59,10 @@ def parts_of(
         if entry.served is not None:
             parts["served"] = entry.served.wire()
     for rejection in status.delivery.rejected if status.delivery else ():
-        # Older ones stand in status in fewer words; here they stand in full.
-        if rejection.revision == name and not (
-            is_cut(rejection.message) and entry is not None and entry.lineage is not None
-        ):
+        # Older ones stand in status in fewer words, or none; here they stand in full.
+        fewer = is_cut(rejection.message) or not rejection.message
+        known = entry is None or entry.lineage is not None
+        if rejection.revision == name and not (fewer and known):
             parts["rejected"] = rejection.wire()
     return parts
 

@@ -48,7 +48,7 @@ def phase_of(
     """Phase, reason and message of a revision."""
     for rejection in delivery.rejected if delivery else ():
         if rejection.digest == digest:
-            return "Failed", rejection.reason, rejection.message
+            return "Failed", rejection.reason, rejection.message or None
     if name in live_revisions(delivery):
         if pods.ready > 0:
             return "Ready", None, None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.api.training import Produced, RetrainResult, TrainingRun, TrainingStatus
 from tidegate.domain.conditions import Said
+from tidegate.domain.room import TRAININGS_BYTES, fitted
 from tidegate.domain.short_words import short
 from tidegate.domain.times import moment, stamp
 from tidegate.schedules import parse, zone_of
@@ -30,6 +31,8 @@ TAG = "tidegate.training"
 """Tag that a training sets on the version it registers, with the value of TIDEGATE_TRAINING."""
 CONDITION = "Trained"
 KEPT = 10
+KEPT_ANYHOW = 3
+"""So many trainings, the newest, stay in status whatever room they take."""
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
 ACTIVE = ("Pending", "Running")
@@ -337,7 +340,7 @@ class _Look:
             phase="Pending",
             job=_job_name(self.facts.key, number, 1),
         )
-        runs = [run, *map(_in_short, self.status.runs)][:KEPT]
+        runs = _in_room([run, *self.status.runs][:KEPT])
         self.status = self.status.model_copy(update={"runs": runs})
         self.start = run
 
@@ -379,9 +382,23 @@ def trained(status: TrainingStatus) -> Said | None:
     return Said(CONDITION, "True", "Succeeded", message)
 
 
-def _in_short(run: TrainingRun) -> TrainingRun:
-    """A training that is not the newest any more, in fewer words."""
-    return run.model_copy(update={"message": short(run.message)}) if run.message else run
+def _in_room(runs: list[TrainingRun]) -> list[TrainingRun]:
+    """The trainings, newest first, of which the older ones lose their words, and then go, where
+    they take too much room."""
+    whole = {run.number for run in runs[:KEPT_ANYHOW]}
+
+    def in_short(run: TrainingRun) -> TrainingRun:
+        newest = run.number == runs[0].number
+        return (
+            run
+            if newest or not run.message
+            else run.model_copy(update={"message": short(run.message)})
+        )
+
+    def gone(run: TrainingRun) -> TrainingRun | None:
+        return run if run.number in whole else None
+
+    return fitted(runs[::-1], room=TRAININGS_BYTES, steps=(in_short, gone))[::-1]
 
 
 def _with(status: TrainingStatus, run: TrainingRun) -> TrainingStatus:

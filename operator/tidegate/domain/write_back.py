@@ -26,7 +26,8 @@ CONDITION = "WrittenBack"
 REGISTRY = "mlflow"
 """The kind of registry that can be told something."""
 VALUE_LIMIT = 500
-KEPT = 20
+KEPT = 10
+"""So many versions, the newest, are told and remembered: fewer than a Model's rejections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,18 @@ def due(spec: WriteBack, status: ModelStatus, origins: Mapping[str, Origin | Non
     return found
 
 
+def untold(
+    spec: WriteBack | None, status: ModelStatus, origins: Mapping[str, Origin | None]
+) -> set[str]:
+    """Revisions that were refused before they had traffic, of which the registry is still to be
+    told: why stands in their entries of status alone."""
+    if spec is None:
+        return set()
+    taken_back = {one.revision for one in status.delivery.rejected} if status.delivery else set()
+    tagged = {write.revision for write in due(spec, status, origins) if write.verb == "tag"}
+    return tagged - taken_back
+
+
 def after(told: WriteBackStatus | None, write: Write, *, now: datetime) -> WriteBackStatus:
     """What was told, with one thing more."""
     told = told or WriteBackStatus()
@@ -143,7 +156,10 @@ def _rejected(status: ModelStatus) -> dict[str, str]:
         if entry.admission is not None and entry.admission.result == "Refused"
     }
     taken_back: Iterable[Rejection] = status.delivery.rejected if status.delivery else ()
-    found = {one.revision: f"{one.reason}: {one.message}" for one in taken_back}
+    found = {
+        one.revision: f"{one.reason}: {one.message}" if one.message else one.reason
+        for one in taken_back
+    }
     return {**found, **{name: why for name, why in refused.items() if name not in found}}
 
 

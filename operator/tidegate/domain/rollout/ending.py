@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.api.model_status import Draining, Rejection
 from tidegate.api.rollout_status import Ending
+from tidegate.domain.room import REJECTED_BYTES, fitted
 from tidegate.domain.short_words import short
 from tidegate.domain.times import moment, stamp
 
@@ -27,7 +28,7 @@ DRAINING_LIMIT = 8
 a rule takes 16: these, and at most seven others (stable, previous, candidate, four contenders)."""
 REJECTED_LIMIT = 20
 IN_FULL = 3
-"""Of so many rejections, the newest, all words stay in status."""
+"""Of so many rejections, the newest, all words stay in status, whatever room they take."""
 
 
 def take_back(
@@ -203,13 +204,22 @@ def reject(draft: DeliveryDraft, digest: str, revision: str, ending: Ending) -> 
     while len(others) >= REJECTED_LIMIT:
         drop = next((i for i, entry in enumerate(others) if entry.digest != asked), 0)
         others.pop(drop)
-    whole = IN_FULL - 1
-    older = [entry if entry.digest == asked else _in_short(entry) for entry in others[:-whole]]
-    draft.set_delivery(rejected=[*older, *others[-whole:], rejection])
+    draft.set_delivery(rejected=_in_room([*others, rejection], asked))
 
 
-def _in_short(entry: Rejection) -> Rejection:
-    return entry.model_copy(update={"message": short(entry.message)})
+def _in_room(entries: list[Rejection], asked: str) -> list[Rejection]:
+    """The rejections, of which the older ones lose their words where they take too much room."""
+    whole = {asked, *(entry.digest for entry in entries[-IN_FULL:])}
+
+    def in_short(entry: Rejection) -> Rejection:
+        if entry.digest in whole:
+            return entry
+        return entry.model_copy(update={"message": short(entry.message)})
+
+    def without_words(entry: Rejection) -> Rejection:
+        return entry if entry.digest in whole else entry.model_copy(update={"message": ""})
+
+    return fitted(entries, room=REJECTED_BYTES, steps=(in_short, without_words))
 
 
 def rejection_of(draft: DeliveryDraft, digest: str) -> Rejection | None:
