@@ -7,19 +7,17 @@ what a pod loads is told by the tree's digest, and verified there.
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.fetching import fetcher_for
+from tidegate.artifacts.in_time import in_time, limited_to
 from tidegate.artifacts.mlflow import pickles
 from tidegate.artifacts.tree import MAX_FILES, too_many
 from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from tidegate.artifacts.base import Resolved
     from tidegate.artifacts.credentials import Credentials
@@ -29,8 +27,6 @@ TOO_LARGE = "TooLarge"
 TOTAL_S = 30.0
 _UNSEEN = ("pvc",)
 """Schemes of what only a pod can see."""
-_until: ContextVar[float] = ContextVar("until", default=math.inf)
-"""When the look that runs in this thread must be over (monotonic)."""
 
 
 def is_seen(location: str) -> bool:
@@ -58,26 +54,12 @@ async def within[T](look: Callable[[], T], location: str, *, total_s: float | No
     :raises Unreachable: no answer in time.
     """
     limit_s = TOTAL_S if total_s is None else total_s
-    before = _until.set(time.monotonic() + limit_s)  # the thread takes it along
     try:
-        async with asyncio.timeout(limit_s):
-            return await asyncio.to_thread(look)
+        with limited_to(limit_s):
+            async with asyncio.timeout(limit_s):
+                return await asyncio.to_thread(look)
     except TimeoutError:
         raise Unreachable(f"{shown(location)} did not answer within {limit_s:.0f} s") from None
-    finally:
-        _until.reset(before)
-
-
-def in_time(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Bytes for as long as the look that takes them has time. Nobody can end a thread from outside,
-    and one that a slow server keeps is missing to all other Models.
-
-    :raises Unreachable: its time is over.
-    """
-    for chunk in chunks:
-        if time.monotonic() > _until.get():
-            raise Unreachable("what was looked at did not arrive in time")
-        yield chunk
 
 
 def entries_of(fetcher: Fetcher, location: str) -> list[Entry]:

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from tidegate.artifacts.archive import Bounds, unpacked
 from tidegate.artifacts.base import ARTIFACT_CHANGING, Limits
 from tidegate.artifacts.fetching import fetcher_for
-from tidegate.artifacts.inside import entries_of, in_time, within
+from tidegate.artifacts.in_time import in_time
+from tidegate.artifacts.inside import entries_of, within
 from tidegate.artifacts.signature_file import LIMIT_BYTES, not_signed, read_if_there
 from tidegate.artifacts.tree import TreeFile, tree_digest
 from tidegate.artifacts.uri import scheme_of, shown

@@ -10,6 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tidegate.artifacts.answers import answer, json_of
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN
 from tidegate.artifacts.fetching import Entry
 from tidegate.artifacts.hf.reference import PREFIX, authorization, located
@@ -57,25 +58,25 @@ class HfFetcher:
         with new_client() as client:
             while url is not None:
                 with explained(url):
-                    answer = client.get(url, headers=authorization(self._credentials))
-                check_status(url, answer.status_code, self._credentials)
-                for path, size, _ in listed(answer.json(), below=named.path):
+                    page = answer(client, url, headers=authorization(self._credentials))
+                check_status(url, page.status_code, self._credentials)
+                for path, size, _ in listed(json_of(page), below=named.path):
                     at = f"{PREFIX}{hub}/{named.repository}/resolve/{named.revision}"
                     whole = quote(named.path + path)
                     found.append(Entry(path=path, location=f"{at}/{whole}", size=size))
                 if len(found) > MAX_FILES:
                     raise too_many(shown(location), limit=MAX_FILES)
-                url = next_page(answer, hub)
+                url = next_page(page, hub)
         return found
 
 
-def next_page(answer: httpx.Response, hub: str) -> str | None:
+def next_page(page: httpx.Response, hub: str) -> str | None:
     """Where a list goes on, None where it ends.
 
     :raises Terminal: ArtifactForbidden: on another server, which would be told the token.
     """
-    url: str | None = answer.links.get("next", {}).get("url")
-    if url is None or (url.startswith(f"{hub}/") and url != str(answer.request.url)):
+    url: str | None = page.links.get("next", {}).get("url")
+    if url is None or (url.startswith(f"{hub}/") and url != str(page.request.url)):
         return url
     raise Terminal(
         ARTIFACT_FORBIDDEN,
@@ -91,14 +92,17 @@ def listing_address(hub: str, named: Reference, commit: str) -> str:
     return f"{hub}/api/models/{named.repository}/tree/{commit}{below}?recursive=true"
 
 
-def listed(answer: Any, *, below: str) -> list[tuple[str, int, str | None]]:
+def listed(said: Any, *, below: str) -> list[tuple[str, int, str | None]]:
     """Path below a folder, size in bytes, and SHA-256 where the hub knows it (large files, kept in
     LFS), of each file of a page. `below` is the folder with a slash at its end, or empty."""
     found = []
-    for entry in answer if isinstance(answer, list) else []:
-        if entry.get("type") != "file":
+    for entry in said if isinstance(said, list) else []:
+        if not isinstance(entry, dict) or entry.get("type") != "file":
             continue
         path = check_path(str(entry.get("path", "")).removeprefix(below))
-        large = entry.get("lfs") or {}
-        found.append((path, int(entry.get("size") or 0), large.get("oid")))
+        size, large = entry.get("size"), entry.get("lfs")
+        sha256 = large.get("oid") if isinstance(large, dict) else None
+        found.append(
+            (path, size if isinstance(size, int) else 0, None if sha256 is None else str(sha256))
+        )
     return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tidegate.api.origin import Measured, Origin
+from tidegate.artifacts.answers import async_answer, json_of
 from tidegate.artifacts.base import (
     ARTIFACT_FORBIDDEN,
     ARTIFACT_NOT_FOUND,
@@ -102,7 +103,7 @@ class HfSource:
     ) -> Resolved:
         hub = (credentials.get("HF_ENDPOINT") or HUB).rstrip("/")
         address = f"{hub}/api/models/{named.repository}/revision/{quote(named.revision)}"
-        told = (await self._get(address, credentials)).json()
+        told = json_of(await self._get(address, credentials))
         commit = str(told.get("sha", "")) if isinstance(told, dict) else ""
         if not COMMIT.fullmatch(commit):
             raise Terminal(
@@ -165,7 +166,7 @@ class HfSource:
         url: str | None = listing_address(hub, around, commit)
         while url is not None:
             answer = await self._get(url, credentials)
-            found += listed(answer.json(), below=folder)
+            found += listed(json_of(answer), below=folder)
             if len(found) > self._limits.max_files:
                 raise too_many(named.repository, limit=self._limits.max_files)
             url = next_page(answer, hub)
@@ -188,7 +189,7 @@ class HfSource:
 
     async def _get(self, url: str, credentials: Credentials) -> httpx.Response:
         with explained(url):
-            response = await self._open().get(url, headers=authorization(credentials))
+            response = await async_answer(self._open(), url, headers=authorization(credentials))
         if response.status_code in (401, 403, 404):
             # A hub answers 401 for what is not there, too, to whom it does not know.
             what = (

@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from tidegate.artifacts.answers import answer, json_of
 from tidegate.artifacts.fetching import Entry
 from tidegate.artifacts.mlflow.access import authorization
 from tidegate.artifacts.tree import MAX_FILES, check_path, too_many
@@ -74,11 +75,12 @@ class MlflowFetcher:
                 folder = "/".join(part for part in (unquote(root), below) if part)
                 address = f"{before}{ARTIFACTS}"
                 with explained(address):
-                    answer = client.get(
-                        address, params={"path": folder}, headers=authorization(self._credentials)
-                    )
-                check_status(address, answer.status_code, self._credentials)
-                for name, size, is_folder in listed(answer.json()):
+                    said = answer(
+                        client, address,
+                        params={"path": folder}, headers=authorization(self._credentials),
+                    )  # fmt: skip
+                check_status(address, said.status_code, self._credentials)
+                for name, size, is_folder in listed(json_of(said)):
                     path = f"{below}/{name}" if below else name
                     if is_folder:
                         waiting.append(check_path(path))
@@ -90,14 +92,17 @@ class MlflowFetcher:
         return found
 
 
-def listed(answer: Any) -> list[tuple[str, int | None, bool]]:
+def listed(said: Any) -> list[tuple[str, int | None, bool]]:
     """Names in one folder with their size in bytes, and whether each is a folder.
 
     MLflow says paths below the folder that was asked for; only the last name counts.
     """
     found = []
-    for entry in answer.get("files", []) if isinstance(answer, dict) else []:
+    files = said.get("files") if isinstance(said, dict) else None
+    for entry in files if isinstance(files, list) else []:
+        if not isinstance(entry, dict):
+            continue
         name = str(entry.get("path", "")).rstrip("/").rpartition("/")[2]
-        size = entry.get("file_size")
-        found.append((name, None if size is None else int(size), bool(entry.get("is_dir"))))
+        size = str(entry.get("file_size"))  # a number, or one in quotes
+        found.append((name, int(size) if size.isdecimal() else None, bool(entry.get("is_dir"))))
     return found
