@@ -185,6 +185,7 @@ def test_a_repository_is_asked_over_tls_but_on_this_machine() -> None:
     assert named.url(NO_CREDENTIALS) == "https://git.example/acme/flights.git"
     assert named.url(secret) == "http://git.example/acme/flights.git"
     assert reference("dvc://127.0.0.1:8080/f.git//a").url(NO_CREDENTIALS).startswith("http://")
+    assert reference("dvc://127.example/f.git//a").url(NO_CREDENTIALS).startswith("https://")
 
 
 async def test_a_branch_a_tag_and_the_main_branch_cost_one_request_a_commit_none(

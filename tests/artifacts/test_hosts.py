@@ -32,6 +32,8 @@ ALLOWED = [
     ("https://models.example:8443/m.onnx", TOKEN, "models.example"),
     ("https://models.example:8443/m.onnx", TOKEN, "models.example:8443"),
     ("http://[::1]:8080/m.onnx", TOKEN, "[::1]:8080"),
+    ("http://127.0.0.1:8080/m.onnx", TOKEN, "127.0.0.1"),
+    ("http://models.here:9000/m.onnx", TOKEN, "models.here:9000"),
     ("oci://registry.example/m:v1", LOGIN, "registry.example"),
     ("hf://org/name", {"HF_TOKEN": "s3cret"}, "huggingface.co"),
     ("hf+https://huggingface.co/org/name/resolve/c/", TOKEN, "huggingface.co"),
@@ -70,6 +72,9 @@ REFUSED = [
     ("https://mod\u00e9ls.example/m", TOKEN, ".example"),
     ("https://models.example:x/m", TOKEN, "models.example"),
     ("https://models.example/m", TOKEN, ""),
+    ("http://models.example/m", TOKEN, "models.example"),
+    ("http://127.example/m", TOKEN, "127.example"),
+    ("http://a.models.example:443/m", TOKEN, ".models.example"),
     ("oci://evil.example/m:v1", LOGIN, "registry.example"),
     ("oci://evil.example/m:v1", {".dockerconfigjson": "{}"}, "registry.example"),
     ("dvc://evil.example/a/b//m.onnx", TOKEN, "git.example"),
@@ -94,7 +99,7 @@ def test_any_other_server_is_not(
 
 BY_URI = [
     ("https://models.example:8443/m", TOKEN, "models.example:8443"),
-    ("http://models.example/m", LOGIN, "models.example"),
+    ("http://models.example/m", LOGIN, "models.example:80"),
     ("oci://registry.example/m:v1", LOGIN, "registry.example"),
     ("dvc://git.example/a/b//m.onnx", TOKEN, "git.example"),
 ]

@@ -2,7 +2,8 @@
 
 Whoever may write Models chooses a URI, and so could have any Secret of the namespace sent to a
 server of their own. Whoever keeps the Secret says where it may go, in an annotation: hosts with
-commas between, `.example.com` for all below example.com, `host:port` for one port alone.
+commas between, `.example.com` for all below example.com, `host:port` for one port alone. Where a
+URI is http://, whoever is between can read along: that takes an entry with the port.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tidegate.artifacts.uri import scheme_of
+from tidegate.artifacts.uri import is_this_machine, scheme_of
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -56,22 +57,24 @@ def check_hosts(
     server = _server(uri, credentials, registry)
     if not credentials or server is None:
         return
+    plain = scheme_of(uri) == "http" and not is_this_machine(server[0])
+    where = _written(server, plain=plain)
     if credentials.hosts is None:
         if required and credentials.first(*_BY_URI.get(scheme_of(uri), ())) is not None:
             raise Terminal(
                 HOST_FORBIDDEN,
                 f"the Secret {credentials.name!r} does not say to which servers it may be sent, and"
-                f" {_written(server)} is named by the Model: whoever keeps the Secret allows that"
-                f" by `kubectl annotate secret {credentials.name} {ANNOTATION}={_written(server)}`",
+                f" {where} is named by the Model: whoever keeps the Secret allows that by `kubectl"
+                f" annotate secret {credentials.name} {ANNOTATION}={where}`",
             )
         return
-    if not any(_is_meant(one, server) for one in credentials.hosts):
+    if not any(_is_meant(one, server, plain=plain) for one in credentials.hosts):
         allowed = ", ".join(credentials.hosts) or "no server at all"
         raise Terminal(
             HOST_FORBIDDEN,
             f"the Secret {credentials.name!r} may be sent to {allowed[:300]} (its annotation"
-            f" {ANNOTATION}), and not to {_written(server)}: correct the address, or have whoever"
-            " keeps the Secret add the host",
+            f" {ANNOTATION}), and not to {where}{' without TLS' if plain else ''}: correct the"
+            " address, or have whoever keeps the Secret add the host",
         )
 
 
@@ -108,20 +111,22 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host, port or _PORTS.get(parts.scheme.rpartition("+")[2], 443)
 
 
-def _is_meant(entry: str, server: tuple[str, int]) -> bool:
+def _is_meant(entry: str, server: tuple[str, int], *, plain: bool) -> bool:
     host, port = server
     name, colon, number = entry.rpartition(":")
     if colon and number.isdigit():
         entry = name
         if port != int(number):
             return False
+    elif plain:
+        return False
     entry = entry.strip("[]")
     return bool(host) and (host == entry or (entry.startswith(".") and host.endswith(entry)))
 
 
-def _written(server: tuple[str, int]) -> str:
+def _written(server: tuple[str, int], *, plain: bool) -> str:
     host, port = server
     if not host:
         return "what no host can be read from"
     shown = f"[{host}]" if ":" in host else host
-    return shown if port in (80, 443) else f"{shown}:{port}"
+    return shown if port in (80, 443) and not plain else f"{shown}:{port}"

@@ -4,6 +4,7 @@ but for `path_below`, which asks the file system where symbolic links lead.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -40,6 +41,15 @@ def same_server(one: str, other: str) -> bool:
     if a.scheme.lower() != b.scheme.lower():
         return False
     return a.scheme.lower() not in ("http", "https", "oci", "dvc") or a.netloc == b.netloc
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, without its port, can be nowhere else: `localhost`, or a loopback address. A
+    name that begins like one (127.example) is not."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_folder(uri: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tidegate.artifacts.tree import check_path
-from tidegate.artifacts.uri import URI_INVALID, shown
+from tidegate.artifacts.uri import URI_INVALID, is_this_machine, shown
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Reference:
         """The repository's address: https, but http on this machine, or where the Secret says
         `plain-http: "true"`."""
         name = urlsplit(f"//{self.host}").hostname or ""
-        here = name == "localhost" or name.startswith("127.") or name == "::1"
-        plain = here or credentials.get("plain-http") == "true"
+        plain = is_this_machine(name) or credentials.get("plain-http") == "true"
         return f"{'http' if plain else 'https'}://{self.host}/{self.repository}"
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tidegate.artifacts.credentials import CREDENTIALS_INVALID, Credentials
+from tidegate.artifacts.uri import is_this_machine
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ def base_url(reference: Reference, credentials: Credentials) -> str:
     """The address below which a repository's manifests and blobs are."""
     registry = reference.registry
     host = urlsplit(f"//{registry}").hostname or ""
-    here = host == "localhost" or host.startswith("127.") or host == "::1"
-    plain = here or credentials.get("plain-http") == "true"
+    plain = is_this_machine(host) or credentials.get("plain-http") == "true"
     if registry == _DOCKER_HUB:
         registry = "registry-1.docker.io"
     return f"{'http' if plain else 'https'}://{registry}/v2/{reference.repository}"
