@@ -124,7 +124,7 @@ def test_another_version_of_scikit_learn_is_told_and_served_where_it_answers(
     with patch("sklearn.base.__version__", "1.5.0"):
         joblib.dump(estimator, path)
     assert load_model(settings(artifact(path), format="sklearn-joblib")).platform == "sklearn"
-    assert "trained by scikit-learn 1.5.0" in caplog.text
+    assert "trained by scikit-learn 1.5.0, and the runtime has" in caplog.text
 
 
 def test_a_model_without_a_profile_has_none_and_nothing_is_said(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.tree import MAX_FILES
-from tidegate.artifacts.uri import shown
+from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -146,14 +146,30 @@ def is_settled(previous: Resolved | None, *, location: str, sha256: str | None) 
     )
 
 
-def check_pin(uri: str, *, found: str, pinned: str | None) -> None:
-    """:raises Terminal: DigestMismatch, when the artifact is not what the Model pins."""
-    if pinned is not None and found != pinned.lower():
-        raise Terminal(
-            DIGEST_MISMATCH,
-            f"{shown(uri)} has sha256 {found}, and spec.artifact.sha256 pins {pinned.lower()}: put "
-            "the pinned file back, or set sha256 to the new digest after looking at what changed",
-        )
+_BACK = {
+    "models": "ask for the version that is pinned, or point the alias back at it",
+    "hf": "name the commit that is pinned in spec.artifact.uri",
+    "dvc": "name the commit that is pinned in spec.artifact.uri (?rev=…)",
+    "oci": "name the digest of what is pinned (oci://…@sha256:…), or push it again",
+}
+"""How what is pinned comes back, by scheme; of others the file is put back."""
+
+
+def check_pin(uri: str, *, found: str, pinned: str | None, means: str = "") -> None:
+    """Check a user's pin. `means` says what a registry understands by the URI now.
+
+    :raises Terminal: DigestMismatch, when the artifact is not what the Model pins.
+    """
+    if pinned is None or found == pinned.lower():
+        return
+    named = f"{shown(uri)} ({means})" if means else shown(uri)
+    back = _BACK.get(scheme_of(uri), "put the pinned file back")
+    raise Terminal(
+        DIGEST_MISMATCH,
+        f"{named} has sha256 {found}, and spec.artifact.sha256 pins {pinned.lower()}: {back}; or "
+        "set spec.artifact.sha256 to the new digest after looking at what changed; or take it out "
+        "to follow whatever is there",
+    )
 
 
 def too_large(uri: str, *, limit: int) -> Terminal:

@@ -106,7 +106,7 @@ class Inspections:
             named, report, url=wanted.url, commit=commit, at=self.clock.now(),
             root=Path(root) if root else None,
         )  # fmt: skip
-        check_pin(artifact.uri, found=found.sha256, pinned=pinned)
+        check_pin(artifact.uri, found=found.sha256, pinned=pinned, means=f"commit {commit}")
         return found
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from tidegate.domain.conditions import Said
 from tidegate.domain.gates.results import told
 from tidegate.domain.lineage import lacking
-from tidegate.domain.pods import CRASH_LOOP, FINAL_REASONS, OUT_OF_MEMORY
+from tidegate.domain.pods import POD_REASONS
 from tidegate.domain.times import moment
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _loaded(candidate: Candidate) -> Admission:
     if candidate.spec.backend != "Native":
         return ADMITTED
     before, pods = candidate.before, candidate.pods
-    if before is not None and before.result == "Refused" and before.reason in _POD_REASONS:
+    if before is not None and before.result == "Refused" and before.reason in POD_REASONS:
         return refused(before.reason, before.message)
     if pods.ready > 0:
         return ADMITTED
@@ -248,7 +248,6 @@ def _approved(candidate: Candidate) -> Admission:
     return waiting(found.said.reason, found.why)
 
 
-_POD_REASONS = FINAL_REASONS | {CRASH_LOOP, OUT_OF_MEMORY}
 _WITHOUT_POD: tuple[Callable[[Candidate], Admission], ...] = (_traceable, _gates_failed)
 """What is known without a pod; the first that is not passed decides."""
 _WITH_POD: tuple[Callable[[Candidate], Admission], ...] = (_loaded, _gates_judged, _approved)

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 FINAL_REASONS = frozenset(
-    {"ArtifactForbidden", "ArtifactNotFound", "DigestMismatch", "FileOutsideRoot",
-     "FormatUnsafe", "FormatUnsupported", "LoadFailed", "SchemeUnsupported", "SettingsInvalid",
-     "SignatureMismatch", "SigningInvalid", "SigningKeyInvalid", "SigningMissing",
-     "SigningUnsupported", "TooLarge", "UriInvalid"}
+    {"ArchiveInvalid", "ArtifactForbidden", "ArtifactInvalid", "ArtifactNotFound",
+     "DigestMismatch", "FileOutsideRoot", "FormatUnsafe", "FormatUnsupported", "LoadFailed",
+     "SchemeUnsupported", "SettingsInvalid", "SignatureMismatch", "SigningInvalid",
+     "SigningKeyInvalid", "SigningMissing", "SigningUnsupported", "TooLarge", "TooManyFiles",
+     "UnsafePath", "UriInvalid"}
 )  # fmt: skip
 """What a server or fetcher says when trying again cannot help."""
 
 CRASH_LOOP = "CrashLoop"
 OUT_OF_MEMORY = "OutOfMemory"
+POD_REASONS = FINAL_REASONS | {CRASH_LOOP, OUT_OF_MEMORY}
+"""Why the pods of a revision cannot serve it; any other reason is about what it did when it
+served."""
 CRASH_LOOP_RESTARTS = 3
 """Restarts of one container after which its pod counts as crash-looping."""
 

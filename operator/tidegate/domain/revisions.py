@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tidegate.domain import verification
 from tidegate.domain.admission import TRIAL_STARTING
 from tidegate.domain.conditions import Said
+from tidegate.domain.pods import POD_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from tidegate.domain.pods import ArmPods
 
 UNVERIFIED = (
-    frozenset({"ArtifactNotFound", "DigestMismatch", "LoadFailed", "TooLarge"})
-    | {"FormatUnsafe", "FormatUnsupported"}
+    frozenset({"ArtifactNotFound", "DigestMismatch", "LoadFailed", "TooLarge", "TooManyFiles"})
+    | {"ArchiveInvalid", "ArtifactInvalid", "FormatUnsafe", "FormatUnsupported", "UnsafePath"}
     | verification.REASONS
     | {"SigningInvalid", "SigningKeyInvalid", "SigningMissing", "SigningUnsupported"}
 )
@@ -84,6 +85,8 @@ def verified(
         return Said("Verified", "False", entry.reason or "", entry.message or "")
     if entry.phase == "Failed" and entry.admission and entry.admission.result == "Refused":
         return Said("Verified", "Unknown", "NotLoaded", "it was refused; nothing of it serves")
+    if entry.phase == "Failed" and entry.reason in POD_REASONS:
+        return Said("Verified", "Unknown", entry.reason or "", entry.message or "")
     if entry.phase == "Failed":
         return Said("Verified", "True", "Loaded", "it was loaded, and rejected for another reason")
     return Said("Verified", "True", "Loaded", "digest and signature fit; it is loaded")

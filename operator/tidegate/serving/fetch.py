@@ -114,8 +114,8 @@ def _fetch_file(wanted: Wanted, fetcher: Fetcher) -> int:
         raise Terminal(
             failure.DIGEST_MISMATCH,
             f"{shown(wanted.source)} has sha256 {got.sha256}, wanted is {wanted.sha256}: "
-            "the file there was changed. Put the right one back, or set spec.artifact.sha256 to "
-            "the new digest",
+            "the file there was changed after it was resolved. Put the right one back, or have the "
+            "new one resolved: set spec.artifact.sha256 to its digest, or register it as a version",
         )
     publish(wanted, partial)
     return got.size

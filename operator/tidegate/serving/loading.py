@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import time
@@ -23,6 +24,7 @@ from tidegate.serving.profile import MAX_BYTES, Profile, parse_profile
 from tidegate.serving.signature import Signature, parse_signature
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tidegate.serving.settings import Settings
@@ -49,22 +51,19 @@ def load_model(settings: Settings) -> LoadedModel:
         )
     verify_digest(settings.artifact, settings.sha256)
     found = _located(settings, declared)
+    trained = _Trained()
     try:
-        model = foreign(_open, found)
+        model = foreign(_open, found, trained)
         warm_up(model)
     except ForeignError as error:
-        if isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name:
-            raise Terminal(
-                LOAD_FAILED,
-                f"the model needs the module {error.__cause__.name}, which the runtime v2 has not: "
-                "build it from the runtime's own libraries, export it to ONNX, or serve it by "
-                "runtime.custom in an image that holds the module",
-            ) from error
-        raise Terminal(
-            LOAD_FAILED,
-            f"the artifact cannot be loaded as {found.format}: {cause_of(error)}. Save it with "
-            f"the library versions of the runtime{found.told()}, and check spec.artifact.format",
-        ) from error
+        raise _failed(found, error, trained) from error
+    except Terminal as error:
+        if trained.elsewhere is None:
+            raise
+        raise Terminal(error.reason, f"{error.message}. {trained.elsewhere}") from error
+    if trained.elsewhere is not None:
+        # It answers, as the warm-up has shown.
+        log.warning("its predictions may differ: %s", trained.elsewhere)
     log.info("model loaded seconds=%.2f platform=%s", time.monotonic() - started, model.platform)
     return model
 
@@ -121,6 +120,51 @@ def warm_up(model: LoadedModel) -> None:
             check_output(spec, values)
 
 
+def _failed(found: _Located, error: ForeignError, trained: _Trained) -> Terminal:
+    """Why a library cannot load an artifact."""
+    module = error.__cause__.name if isinstance(error.__cause__, ModuleNotFoundError) else None
+    if module is not None and not module.startswith("sklearn."):
+        return Terminal(
+            LOAD_FAILED,
+            f"the model needs the module {module}, which the runtime v2 has not: "
+            "build it from the runtime's own libraries, export it to ONNX, or serve it by "
+            "runtime.custom in an image that holds the module",
+        )
+    versions = f"Save it with the library versions of the runtime{found.told()}"
+    return Terminal(
+        LOAD_FAILED,
+        f"the artifact cannot be loaded as {found.format}: {cause_of(error)}. "
+        f"{trained.elsewhere or versions}; or correct spec.artifact.format",
+    )
+
+
+@dataclass(slots=True)
+class _Trained:
+    """What scikit-learn says of another version that trained what was loaded; None where it was
+    this one, or nothing of scikit-learn's."""
+
+    elsewhere: str | None = None
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note what is said within, though it be left by an error."""
+        from sklearn.exceptions import InconsistentVersionWarning
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", InconsistentVersionWarning)
+            try:
+                yield
+            finally:
+                for one in caught:
+                    if isinstance(one.message, InconsistentVersionWarning):
+                        self.elsewhere = (
+                            f"It was trained by scikit-learn {one.message.original_sklearn_version}"
+                            f", and the runtime has {one.message.current_sklearn_version}: save it "
+                            "by that version, export it to ONNX, or serve it by runtime.custom in "
+                            "an image with the version that trained it"
+                        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Located:
     """The file to load, in which format, under which signature, and what made it, if that is
@@ -167,7 +211,7 @@ def _located(settings: Settings, declared: Signature | None) -> _Located:
     return _Located(model.file, model.format, wanted, model.trained_by)
 
 
-def _open(found: _Located) -> LoadedModel:
+def _open(found: _Located, trained: _Trained) -> LoadedModel:
     # Each library costs up to two seconds and 100 MB: only the one in use is imported.
     match found.format:
         case "onnx":
@@ -186,28 +230,12 @@ def _open(found: _Located) -> LoadedModel:
             return BoostedModel(LightgbmTrees(found.file), found.declared)
     from tidegate.serving.sklearn_model import SklearnModel
 
-    return SklearnModel(_estimator(found.file, found.format), found.declared)
+    with trained.noted():
+        estimator = _estimator(found.file, found.format)
+    return SklearnModel(estimator, found.declared)
 
 
 def _estimator(path: Path, format: str) -> Any:
-    from sklearn.exceptions import InconsistentVersionWarning
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", InconsistentVersionWarning)
-        estimator = _read_estimator(path, format)
-    for one in caught:
-        if isinstance(one.message, InconsistentVersionWarning):
-            # It may serve all the same; the warm-up shows whether it answers.
-            log.warning(
-                "trained by scikit-learn %s, served by %s: its predictions may differ",
-                one.message.original_sklearn_version,
-                one.message.current_sklearn_version,
-            )
-            break
-    return estimator
-
-
-def _read_estimator(path: Path, format: str) -> Any:
     if format == "sklearn-joblib":
         import joblib
 

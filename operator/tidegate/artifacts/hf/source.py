@@ -116,7 +116,7 @@ class HfSource:
         files = await self._files(hub, named, commit, credentials)
         size = sum(file.size for file in files)
         digest = tree_digest(files) if named.is_folder else files[0].sha256
-        check_pin(uri, found=digest, pinned=pinned)
+        check_pin(uri, found=digest, pinned=pinned, means=f"commit {commit}")
         return Resolved(
             version=commit,
             location=location_of(hub, named, commit),

@@ -9,6 +9,7 @@ besides the artifact's own bytes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -31,6 +32,8 @@ from tidegate.artifacts.uri import scheme_of, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidegate.api.origin import Origin
     from tidegate.artifacts.base import ArtifactSource, Clock
 
@@ -170,7 +173,7 @@ class MlflowSource:
         file = said.file_of(format, what=version.what)
         known = await self._known(version, logged, said, requirements)
         found = await self._content(version, root, file=file)
-        check_pin(version.reference.shown, found=found.sha256, pinned=pinned)
+        check_pin(version.reference.shown, found=found.sha256, pinned=pinned, means=version.what)
         return replace(found, version=version.state, origin=known)
 
     async def _known(
@@ -252,21 +255,34 @@ class MlflowSource:
         at = self._clock()
         if scheme_of(root) == _BEHIND:
             path = urlsplit(root).path.strip("/")
-            if file is None:
-                return await self._contents.tree(version.server, path, what=version.what, at=at)
-            return await self._contents.file(
-                version.server, f"{path}/{file}", what=f"{file} of {version.what}", at=at
-            )
+            with _told_of(version, f"{path}/{file or ''}"):
+                if file is None:
+                    return await self._contents.tree(version.server, path, what=version.what, at=at)
+                return await self._contents.file(
+                    version.server, f"{path}/{file}", what=f"{file} of {version.what}", at=at
+                )
         location = f"{root if '://' in root else _as_uri(root)}/{quote(file) if file else ''}"
         _check_place(version, location)
-        try:
+        with _told_of(version, shown(location)):
             return await self._stores.resolve(
                 location, sha256=None, previous=None, credentials=version.server.credentials
             )
-        except Terminal as error:
+
+
+@contextlib.contextmanager
+def _told_of(version: _Version, place: str) -> Iterator[None]:
+    """Turns what a store says of a place within into what it says of a version: nobody wrote that
+    address into the Model."""
+    try:
+        yield
+    except Terminal as error:
+        if error.reason == ARTIFACT_NOT_FOUND:
             raise Terminal(
-                error.reason, f"{version.what} lies at {shown(location)}: {error.message}"
+                error.reason,
+                f"{version.what} is in the registry, and its files at {place} are gone: log and "
+                "register it again, or ask for another version",
             ) from None
+        raise Terminal(error.reason, f"{version.what} lies at {place}: {error.message}") from None
 
 
 def _check_place(version: _Version, location: str) -> None:
