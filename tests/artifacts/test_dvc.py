@@ -493,10 +493,16 @@ def test_a_location_is_read_as_it_was_written() -> None:
     ],
 )
 def test_a_list_that_leads_out_of_its_folder_is_refused(entries: object, reason: str) -> None:
-    folder = Content(root="s3://b/", md5="ab" * 16, listed=True)
+    text = json.dumps(entries).encode()
     with pytest.raises(Terminal) as refused:
-        listed_files(json.dumps(entries).encode(), folder, most=2)
+        listed_files(text, Content(root="s3://b/", md5=md5(text), listed=True), most=2)
     assert refused.value.reason == reason
+
+
+def test_a_list_that_was_changed_in_the_remote_is_not_read() -> None:
+    folder = Content(root="s3://b/", md5=md5(b"[]"), listed=True)
+    with pytest.raises(Terminal, match="DigestMismatch"):
+        listed_files(b'[{"md5": "x", "relpath": "y"}]', folder)
 
 
 def test_what_is_for_the_repository_never_reaches_a_store_and_the_other_way_round() -> None:

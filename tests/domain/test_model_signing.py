@@ -145,6 +145,7 @@ WRONG = [
     (bundle(statement(), payloadType="text/plain"), "its payload is no application/vnd.in-toto"),
     (bundle(statement(), payload="%%"), "no Sigstore bundle"),
     (bundle(statement(), signatures=[]), "publicKeys made it"),
+    (bundle(statement(), signatures=[{"sig": "MAA="}] * 17), "more than 16 signatures"),
     (bundle([]), "its statement cannot be read"),
     (bundle(statement(predicateType="https://model_signing/Digests/v0.1")), "before 1.0"),
     (bundle(statement(subject=[])), "its statement cannot be read"),

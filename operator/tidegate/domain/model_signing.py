@@ -30,6 +30,7 @@ _GIT_FOLDERS = (".git/", ".github/")
 """What model_signing leaves out unless it is told otherwise: no part of a model."""
 _NAMED = 5
 """How many files a message names."""
+_MOST_SIGNATURES = 16
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def _envelope(bundle: bytes) -> tuple[bytes, list[bytes], dict[str, Any]]:
             raise invalid(f"its payload is no {PAYLOAD_TYPE}")
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
+        if len(signatures) > _MOST_SIGNATURES:  # each is held against each key
+            raise invalid(f"it has more than {_MOST_SIGNATURES} signatures")
         material = said.get("verificationMaterial") or {}
         return payload, signatures, dict(material)
     except (KeyError, TypeError, ValueError, RecursionError, binascii.Error):

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.artifacts.base import ARTIFACT_NOT_FOUND, DIGEST_MISMATCH, too_large
+from tidegate.artifacts.base import ARTIFACT_NOT_FOUND, too_large
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials, mounted
 from tidegate.artifacts.dvc.checkout import check_out
 from tidegate.artifacts.dvc.fetcher import DvcFetcher
-from tidegate.artifacts.dvc.place import Content, listed_files
+from tidegate.artifacts.dvc.place import Content, listed_files, spoilt
 from tidegate.artifacts.dvc.report import Report, write, write_failure
 from tidegate.artifacts.dvc.tracked import absent, find
 from tidegate.artifacts.tree import MAX_FILES, TreeFile, tree_digest
@@ -112,15 +112,13 @@ class _Reader:
 
     def _files(self, folder: Content) -> dict[str, Content]:
         text = self._had(folder, lambda: self._fetcher.list_of(folder))
-        if hashlib.md5(text, usedforsecurity=False).hexdigest() != folder.md5:
-            raise _spoilt(folder)
         return listed_files(text, folder, most=self._bounds.max_files)
 
     def _file(self, path: str, content: Content) -> TreeFile:
         digests = _Digests()
         self._had(content, lambda: self._receive(content, digests))
         if digests.md5.hexdigest() != content.md5:
-            raise _spoilt(content)
+            raise spoilt(content)
         self._left -= digests.size
         return TreeFile(path=path, size=digests.size, sha256=digests.sha256.hexdigest())
 
@@ -178,15 +176,6 @@ def _retried[T](do: Callable[[], T], *, deadline: float) -> T:
 def _check_time(location: str, deadline: float) -> None:
     if time.monotonic() > deadline:
         raise Terminal("Unreachable", f"{shown(location)} did not arrive in time: move it nearer")
-
-
-def _spoilt(content: Content) -> Terminal:
-    return Terminal(
-        DIGEST_MISMATCH,
-        f"what is at {shown(content.location)} has another MD5 than the repository says: it was"
-        " changed or cut in the remote, or is a text that DVC 2 hashed in its own way; remove it"
-        " there and `dvc push` it again (for the latter after `dvc commit -f` with DVC 3)",
-    )
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

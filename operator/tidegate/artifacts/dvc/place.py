@@ -7,18 +7,20 @@ meant. Old remotes (DVC 2) have the folders at their root.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from tidegate.artifacts.base import ARTIFACT_NOT_FOUND
+from tidegate.artifacts.base import ARTIFACT_NOT_FOUND, DIGEST_MISMATCH
 from tidegate.artifacts.tree import MAX_FILES, check_paths, too_many
 from tidegate.artifacts.uri import URI_INVALID, shown
 from tidegate.errors import Terminal
 
 PREFIX = "dvc+"
-LIST_BYTES = 32 * 1024 * 1024
+LIST_BYTES = 8 * 1024 * 1024
+"""Of the list of a folder; a file takes about 100 bytes of it."""
 LISTED = ".dir"
 _LAYOUTS = {"md5": "files/md5/", "md5-dos2unix": ""}
 """By how DVC names the way in which an output was hashed."""
@@ -73,6 +75,16 @@ def content_of(location: str) -> Content:
     )
 
 
+def spoilt(content: Content) -> Terminal:
+    """Why what lies in a remote is not what the repository tracks."""
+    return Terminal(
+        DIGEST_MISMATCH,
+        f"what is at {shown(content.location)} has another MD5 than the repository says: it was"
+        " changed or cut in the remote, or is a text that DVC 2 hashed in its own way; remove it"
+        " there and `dvc push` it again (for the latter after `dvc commit -f` with DVC 3)",
+    )
+
+
 def is_md5(text: str) -> bool:
     return _MD5.fullmatch(text) is not None
 
@@ -81,8 +93,10 @@ def listed_files(text: bytes, folder: Content, *, most: int = MAX_FILES) -> dict
     """The files of a folder by their paths in what is meant of it, from its list.
 
     :raises Terminal: ArtifactNotFound: nothing is below; UnsafePath, TooManyFiles; UriInvalid: it
-        is no list.
+        is no list; DigestMismatch: it is not the one that the folder is told by.
     """
+    if hashlib.md5(text, usedforsecurity=False).hexdigest() != folder.md5:
+        raise spoilt(folder)
     try:
         entries = [(str(entry["relpath"]), str(entry["md5"])) for entry in json.loads(text)]
     except (ValueError, TypeError, KeyError, RecursionError):
