@@ -37,8 +37,13 @@ APPROVAL = {"groups": ["ml-leads"], "expires": "3d"}
 GATES = [{"name": "auc", "metric": "roc_auc", "min": 0.65}]
 
 
+_PEM = "-----BEGIN PUBLIC KEY-----\n"
+
+
 def the_model() -> Obj:
-    return model(approval=APPROVAL, gates=GATES)
+    found = model(approval=APPROVAL, gates=GATES)
+    found["spec"]["artifact"]["signedBy"] = {"publicKeys": [f"{_PEM}{'A' * 64}"]}
+    return found
 
 
 @pytest.fixture
@@ -132,11 +137,15 @@ LOWER: tuple[Obj, ...] = (
     {"gates": [{"name": "auc", "metric": "roc_auc", "min": 0.1}]},
     {"gates": None},
     {"approval": None},
+    {"artifact": {"signedBy": None}},
+    {"artifact": {"signedBy": {"publicKeys": [f"{_PEM}{'B' * 64}"]}}},
+    {"artifact": {"format": "mlflow", "allowPickle": True}},
+    {"artifact": {"format": "sklearn-joblib"}},
 )
 
 
 async def test_an_author_does_not_lower_what_a_version_must_pass(place: Place) -> None:
-    says = "ed may not change gates, approval, lineage or ungated"
+    says = "ed may not change gates, approval, lineage, ungated or artifact.signedBy"
     for spec in LOWER:
         refused(await place("ed").patch(MODEL, {"spec": spec}), says, "tidegate-policy-admin")
     accepted(await place("pat").patch(MODEL, {"spec": LOWER[0]}))
