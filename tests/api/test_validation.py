@@ -234,8 +234,8 @@ async def test_a_wrong_model_is_refused_with_what_is_wrong(
         ("spec.artifact.signedBy", SIGNED_BY, "no pod checks what it loads"),
         (
             "spec.artifact",
-            {"uri": "pvc://models/v1/", "sha256": "c" * 64, "format": "mlflow"},
-            "which may be a pickle",
+            {"uri": "s3://models/v1/", "sha256": "c" * 64, "format": "mlflow"},
+            "run pickles and code that come with a model",
         ),
     ],
 )

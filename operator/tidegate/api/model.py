@@ -119,12 +119,12 @@ class ModelSpec(ApiModel):
             (
                 (
                     "self.backend == 'Native' || self.artifact.format != 'mlflow'"
-                    " || self.artifact.allowPickle || !self.artifact.uri.startsWith('pvc://')"
+                    " || self.artifact.allowPickle"
                 ),
                 (
-                    "with backend SeldonDeployment and KServe nobody of Tidegate sees an MLflow"
-                    " model on a claim before it is loaded, which may be a pickle: allow that by"
-                    " artifact.allowPickle, put it elsewhere, or use backend: Native"
+                    "with backend SeldonDeployment and KServe no pod checks what it loads, and"
+                    " their servers for mlflow run pickles and code that come with a model: allow"
+                    " that by artifact.allowPickle, or use backend: Native"
                 ),
             ),
             (
