@@ -240,6 +240,26 @@ async def test_a_rollout_that_is_deleted_and_made_anew_at_once_leaves_no_open_re
     assert {row.kind for row in rows_of(second)} >= {"begin", "batch"}
 
 
+@pytest.mark.parametrize(
+    "row", ["nonsense", '[1, "begin", "2026-01-01T00:00:00Z", {"first": "x"}]', "[" * 100_000]
+)
+async def test_what_is_no_record_keeps_none_from_being_closed(site: Site, row: str) -> None:
+    await an_attempt_under_way(site)
+    (record,) = await records(site)
+    other = {
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "a", "namespace": NAMESPACE, "labels": record["metadata"]["labels"]},
+        "data": {"format": record["data"]["format"], "rows-000001.jsonl": row},
+    }  # fmt: skip
+    await site.kube.user.create(CONFIGMAPS, other, manager="user")
+    site.harness.restart()
+    await site.kube.user.delete(ROLLOUTS, name_of(await site.rollout()), namespace=NAMESPACE)
+    site.harness.wake_all()
+    await site.pass_time(seconds=5)
+    found = {name_of(one): one for one in await records(site)}
+    assert rows_of(found[name_of(record)])[-1].kind == "end"
+
+
 async def test_a_record_that_cannot_be_closed_is_closed_later(site: Site) -> None:
     await an_attempt_under_way(site)
     site.kube.transport.fail(status=503, path="/configmaps", times=10_000)

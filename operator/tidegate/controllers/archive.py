@@ -121,8 +121,12 @@ class Archive:
             CONFIGMAPS, namespace=gathered.namespace, label_selector=open_selector(gathered.name)
         )
         for left in listing.items:
-            ended = abandoned(open_record(left), at, unseen=True)
-            await self._write(gathered, ended, rollout=rollout)
+            try:
+                found = open_record(left)
+            except Terminal as error:  # whoever may write ConfigMaps may have written it
+                log.warning("an open record is left", record=name_of(left), error=str(error))
+                continue
+            await self._write(gathered, abandoned(found, at, unseen=True), rollout=rollout)
 
     async def catch_up(self, gathered: Gathered) -> None:
         """Write what another operator has left in the status, before anything is added to it: one

@@ -58,7 +58,9 @@ def read_row(line: str) -> Row:
         moment(at)
         if kind not in KINDS or not isinstance(seq, int) or not isinstance(body, dict):
             raise ValueError(f"{kind!r} is no kind of row")
-    except (AttributeError, TypeError, ValueError) as error:
+        if not isinstance(body.get("first", seq), int):
+            raise ValueError("its first row is no number")
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise Terminal(
             "RecordUnreadable",
             f"{line[:60]!r} is no row of format {FORMAT} ({error}); export the record again, or"
