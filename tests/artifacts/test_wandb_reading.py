@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegate.artifacts.credentials import Credentials
 from tidegate.artifacts.wandb import queries
 from tidegate.artifacts.wandb.manifest import choose, parse_manifest
+from tidegate.artifacts.wandb.membership import version_in
+from tidegate.artifacts.wandb.organization import organizations
 from tidegate.artifacts.wandb.origin import origin
 from tidegate.artifacts.wandb.reference import Place, Reference, placed, reference
 from tidegate.artifacts.wandb.server import (
     CLOUD,
+    Answer,
     Server,
     answered,
     check_address,
     is_too_new,
+    next_page,
     refusal,
     server_of,
 )
@@ -236,3 +243,64 @@ def test_an_origin_is_made_of_whatever_there_is() -> None:
     assert [(one.metric, one.value) for one in found.metrics] == [("c.d.e", 2.0)]
     person = origin(named(), version="v3", told={"createdBy": {"username": "ada"}})
     assert (person.author, person.run) == ("ada", None)
+
+
+NAMES = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\#?%:@"),
+    min_size=1,
+    max_size=9,
+)
+
+
+@given(NAMES, NAMES, NAMES, NAMES)
+def test_whatever_people_call_things_a_uri_and_a_location_say(
+    entity: str, project: str, name: str, alias: str
+) -> None:
+    found = reference(f"wandb://{entity}/{project}/{name}:{alias}")
+    assert found == Reference(entity=entity, project=project, name=name, alias=alias)
+    place = Place(
+        url="https://w", entity=entity, project=project, name=name, version="v1", id="i", path=alias
+    )
+    assert placed(place.location) == place
+
+
+WORDS = st.sampled_from(
+    [
+        "project", "artifactCollectionMembership", "artifactCollection", "artifactMembership",
+        "artifact", "versionIndex", "id", "state", "digest", "name", "entity", "files", "edges",
+        "node", "pageInfo", "hasNextPage", "endCursor", "directUrl", "organization", "user",
+        "organizations", "orgEntity", "createdBy", "__typename", "createdAt", "tags", "metadata",
+        "summaryMetrics", "runInfo", "git", "commit", "inputArtifacts", "artifactType", "version",
+        "contents", "size", "ref", "extra", "alg",
+    ]
+)  # fmt: skip
+PLAIN = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+    | st.sampled_from(["Run", "dataset", "COMMITTED", '{"a": 1}', MD5])
+)  # fmt: skip
+JSON = st.recursive(
+    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5)
+)
+NESTED = st.dictionaries(WORDS, JSON, max_size=6)
+
+
+@given(NESTED)
+def test_whatever_a_server_says_ends_in_a_condition_and_not_in_a_traceback(
+    said: dict[str, Any],
+) -> None:
+    found = Answer({**said, "entity": said}, [said])
+    with contextlib.suppress(TidegateError):
+        version_in(found, server=SERVER, named=named(), entity="acme")
+    with contextlib.suppress(TidegateError):
+        inside = {
+            "artifactCollectionMembership": {**said, "artifact": {**said, "state": "COMMITTED"}}
+        }
+        version_in(Answer({"project": inside}, []), server=SERVER, named=named(), entity="acme")
+    membership = {"artifactMembership": {"files": said}}
+    next_page(Answer({"project": {"artifactCollection": membership}}, []))
+    organizations(found)
+    origin(named(), version="v1", told={**said, "createdBy": {**said, "__typename": "Run"}})
+    with contextlib.suppress(TidegateError):
+        parse_manifest(manifest({"a": said, "b": {**said, "digest": MD5}}), what="x")
+    with contextlib.suppress(TidegateError):
+        answered(SERVER, 200, json.dumps(said).encode(), what="x")

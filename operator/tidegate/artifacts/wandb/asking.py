@@ -62,7 +62,7 @@ class Asking:
                         headers=server.headers, follow_redirects=False,
                     ) as response,
                 ):  # fmt: skip
-                    async for chunk in response.aiter_bytes():
+                    async for chunk in response.aiter_raw():
                         content += chunk
                         if len(content) > MAX_ANSWER:
                             raise Unreachable(f"{server.shown} answers more than {MAX_ANSWER}")
@@ -80,7 +80,7 @@ class Asking:
         with explained(url):
             async with self.client.stream("GET", url) as response:
                 self._check(url, response)
-                async for chunk in response.aiter_bytes():
+                async for chunk in response.aiter_raw():
                     content += chunk
                     if len(content) > MAX_BYTES:
                         raise too_many(what, limit=MAX_FILES)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN
 from tidegate.artifacts.fetching import Entry
+from tidegate.artifacts.in_time import in_time
 from tidegate.artifacts.tree import MAX_FILES, too_many
 from tidegate.artifacts.wandb import queries
 from tidegate.artifacts.wandb.manifest import MAX_BYTES, choose, parse_manifest
@@ -176,7 +177,7 @@ def _read(client: httpx.Client, server: Server, address: str) -> bytes:
 def _gathered(response: httpx.Response, server: Server, *, most: int) -> bytes:
     """The whole of what a server says about files, of which there is little, and in time."""
     content, until = bytearray(), time.monotonic() + TOTAL_S
-    for chunk in response.iter_bytes():
+    for chunk in in_time(response.iter_raw()):
         content += chunk
         if len(content) > most or time.monotonic() > until:
             raise Unreachable(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import ARTIFACT_NOT_FOUND
 from tidegate.artifacts.wandb import queries
-from tidegate.artifacts.wandb.server import KEY, Answer, refusal
+from tidegate.artifacts.wandb.server import KEY, Answer, as_object, as_objects, refusal
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ async def entity_of(asking: Asking, organization: str) -> str:
 def organizations(answer: Answer) -> list[tuple[str, str]]:
     """The organizations in an answer to `queries.ORGANIZATIONS`, each with its entity."""
     user = answer.at("entity", "user") or {}
-    found = [answer.at("entity", "organization"), *(user.get("organizations") or [])]
-    return [
-        (str(one["name"]), str(one["orgEntity"]["name"]))
-        for one in found
-        if one and one.get("name") and (one.get("orgEntity") or {}).get("name")
+    found = [
+        answer.at("entity", "organization") or {},
+        *as_objects(user.get("organizations")),
     ]
+    named = [(one.get("name"), as_object(one.get("orgEntity")).get("name")) for one in found]
+    return [(str(name), str(entity)) for name, entity in named if name and entity]

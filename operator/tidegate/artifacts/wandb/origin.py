@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.origin import Dataset, Measured, Origin
+from tidegate.artifacts.wandb.server import as_object, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,10 @@ _DEEPEST = 4
 
 def origin(named: Reference, *, version: str, told: Data) -> Origin:
     """The origin of a version: `told` is an `artifact` as `queries.VERSION` has it answered."""
-    creator = _object(told.get("createdBy"))
+    creator = as_object(told.get("createdBy"))
     run = creator if creator.get("__typename") == "Run" else {}
-    user = _object(run.get("user")) if run else creator
-    git = _object(_object(run.get("runInfo")).get("git"))
+    user = as_object(run.get("user")) if run else creator
+    git = as_object(as_object(run.get("runInfo")).get("git"))
     return Origin(
         registry=REGISTRY,
         name=f"{named.entity}/{named.project}/{named.name}"[:256],
@@ -45,7 +46,7 @@ def origin(named: Reference, *, version: str, told: Data) -> Origin:
         metrics=_metrics(told.get("metadata"), run.get("summaryMetrics")),
         tags={
             str(tag["name"])[:128]: ""
-            for tag in _objects(told.get("tags"))[:_MOST_TAGS]
+            for tag in as_objects(told.get("tags"))[:_MOST_TAGS]
             if tag.get("name")
         },
     )
@@ -54,11 +55,11 @@ def origin(named: Reference, *, version: str, told: Data) -> Origin:
 def _datasets(run: Data) -> list[Dataset]:
     """Artifacts of the type `dataset` that the run has said it uses."""
     found = []
-    for edge in _objects(_object(run.get("inputArtifacts")).get("edges")):
-        node = _object(edge.get("node"))
-        sequence = _object(node.get("artifactSequence"))
+    for edge in as_objects(as_object(run.get("inputArtifacts")).get("edges")):
+        node = as_object(edge.get("node"))
+        sequence = as_object(node.get("artifactSequence"))
         name = _path(sequence.get("project"), sequence.get("name"))
-        is_data = _object(node.get("artifactType")).get("name") == DATASET
+        is_data = as_object(node.get("artifactType")).get("name") == DATASET
         if is_data and name and node.get("digest"):
             full = f"{name}:v{node.get('versionIndex')}"
             found.append(Dataset(name=full[:256], digest=str(node["digest"])[:256]))
@@ -113,8 +114,8 @@ def _parsed(text: object) -> Any:
 
 def _path(project: object, name: object) -> str | None:
     """How W&B writes a run, or an artifact: `entity/project/name`."""
-    found = _object(project)
-    entity = _object(found.get("entity")).get("name")
+    found = as_object(project)
+    entity = as_object(found.get("entity")).get("name")
     if not (name and entity and found.get("name")):
         return _cut(name, 256)
     return f"{entity}/{found['name']}/{name}"[:256]
@@ -128,14 +129,6 @@ def _time(text: object) -> str | None:
         return None
     known = found if found.tzinfo else found.replace(tzinfo=UTC)
     return known.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _object(found: object) -> Data:
-    return found if isinstance(found, dict) else {}
-
-
-def _objects(found: object) -> list[Data]:
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _cut(text: object, longest: int) -> str | None:

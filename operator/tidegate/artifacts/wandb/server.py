@@ -81,10 +81,20 @@ class Answer:
 
     def at(self, *path: str) -> Data | None:
         """The object at a path of names; None where there is none."""
-        found: Any = self.data
+        found: object = self.data
         for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
+            found = as_object(found).get(name)
         return found if isinstance(found, dict) else None
+
+
+def as_object(found: object) -> Data:
+    """What a server says, where that is an object; an empty one otherwise."""
+    return found if isinstance(found, dict) else {}
+
+
+def as_objects(found: object) -> list[Data]:
+    """The objects in a list that a server says; of anything else none."""
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def server_of(credentials: Credentials) -> Server:
@@ -122,7 +132,7 @@ def answered(server: Server, status: int, content: bytes, *, what: str) -> Answe
         data, errors = None, None
     if not isinstance(data, dict) or not isinstance(errors, list) or not (data or errors):
         raise _no_server(server, f"answers {status} without an answer when asked for {what}")
-    answer = Answer(data, [error for error in errors if isinstance(error, dict)])
+    answer = Answer(data, as_objects(errors))
     if status != 200 or not data:
         raise refusal(server, answer, what=what)
     return answer
@@ -194,9 +204,9 @@ def next_page(answer: Answer) -> tuple[dict[str, object], str | None] | None:
     files = answer.at("project", "artifactCollection", "artifactMembership", "files")
     if files is None:
         return None
-    nodes = [edge.get("node") or {} for edge in files.get("edges") or []]
-    page = files.get("pageInfo") or {}
-    cursor = page.get("endCursor") if page.get("hasNextPage") else None
+    nodes = [as_object(edge.get("node")) for edge in as_objects(files.get("edges"))]
+    page = as_object(files.get("pageInfo"))
+    cursor = str(page.get("endCursor")) if page.get("hasNextPage") else None
     return {str(node.get("name")): node.get("directUrl") for node in nodes}, cursor
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import (
-    ARTIFACT_NOT_FOUND,
     Limits,
     Resolved,
     check_pin,
@@ -25,12 +24,19 @@ from tidegate.artifacts.tree import tree_digest
 from tidegate.artifacts.wandb import queries
 from tidegate.artifacts.wandb.asking import ANSWER_S, Asking
 from tidegate.artifacts.wandb.manifest import choose, parse_manifest
+from tidegate.artifacts.wandb.membership import version_in
 from tidegate.artifacts.wandb.organization import entity_of
 from tidegate.artifacts.wandb.origin import origin
-from tidegate.artifacts.wandb.reference import Place, placed, reference
-from tidegate.artifacts.wandb.server import is_about_origin, is_too_new, refusal, server_of
+from tidegate.artifacts.wandb.reference import placed, reference
+from tidegate.artifacts.wandb.server import (
+    as_object,
+    is_about_origin,
+    is_too_new,
+    refusal,
+    server_of,
+)
 from tidegate.artifacts.web import AUTHORITY, new_async_client
-from tidegate.errors import Retryable, Terminal, Unreachable
+from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,25 +45,11 @@ if TYPE_CHECKING:
 
     from tidegate.artifacts.base import Clock
     from tidegate.artifacts.wandb.manifest import Chosen
-    from tidegate.artifacts.wandb.reference import Reference
+    from tidegate.artifacts.wandb.membership import Version
+    from tidegate.artifacts.wandb.reference import Place, Reference
     from tidegate.artifacts.wandb.server import Data
 
-VERSION_PENDING = "VersionPending"
 _DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Version:
-    """What an alias means: where that is, and W&B's digest of it."""
-
-    place: Place
-    digest: str
-
-    @property
-    def state(self) -> str:
-        """A name that was deleted and made anew counts from 0 again; the digest tells them
-        apart."""
-        return f"{self.place.version} ({self.digest})"[:256]
 
 
 class WandbSource:
@@ -105,7 +97,8 @@ class WandbSource:
                 f"{server.shown} did not give the files of {named.shown} within"
                 f" {self._limits.total_s:.0f} s: see whether it, or its store, is overloaded"
             ) from None
-        check_pin(uri, found=found.sha256, pinned=sha256)
+        means = f"version {version.place.version}"
+        check_pin(uri, found=found.sha256, pinned=sha256, means=means)
         return found
 
     async def close(self) -> None:
@@ -116,51 +109,25 @@ class WandbSource:
 
     async def _version(
         self, asking: Asking, named: Reference, previous: Resolved | None
-    ) -> _Version:
-        """What is asked for, or what the alias means now; of a registry that was asked before, one
-        request too.
-
-        :raises Retryable: VersionPending: it is being uploaded.
-        """
-        entity, what = named.entity, f"artifact {named.shown}"
+    ) -> Version:
+        """What is asked for, or what the alias means now: one request, also of a registry that was
+        asked before. Raises as `version_in`."""
+        entity = named.entity
         if named.is_registry:
             known = None if previous is None else placed(previous.location).entity
             entity = known or await entity_of(asking, named.entity)
         answer = await asking.ask(
-            queries.MEMBERSHIP, what=what, entity=entity, project=named.project,
-            name=f"{named.name}:{named.alias}",
+            queries.MEMBERSHIP, what=f"artifact {named.shown}", entity=entity,
+            project=named.project, name=f"{named.name}:{named.alias}",
         )  # fmt: skip
-        if answer.at("project") is None:
-            what = f"project {entity}/{named.project}"
-            raise refusal(asking.server, answer, what=what)
-        membership = answer.at("project", "artifactCollectionMembership")
-        if membership is None:
-            raise refusal(asking.server, answer, what=what)
-        artifact = membership.get("artifact") or {}
-        check_state(artifact.get("state"), what=what)
-        index = membership.get("versionIndex")
-        index = artifact.get("versionIndex") if index is None else index
-        # A server may know it under other names: in other letters, or moved to a registry.
-        collection = membership.get("artifactCollection") or {}
-        project = collection.get("project") or {}
-        return _Version(
-            place=Place(
-                url=asking.server.url,
-                entity=(project.get("entity") or {}).get("name") or entity,
-                project=project.get("name") or named.project,
-                name=collection.get("name") or named.name,
-                version=f"v{index}",
-                id=str(artifact.get("id", "")),
-            ),
-            digest=str(artifact.get("digest", "")),
-        )
+        return version_in(answer, server=asking.server, named=named, entity=entity)
 
     async def _resolve(
-        self, asking: Asking, named: Reference, version: _Version, *, format: str
+        self, asking: Asking, named: Reference, version: Version, *, format: str
     ) -> Resolved:
         what = named.shown
         told = await self._told(asking, version.place.id, what=what)
-        manifest = (told.get("currentManifest") or {}).get("file") or {}
+        manifest = as_object(as_object(told.get("currentManifest")).get("file"))
         content = await asking.manifest(manifest.get("directUrl"), what=what)
         listed = parse_manifest(content, what=what)
         chosen = choose(listed, path=named.path, format=format, what=what)
@@ -224,15 +191,3 @@ class WandbSource:
         if self._client is None:
             self._client = new_async_client(idle_s=self._limits.idle_s)
         yield self._client
-
-
-def check_state(state: object, *, what: str) -> None:
-    """:raises Retryable: VersionPending. :raises Terminal: ArtifactNotFound: it was deleted."""
-    if state == "PENDING":
-        raise Retryable(f"{what} is still being uploaded", reason=VERSION_PENDING)
-    if state != "COMMITTED":
-        raise Terminal(
-            ARTIFACT_NOT_FOUND,
-            f"{what} was deleted in W&B (its state is {state or 'unknown'}): log it again, or move"
-            " the alias to a version that is there",
-        )
