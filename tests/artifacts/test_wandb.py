@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +15,10 @@ from tidegate.artifacts.tree import TreeFile, tree_digest
 from tidegate.artifacts.wandb.reference import placed
 from tidegate.artifacts.wandb.source import WandbSource
 from tidegate.errors import Retryable, Terminal, Unreachable
-from tidegate.serving.cache import Wanted
-from tidegate.serving.fetch import fetch as bring
 from tidegate.testing.wandb import FakeWandb, Run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 MODEL = b"weights " * 1000
 FILES = {"model.onnx": MODEL, "README.md": b"# Fraud", "sub/config.json": b"{}"}
@@ -74,14 +70,6 @@ def fetch(location: str, key: str = "") -> dict[str, bytes]:
         with fetcher.open(place, offset=0) as stream:
             found[path] = b"".join(stream.chunks)
     return found
-
-
-def wanted(found: Resolved, cache: Path, *, max_bytes: int = 10**6) -> Wanted:
-    return Wanted(
-        source=found.location, sha256=found.sha256, cache=cache, kind=found.kind,
-        deadline=time.monotonic() + 20, max_bytes=max_bytes,
-        credentials=Credentials("wandb", {}),
-    )  # fmt: skip
 
 
 async def test_an_alias_is_resolved_to_a_version_that_stays_what_it_is(
@@ -332,6 +320,19 @@ async def test_a_server_in_trouble_is_asked_again(
     assert caught.value.reason == reason
 
 
+async def test_a_file_that_comes_truncated_is_read_again(
+    server: FakeWandb, source: WandbSource
+) -> None:
+    server.cut = 3000
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        await resolve(server, source)
+    server.memberships[0].version.stored["model.onnx"] = MODEL[:3000]
+    with pytest.raises(Unreachable, match="came truncated: 3000 of 8000 bytes"):
+        await resolve(server, source)
+    server.memberships[0].version.stored.clear()
+    assert (await resolve(server, source)).size == len(MODEL)
+
+
 async def test_a_server_that_is_slow_or_down_is_asked_again(server: FakeWandb) -> None:
     source = WandbSource(answer_s=0.05)
     server.delay_s = 5
@@ -350,46 +351,3 @@ async def test_what_is_no_server_is_told(server: FakeWandb, source: WandbSource)
     error = await refused(server, source)
     assert error.reason == "RegistryUnknown"
     assert "set WANDB_BASE_URL" in error.message
-
-
-async def test_a_pod_goes_on_where_a_connection_broke_off_with_an_address_that_is_new(
-    server: FakeWandb, source: WandbSource, tmp_path: Path
-) -> None:
-    found = await resolve(server, source)
-    server.cut = 3000
-    path = await asyncio.to_thread(bring, wanted(found, tmp_path))
-    assert path.read_bytes() == MODEL
-    tree = await resolve(server, source, ALL, format="custom")
-    server.cut = 3
-    path = await asyncio.to_thread(bring, wanted(tree, tmp_path))
-    assert {name: (path / name).read_bytes() for name in FILES} == FILES
-
-
-async def test_an_address_that_ended_is_asked_for_anew(
-    server: FakeWandb, source: WandbSource
-) -> None:
-    found = await resolve(server, source, ALL, format="custom")
-    fetcher = fetcher_for(found.location, Credentials("wandb", {}))
-    entries = await asyncio.to_thread(lambda: [*fetcher.files(found.location)])
-    assert server.asked.count("ArtifactMembershipFiles") == 4  # two pages, here and there
-    server.end_addresses()
-
-    def content(place: str) -> bytes:
-        with fetcher.open(place, offset=0) as stream:
-            return b"".join(stream.chunks)
-
-    for entry in entries:
-        assert await asyncio.to_thread(content, entry.location) == FILES[entry.path]
-
-
-async def test_a_pod_refuses_what_is_larger_than_its_limit_or_not_what_was_resolved(
-    server: FakeWandb, source: WandbSource, tmp_path: Path
-) -> None:
-    found = await resolve(server, source)
-    with pytest.raises(Terminal) as large:
-        await asyncio.to_thread(bring, wanted(found, tmp_path, max_bytes=100))
-    assert large.value.reason == "TooLarge"
-    server.memberships[0].version.stored["model.onnx"] = b"tampered" * 1000
-    with pytest.raises(Terminal) as wrong:
-        await asyncio.to_thread(bring, wanted(found, tmp_path))
-    assert wrong.value.reason == "DigestMismatch"

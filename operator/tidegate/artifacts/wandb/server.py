@@ -27,7 +27,10 @@ KEY, URL_KEY = "WANDB_API_KEY", "WANDB_BASE_URL"
 REGISTRY_UNKNOWN = "RegistryUnknown"
 MAX_ANSWER = 32 * 1024**2
 """Bytes of an answer: 5,000 signed addresses have about a thousand each."""
-_FORBIDDEN = ("permission", "forbidden", "access denied", "unauthorized", "not logged in")
+_FORBIDDEN = (
+    "permission", "forbidden", "access denied", "have access", "unauthorized", "not authorized",
+    "not allowed", "not logged in",
+)  # fmt: skip
 _MISSING = ("not found", "could not find", "does not exist", "no such")
 _UNKNOWN = ("cannot query field", "unknown argument", "unknown type")
 """What the messages of GraphQL errors say, in lower case: there are no codes to go by."""
