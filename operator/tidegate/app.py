@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import Limits
 from tidegate.artifacts.mlflow.rest import Rest
-from tidegate.artifacts.mlflow.webhook import PATH as WEBHOOK
+from tidegate.artifacts.mlflow.webhook import PATH as MLFLOW_WEBHOOK
 from tidegate.artifacts.mlflow.writing import MlflowWriter
 from tidegate.artifacts.registry import default_sources
+from tidegate.artifacts.wandb.webhook import PATH as WANDB_WEBHOOK
 from tidegate.backends.registry import backend_kinds
 from tidegate.controllers.credentials import Secrets
 from tidegate.controllers.delivery import DeliveryReconciler
-from tidegate.controllers.hints import MlflowHints
+from tidegate.controllers.hints import Hints, of_mlflow, of_wandb
 from tidegate.controllers.inspecting import Inspections
 from tidegate.controllers.model import ModelReconciler
 from tidegate.controllers.training import TrainingReconciler
@@ -188,13 +189,17 @@ def controllers(
             workers=settings.workers,
         ),
     ]
-    if settings.mlflow_webhook_secret is not None:
-        context.hooks.by_path[WEBHOOK] = MlflowHints(
-            settings.mlflow_webhook_secret,
-            cache=cache,
-            clock=clock,
-            ask=lambda request: _ask_now(model, made[0], request),
-        )
+    for path, secret, read in (
+        (MLFLOW_WEBHOOK, settings.mlflow_webhook_secret, of_mlflow),
+        (WANDB_WEBHOOK, settings.wandb_webhook_secret, of_wandb),
+    ):
+        if secret is not None:
+            context.hooks.by_path[path] = Hints(
+                read(secret),
+                cache=cache,
+                clock=clock,
+                ask=lambda request: _ask_now(model, made[0], request),
+            )
     if registrar is not None:
         secrets = Secrets(client, settings.require_secret_hosts, settings.mlflow_url)
         writing = WriteBackReconciler(client, cache, context.recorder, clock, registrar, secrets)

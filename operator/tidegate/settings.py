@@ -33,7 +33,8 @@ class Settings:
     refused (`ArtifactMutable`) unless all locations are immutable. `file_root` is the folder below
     which `file://` artifacts may lie; None refuses them all, because the operator reads them with
     its own rights. `mlflow_url` is the MLflow server of `models:/` artifacts whose Secret names
-    none; `mlflow_webhook_secret` what its webhooks are signed with, None where none are taken.
+    none; `mlflow_webhook_secret` what its webhooks are signed with, None where none are taken, and
+    `wandb_webhook_secret` the same of Weights & Biases.
     With `require_secret_hosts` a Secret must say itself to which servers a Model may have it sent.
     `watch_namespaces` empty means all. `network_policy` makes a NetworkPolicy for each Model; the
     namespaces of gateways and Prometheus narrow who may ask its pods, empty ones let everybody.
@@ -49,6 +50,7 @@ class Settings:
     file_root: str | None = None
     mlflow_url: str | None = None
     mlflow_webhook_secret: str | None = field(default=None, repr=False)
+    wandb_webhook_secret: str | None = field(default=None, repr=False)
     require_secret_hosts: bool = True
     artifact_limit_bytes: int = 20 * 1024**3
     http_host: str = "0.0.0.0"
@@ -81,6 +83,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         file_root=read.text("FILE_ROOT"),
         mlflow_url=read.text("MLFLOW_URL"),
         mlflow_webhook_secret=read.text("MLFLOW_WEBHOOK_SECRET"),
+        wandb_webhook_secret=read.text("WANDB_WEBHOOK_SECRET"),
         require_secret_hosts=read.choice("REQUIRE_SECRET_HOSTS", "on", ("on", "off")) == "on",
         artifact_limit_bytes=read.integer("ARTIFACT_LIMIT_BYTES", defaults.artifact_limit_bytes),
         http_host=read.text("HTTP_HOST") or read.plain("POD_IP") or defaults.http_host,

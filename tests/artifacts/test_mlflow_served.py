@@ -24,8 +24,9 @@ from tidegate.api.gate import Gate
 from tidegate.app import with_sources
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import fetcher_for
+from tidegate.artifacts.hint import Refused
 from tidegate.artifacts.mlflow.rest import Rest
-from tidegate.artifacts.mlflow.webhook import Refused, model_named, verify
+from tidegate.artifacts.mlflow.webhook import model_named, verify
 from tidegate.artifacts.mlflow.writing import MlflowWriter
 from tidegate.artifacts.registry import Sources, default_sources
 from tidegate.artifacts.tree import TreeFile, tree_digest

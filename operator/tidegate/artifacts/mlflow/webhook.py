@@ -1,9 +1,4 @@
-"""What an MLflow webhook says: whether it is MLflow's, and which model it is about. Pure.
-
-A webhook is a hint and nothing more: it is never believed what it says about versions, it only has
-the registry asked now instead of at the next poll. So a hint that is lost, late or repeated harms
-nothing.
-"""
+"""What an MLflow webhook says: whether it is MLflow's, and which model it is about. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +9,8 @@ import hmac
 import json
 from typing import TYPE_CHECKING
 
+from tidegate.artifacts.hint import Refused
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,10 +19,6 @@ FRESH_S = 300.0
 """How far a delivery's time may be from ours, in seconds."""
 _ID, _TIME, _SIGNATURE = "x-mlflow-delivery-id", "x-mlflow-timestamp", "x-mlflow-signature"
 _VERSION = "v1,"
-
-
-class Refused(Exception):
-    """The delivery is not to be believed; the message says why, and nothing of the secret."""
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) -> None:
