@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.api.training import Training, TrainingStatus
+from tidegate.domain.retrain import read_command
 from tidegate.domain.training import (
     KEPT,
     TAG,
@@ -18,7 +19,6 @@ from tidegate.domain.training import (
     Try,
     active_run,
     decide_training,
-    read_command,
     refused,
 )
 

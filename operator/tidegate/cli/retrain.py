@@ -19,8 +19,9 @@ from tidegate.api.training import TrainingStatus
 from tidegate.cli.finding import MANAGER, credentials, find_model, place, split, who_am_i
 from tidegate.cli.options import Context, Form, Kubeconfig, Namespace, Output, write
 from tidegate.cli.verbs import TIMED_OUT, Wait
+from tidegate.domain.retrain import ANNOTATION, read_command
 from tidegate.domain.times import stamp
-from tidegate.domain.training import ACTIVE, ANNOTATION, read_command
+from tidegate.domain.training import ACTIVE
 from tidegate.errors import ServerUnavailable, Terminal, TooManyRequests
 from tidegate.kube.objects import name_of, uid_of
 from tidegate.kube.resources import MODELS

@@ -12,8 +12,8 @@ from tidegate.api.training import TrainingStatus
 from tidegate.controllers.children import same_status
 from tidegate.controllers.statuses import StatusWriter
 from tidegate.domain.conditions import merged
+from tidegate.domain.retrain import ANNOTATION, read_command
 from tidegate.domain.training import (
-    ANNOTATION,
     CONDITION,
     Made,
     TrainingDecision,
@@ -22,7 +22,6 @@ from tidegate.domain.training import (
     active_run,
     begun,
     decide_training,
-    read_command,
     refused,
     trained,
     training_id,

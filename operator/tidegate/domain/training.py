@@ -7,8 +7,6 @@ never forgotten. At most one training of a Model runs at a time.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidegate.api.training import Training
+    from tidegate.domain.retrain import RetrainCommand
 
-ANNOTATION = "tidegate.dev/retrain"
 TAG = "tidegate.training"
 """Tag that a training sets on the version it registers, with the value of TIDEGATE_TRAINING."""
 CONDITION = "Trained"
@@ -54,15 +52,6 @@ class Made:
     name: str
     version: str
     tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RetrainCommand:
-    """A wish to train now. `problem` is why it cannot be understood."""
-
-    id: str
-    by: str = ""
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,20 +86,6 @@ class TrainingDecision:
     notes: tuple[TrainingNote, ...] = ()
     said: Said | None = None
     after: timedelta | None = None
-
-
-def read_command(text: str | None) -> RetrainCommand | None:
-    """The command in the annotation `tidegate.dev/retrain`; None without."""
-    if not text:
-        return None
-    fallback = hashlib.sha256(text.encode()).hexdigest()[:12]
-    try:
-        raw: Any = json.loads(text)
-    except ValueError:
-        raw = None
-    if not isinstance(raw, dict):
-        return RetrainCommand(fallback, problem='it is no JSON object like {"id":"1","by":"me"}')
-    return RetrainCommand(str(raw.get("id") or fallback)[:64], str(raw.get("by", ""))[:128])
 
 
 def training_id(key: str, run: TrainingRun) -> str:

@@ -20,8 +20,9 @@ from tidegate.api.crd import KINDS, definition
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
 from tidegate.cli.checks.findings import Finding, Severity, Spot
-from tidegate.domain import approval, training
+from tidegate.domain import approval, retrain
 from tidegate.domain.rollout import commands
+from tidegate.domain.training import unreadable
 from tidegate.local.schema import structural
 from tidegate.local.schema.causes import NO_FIELD, UNCHECKED
 from tidegate.local.schema.metadata import with_metadata
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from tidegate.api.crd import Kind
     from tidegate.cli.checks.documents import Document
     from tidegate.domain.approval import Given
+    from tidegate.domain.retrain import RetrainCommand
     from tidegate.domain.rollout.facts import Command
-    from tidegate.domain.training import RetrainCommand
     from tidegate.local.schema.causes import Cause
 
 type Parsed = Model | Rollout
@@ -42,7 +43,7 @@ _PARSERS: dict[str, type[Parsed]] = {"Model": Model, "Rollout": Rollout}
 _READ: dict[str, Callable[[str], Given | Command | RetrainCommand | None]] = {
     commands.ANNOTATION: commands.read,
     approval.ANNOTATION: approval.read,
-    training.ANNOTATION: training.read_command,
+    retrain.ANNOTATION: retrain.read_command,
 }
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_LIMIT = 253
@@ -228,7 +229,7 @@ def _annotations(document: Document, about: str) -> Iterator[Finding]:
 def _schedule(document: Document, model: Model, about: str) -> Iterator[Finding]:
     """A schedule that the API server takes, and the operator could not read."""
     spec = model.spec.training
-    wrong = training.unreadable(spec) if spec is not None else None
+    wrong = unreadable(spec) if spec is not None else None
     if wrong is not None:
         field, message = wrong
         spot = document.spot(field)
