@@ -28,6 +28,7 @@ def test_every_setting_is_read() -> None:
             "TIDEGATE_PROMETHEUS_TIMEOUT": "2s",
             "TIDEGATE_SCRAPE_INTERVAL": "1s",
             "TIDEGATE_CACHE_CLAIM": "cache",
+            "TIDEGATE_CACHE_LIMIT_BYTES": "5000",
             "TIDEGATE_FILE_ROOT": "/models",
             "TIDEGATE_ARTIFACT_LIMIT_BYTES": "1000",
             "TIDEGATE_HTTP_PORT": "0",
@@ -49,6 +50,7 @@ def test_every_setting_is_read() -> None:
     assert found.prometheus_timeout == timedelta(seconds=2)
     assert found.scrape_interval == timedelta(seconds=1)
     assert (found.cache_claim, found.file_root) == ("cache", "/models")
+    assert found.cache_limit_bytes == 5000
     assert (found.artifact_limit_bytes, found.http_port) == (1000, 0)
     assert found.runtime_v2_image == "registry/v2:1"
     assert found.runtime_seldon_image == "registry/seldon:1"
@@ -78,6 +80,7 @@ def test_health_is_served_at_the_pods_address_unless_one_is_named() -> None:
         ("ARTIFACT_LIMIT_BYTES", "1e9"),
         ("LOG_LEVEL", "LOUD"),
         ("REQUIRE_SECRET_HOSTS", "no"),
+        ("CACHE_LIMIT_BYTES", "5000"),  # without a cache
     ],
 )
 def test_a_wrong_setting_names_its_variable(name: str, value: str) -> None:

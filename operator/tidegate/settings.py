@@ -30,7 +30,9 @@ class Settings:
     `prometheus_url` is None where there is no Prometheus: a Rollout then holds with
     `MetricsUnavailable`. `metrics_profile` says whose series count requests. `cache_claim` is the
     PersistentVolumeClaim, in each Model's namespace, that keeps artifacts; without it a Rollout is
-    refused (`ArtifactMutable`) unless all locations are immutable. `file_root` is the folder below
+    refused (`ArtifactMutable`) unless all locations are immutable. `cache_limit_bytes` is up to
+    where that fills before what no revision refers to is removed from it; 0 removes nothing.
+    `file_root` is the folder below
     which `file://` artifacts may lie; None refuses them all, because the operator reads them with
     its own rights. `mlflow_url` is the MLflow server of `models:/` artifacts whose Secret names
     none; `mlflow_webhook_secret` what its webhooks are signed with, None where none are taken, and
@@ -47,6 +49,7 @@ class Settings:
     scrape_interval: timedelta = timedelta(seconds=15)
     metrics_profile: str = "envoy"
     cache_claim: str | None = None
+    cache_limit_bytes: int = 0
     file_root: str | None = None
     mlflow_url: str | None = None
     mlflow_webhook_secret: str | None = field(default=None, repr=False)
@@ -72,6 +75,11 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of an environment. Raises Terminal (`BadSetting`) naming the wrong variable."""
     read = _Reader(environ)
     defaults = Settings()
+    if read.integer("CACHE_LIMIT_BYTES", 0) and read.text("CACHE_CLAIM") is None:
+        raise Terminal(
+            "BadSetting",
+            f"{PREFIX}CACHE_LIMIT_BYTES needs {PREFIX}CACHE_CLAIM: the cache it limits",
+        )
     return Settings(
         namespace=read.text("NAMESPACE") or defaults.namespace,
         watch_namespaces=read.names("WATCH_NAMESPACES"),
@@ -80,6 +88,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         scrape_interval=read.duration("SCRAPE_INTERVAL", defaults.scrape_interval),
         metrics_profile=read.choice("METRICS_PROFILE", defaults.metrics_profile, PROFILES),
         cache_claim=read.text("CACHE_CLAIM"),
+        cache_limit_bytes=read.integer("CACHE_LIMIT_BYTES", defaults.cache_limit_bytes),
         file_root=read.text("FILE_ROOT"),
         mlflow_url=read.text("MLFLOW_URL"),
         mlflow_webhook_secret=read.text("MLFLOW_WEBHOOK_SECRET"),

@@ -54,7 +54,8 @@ async def test_the_secret_reaches_the_source_and_the_init_container_alone(site: 
     assert {"name": "credentials", "secret": {"secretName": "reader", "optional": True,
             "defaultMode": 0o440}} in pod["volumes"]  # fmt: skip
     (fetch,), (server,) = pod["initContainers"], pod["containers"]
-    assert [mount["name"] for mount in fetch["volumeMounts"]] == ["cache", "scratch", "credentials"]
+    mounted = [mount["name"] for mount in fetch["volumeMounts"]]
+    assert mounted == ["cache", "scratch", "credentials", "keep"]
     assert [mount["name"] for mount in server["volumeMounts"]] == ["cache", "scratch"]
     assert fetch["args"][-4:] == [
         "--credentials", "/var/run/tidegate/credentials", "--secret", "reader",

@@ -17,6 +17,7 @@ from tidegate.controllers.arms import Arms
 from tidegate.controllers.children import Children
 from tidegate.controllers.credentials import Secrets
 from tidegate.controllers.gating import Gating
+from tidegate.controllers.keeping import Keeping
 from tidegate.controllers.model_reporting import Latest, ModelReporter
 from tidegate.controllers.polling import Polling, jittered
 from tidegate.controllers.resolving import Resolving
@@ -100,6 +101,7 @@ class ModelReconciler:
         approving = Approving(client, recorder, namespace=settings.namespace)
         gating = Gating(client, cache, inference)
         self._trials = Trials(cache, clock, recorder, gating, approving)
+        self._keeping = Keeping(client, cache, clock, settings)
         self._reporter = ModelReporter(client, cache, clock, self._revisions)
 
     async def reconcile(self, request: Request) -> Result:
@@ -125,6 +127,7 @@ class ModelReconciler:
             problem = Said("Resolved", "False", error.reason, error.message)
         kept = {arm.revision for arm in arms if arm.revision is not None}
         await self._prune(obj, model, latest, kept)
+        await self._keeping.tell(request.namespace or "")
         await self._reporter.write(obj, model, replace(latest, problem=problem, arms=tuple(arms)))
         if trial is not None:
             await self._trials.tell(obj, trial)

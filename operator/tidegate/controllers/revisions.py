@@ -111,6 +111,8 @@ class Revisions:
             sha256=found.sha256,
             size_limit_bytes=self._settings.artifact_limit_bytes,
             cache_claim=self._settings.cache_claim,
+            size=found.size,
+            cache_limit_bytes=self._settings.cache_limit_bytes,
         )
         return {"podTemplate": pod_template(spec, facts)}
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tidegate.artifacts.base import Kind
 
 DEFAULT_MAX_BYTES = 10 * 1024**3
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOCK_POLL_S = 0.1
 
 
@@ -65,16 +66,47 @@ def locked(wanted: Wanted) -> Iterator[None]:
     """
     try:
         wanted.target.parent.mkdir(parents=True, exist_ok=True)
-        with wanted.beside("lock").open("w") as file:
-            _wait_for(file.fileno(), deadline=wanted.deadline)
+        with locked_file(wanted.beside("lock"), deadline=wanted.deadline):
             yield
     except OSError as error:
-        what = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be used"
+        if error.errno in FULL:
+            raise Terminal(
+                failure.CACHE_UNUSABLE,
+                f"the artifact cache is full ({error.strerror}), and nothing in it may go: make "
+                f"the volume mounted at {wanted.cache} larger, lower spec.revisionHistoryLimit of "
+                "the Models that share it, or set TIDEGATE_CACHE_LIMIT_BYTES (docs/artifacts.md "
+                "says what is removed then)",
+            ) from None
         raise Terminal(
             failure.CACHE_UNUSABLE,
-            f"the artifact cache {what} ({error.strerror}): check the size of the volume mounted "
-            f"at {wanted.cache}, and that the pod's user may write to it",
+            f"the artifact cache cannot be used ({error.strerror}): check the volume mounted at "
+            f"{wanted.cache}, and that the pod's user may write to it",
         ) from None
+
+
+@contextlib.contextmanager
+def locked_file(path: Path, *, deadline: float) -> Iterator[None]:
+    """Hold the lock of a file that is never removed, which is made where it is missing.
+
+    :raises Terminal: Unreachable: another pod kept it all the time.
+    """
+    with path.open("a") as file:
+        _wait_for(file.fileno(), deadline=deadline)
+        yield
+
+
+def hold_lease(artifact: Path) -> None:
+    """Say as long as this process lives that it reads an artifact of the cache.
+
+    What is not in a cache has no lease; and on a disk without locks nothing is ever removed.
+    """
+    try:
+        handle = os.open(artifact.with_name(f".{artifact.name}.lease"), os.O_RDONLY)
+    except OSError:
+        return
+    # Never closed: the lease ends with the process, however that ends.
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _wait_for(handle: int, *, deadline: float) -> None:

@@ -21,6 +21,7 @@ import logging
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,17 @@ from tidegate.artifacts.tree import MAX_FILES
 from tidegate.artifacts.uri import beside, scheme_of, shown
 from tidegate.errors import Retryable, Terminal, Unreachable
 from tidegate.serving import failure
-from tidegate.serving.cache import DEFAULT_MAX_BYTES, Wanted, is_whole, locked, publish, remove
+from tidegate.serving.cache import (
+    DEFAULT_MAX_BYTES,
+    FULL,
+    Wanted,
+    is_whole,
+    locked,
+    publish,
+    remove,
+)
 from tidegate.serving.download import Bounds, download
+from tidegate.serving.eviction import free_some, make_room, note_use, read_keep
 from tidegate.serving.folder import fetch_tree
 from tidegate.serving.settings import PROFILE_NAME, profile_beside
 
@@ -39,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidegate.artifacts.fetching import Fetcher
+    from tidegate.serving.eviction import Keep
 
 log = logging.getLogger(__name__)
 
@@ -50,19 +61,33 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 
 
-def fetch(wanted: Wanted) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What keeps a shared cache from filling up: a limit in bytes (0: nothing is ever removed), the
+    file with what must stay, and how many bytes the artifact has (0: nobody knows)."""
+
+    limit: int = 0
+    keep: Path | None = None
+    size: int = 0
+
+
+def fetch(wanted: Wanted, room: Room = Room()) -> Path:
     """The path of the verified artifact in the cache, fetched if it is not there yet.
 
     :raises Terminal: it cannot be had; the message says what to do.
     """
+    keep = read_keep(room.keep)
     with locked(wanted):
+        note_use(wanted, keep)
         if is_whole(wanted):
             log.info("already in the cache sha256=%s", wanted.sha256)
         else:
+            make_room(wanted, keep, limit=room.limit, size=room.size)
             # A pod that finds its artifact in the cache never imports what would fetch it.
             fetcher = fetcher_for(wanted.source, wanted.credentials)
-            _fetch_until(wanted, fetcher)
+            _fetch_until(wanted, fetcher, keep if room.limit > 0 else None)
             _bring_profile(wanted, fetcher)
+            note_use(wanted, keep)
     return wanted.target
 
 
@@ -83,8 +108,9 @@ def check_no_pickle(folder: Path, *, what: str) -> None:
         return
 
 
-def _fetch_until(wanted: Wanted, fetcher: Fetcher) -> None:
-    """Try until it is there, the deadline passes, or trying again cannot help."""
+def _fetch_until(wanted: Wanted, fetcher: Fetcher, keep: Keep | None) -> None:
+    """Try until it is there, the deadline passes, or trying again cannot help. On a full disk: as
+    long as something may go by the list of what must stay."""
     pause = _FIRST_PAUSE_S
     while True:
         started = time.monotonic()
@@ -94,6 +120,9 @@ def _fetch_until(wanted: Wanted, fetcher: Fetcher) -> None:
             seconds = time.monotonic() - started
             log.info("fetched sha256=%s bytes=%d seconds=%.1f", wanted.sha256, size, seconds)
             return
+        except OSError as error:
+            if error.errno not in FULL or not free_some(wanted, keep):
+                raise
         except Retryable as error:
             if wanted.deadline - time.monotonic() <= pause:
                 raise Terminal(error.reason, error.message) from None
@@ -170,6 +199,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--secret", default="", help="name of that Secret, for messages")
     parser.add_argument("--max-bytes", type=int, default=DEFAULT_MAX_BYTES, help="size limit")
     parser.add_argument("--max-files", type=int, default=MAX_FILES, help="limit of a tree")
+    parser.add_argument("--size", type=int, default=0, help="its bytes, where they are known")
+    parser.add_argument("--cache-limit", type=int, default=0, help="bytes; 0: there is no limit")
+    parser.add_argument("--cache-keep", type=Path, help="what must stay, from the operator")
     parser.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT_S, help="seconds in all")
     return parser.parse_args(arguments)
 
@@ -182,7 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     try:
         wanted = _wanted(given)
-        path = fetch(wanted)
+        room = Room(limit=given.cache_limit, keep=given.cache_keep, size=given.size)
+        path = fetch(wanted, room)
         if signed_by := os.environ.get("TIDEGATE_SIGNED_BY"):
             # Late: few pods check signatures, and this costs 6 MB.
             from tidegate.serving.signed import check_signed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.artifacts.tree import folder_digest
 from tidegate.errors import Terminal
+from tidegate.serving.cache import hold_lease
 from tidegate.serving.failure import (
     ARTIFACT_NOT_FOUND,
     DIGEST_MISMATCH,
@@ -49,6 +50,7 @@ def load_model(settings: Settings) -> LoadedModel:
             f"format {settings.format!r} is not served by this runtime; use one of "
             f"{', '.join(FORMATS)}",
         )
+    hold_lease(settings.artifact)
     verify_digest(settings.artifact, settings.sha256)
     found = _located(settings, declared)
     trained = _Trained()

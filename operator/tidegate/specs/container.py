@@ -31,7 +31,9 @@ class PodFacts:
     `image` is that of the runtime v2, which fetches whatever serves; `server_image` is that of the
     server. `location` is where the artifact is fetched from when the cache does not hold it, as a
     file or a tree (a folder; `sha256` is then that of its manifest); `cache_claim` is the
-    PersistentVolumeClaim with the content-addressed cache, None for an emptyDir of each pod's own.
+    PersistentVolumeClaim with the content-addressed cache, None for an emptyDir of each pod's own;
+    `cache_limit_bytes` its limit, 0 for none. `size` is the artifact's in bytes, 0 where nobody
+    knows.
     """
 
     model: str
@@ -44,6 +46,8 @@ class PodFacts:
     size_limit_bytes: int
     cache_claim: str | None
     kind: Literal["file", "tree"] = "file"
+    size: int = 0
+    cache_limit_bytes: int = 0
 
     @property
     def artifact(self) -> str:

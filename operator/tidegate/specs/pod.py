@@ -19,6 +19,7 @@ from tidegate.specs.container import (
 )
 from tidegate.specs.custom import custom_grace_s, custom_servers
 from tidegate.specs.fetching import fetch_args, fetch_env, fetch_mounts, fetch_volumes
+from tidegate.specs.keep import keep_args, keep_mounts, keep_volumes
 from tidegate.specs.metadata import labels
 from tidegate.specs.seldon import seldon_server
 from tidegate.specs.server import GRACE_S, v2_server
@@ -53,6 +54,7 @@ def pod_template(spec: ModelSpec, facts: PodFacts) -> Object:
                 {"name": "scratch", "emptyDir": {}},
                 *_more_volumes(spec),
                 *fetch_volumes(spec.artifact, location=facts.location),
+                *keep_volumes(facts),
             ],
         },
     }
@@ -112,14 +114,17 @@ def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
     return {
         **container,
         "command": ["python", "-m", "tidegate.serving.fetch"],
-        "args": fetch_args(
-            spec.artifact,
-            location=facts.location,
-            kind=facts.kind,
-            sha256=facts.sha256,
-            cache=CACHE_PATH,
-            size_limit_bytes=facts.size_limit_bytes,
-        ),
+        "args": [
+            *keep_args(facts),
+            *fetch_args(
+                spec.artifact,
+                location=facts.location,
+                kind=facts.kind,
+                sha256=facts.sha256,
+                cache=CACHE_PATH,
+                size_limit_bytes=facts.size_limit_bytes,
+            ),
+        ],
         "env": [
             {"name": "TMPDIR", "value": SCRATCH_PATH},
             *fetch_env(spec.artifact, location=facts.location),
@@ -131,5 +136,6 @@ def _fetch(spec: ModelSpec, facts: PodFacts) -> Object:
         "volumeMounts": [
             *container["volumeMounts"],
             *fetch_mounts(spec.artifact, location=facts.location),
+            *keep_mounts(facts),
         ],
     }
