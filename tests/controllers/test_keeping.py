@@ -6,8 +6,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from tests.controllers.named import direct, revision_of, traffic
-from tests.controllers.site import NAMESPACE, Site, sha
+from tests.controllers.named import break_pods, direct, revision_of, traffic
+from tests.controllers.site import NAMESPACE, Site, condition, sha
 
 from tidegate.controllers.keeping import RETRY_S
 from tidegate.kube.resources import CONFIGMAPS
@@ -80,6 +80,23 @@ async def test_a_list_that_cannot_be_written_stops_nothing_and_is_written_later(
     site.harness.wake_all()  # the next resync
     await site.harness.settle()
     assert (await listed(site))["digests"] == [sha(V1)]
+
+
+async def test_a_full_volume_is_a_condition_and_what_serves_goes_on_serving(site: Site) -> None:
+    await serve(site, V1)
+    await site.kube.put(direct(V2))
+    break_pods(site, revision_of(V2), "CacheUnusable", "the artifact cache is full", init=True)
+    await site.harness.settle()
+    await site.pass_time(minutes=2)
+    found = await site.model()
+    ready = condition(found, "Ready")
+    assert found["status"]["revisions"][0]["reason"] == "CacheUnusable"
+    assert (ready["status"], ready["reason"]) == ("False", "Starting")
+    assert "the artifact cache is full" in ready["message"]
+    assert await traffic(site) == {revision_of(V1): 100}
+    site.harness.world.recover(revision_of(V2))
+    await site.pass_time(minutes=1)
+    assert await traffic(site) == {revision_of(V2): 100}
 
 
 async def test_without_a_shared_cache_there_is_nothing_to_say() -> None:

@@ -118,3 +118,8 @@ def test_a_revision_has_fallen_when_a_newer_one_is_listed(
 ) -> None:
     status = ModelStatus(conditions=[], revisions=[revision(number) for number in listed])
     assert fallen(status, {f"r{number}": number for number in made}) == gone
+
+
+def test_a_revision_that_is_used_again_is_listed_again() -> None:
+    status = STATUS.model_copy(update={"revisions": [revision(100)]})
+    assert fallen(status, {"r90": 90, "r80": 80, "r60": 60, "r50": 50}) == {"r50"}

@@ -118,6 +118,8 @@ class ModelReconciler:
         problem = latest.problem
         trial = await self._trials.look(obj, model, latest.revision, origin=latest.origin)
         latest = replace(latest, trial=trial)
+        # Before the first pod: one that starts without the list uses the cache as nobody.
+        await self._keeping.tell(request.namespace)
         try:
             with_pods = live_revisions(model.status.delivery)
             if trial is not None and trial.pod:
@@ -127,7 +129,6 @@ class ModelReconciler:
             problem = Said("Resolved", "False", error.reason, error.message)
         kept = {arm.revision for arm in arms if arm.revision is not None}
         await self._prune(obj, model, latest, kept)
-        await self._keeping.tell(request.namespace or "")
         await self._reporter.write(obj, model, replace(latest, problem=problem, arms=tuple(arms)))
         if trial is not None:
             await self._trials.tell(obj, trial)

@@ -41,8 +41,7 @@ def kept(
     still to be told. A revision that comes back is judged anew.
     """
     delivery = status.delivery
-    used: set[str | None] = {latest, *(arm.revision for arm in status.arms)}
-    used |= taken_over(delivery) if delivery is not None else set()
+    used = {latest, *_used(status)}
     recent = [entry.name for entry in entries if entry.name not in used and entry.admission]
     admitted = used | untold | set(recent[:RECENT])
     approved = [entry.name for entry in entries if _counted(entry.approval)]
@@ -54,10 +53,18 @@ def kept(
 
 def fallen(status: ModelStatus, numbers: Mapping[str, int]) -> set[str]:
     """Revisions that stand in status no more, by their numbers: the newer ones that do stand there
-    were listed after them, and none goes before its lineage is kept."""
-    listed = {entry.name for entry in status.revisions}
+    were listed after them, and none goes before its lineage is kept. One that is used again is
+    listed again."""
+    listed = {entry.name for entry in status.revisions} | _used(status)
     newest = max((entry.number for entry in status.revisions), default=0)
     return {name for name, number in numbers.items() if name not in listed and number < newest}
+
+
+def _used(status: ModelStatus) -> set[str | None]:
+    """The revisions that the delivery has, and those that the Rollout asks for."""
+    delivery = status.delivery
+    live = taken_over(delivery) if delivery is not None else set()
+    return {*live, *(arm.revision for arm in status.arms)}
 
 
 def _left(
