@@ -152,3 +152,33 @@ def test_of_several_failures_the_final_one_is_told() -> None:
     failure = arm_pods(deployment(2, 0), pods).failure
     assert failure is not None
     assert failure.reason == "LoadFailed"
+
+
+def test_a_pod_that_no_node_takes_says_what_it_lacks_and_may_still_find_one() -> None:
+    told = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": told}
+    pod = {"metadata": {"name": "p"}, "status": {"phase": "Pending", "conditions": [waits]}}
+    failure = arm_pods(deployment(1, 0), [pod]).failure
+    assert failure is not None
+    assert (failure.reason, failure.final) == ("Unschedulable", False)
+    assert "no node takes pod p" in failure.message
+    assert told in failure.message
+    gated = {**waits, "reason": "SchedulingGated"}
+    pod["status"] = {"phase": "Pending", "conditions": [gated]}
+    assert arm_pods(deployment(1, 0), [pod]).failure is None
+
+
+def test_pods_that_the_api_server_does_not_take_are_told_by_the_deployment() -> None:
+    told = 'pods "m-1-" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1'
+    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+    found = deployment(1, 0)
+    found["status"]["conditions"] = [{**refused, "message": told}]
+    failure = arm_pods(found, []).failure
+    assert failure is not None
+    assert (failure.reason, failure.final) == ("PodsRefused", False)
+    assert told in failure.message
+    crashed = arm_pods(found, [a_pod(ended("boom"))]).failure
+    assert crashed is not None
+    assert crashed.reason == "CrashLoop", "what a pod says tells more"
+    found["status"]["conditions"][0]["status"] = "False"
+    assert arm_pods(found, []).failure is None

@@ -166,6 +166,18 @@ def test_the_applied_deployment_has_no_replicas_and_the_first_has_one() -> None:
     assert first == applied
 
 
+def test_no_pod_of_a_revision_goes_before_another_one_serves() -> None:
+    obj = deployment(PARENT, revision="m-1", pod_template=a_template())
+    assert obj["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_one_serving_pod_of_a_revision_is_evicted_at_a_time_and_any_that_does_not_serve() -> None:
+    budget = disruption_budget(PARENT, revision="m-1")["spec"]
+    assert budget["selector"] == {"matchLabels": selector("m", "m-1")}
+    assert budget["maxUnavailable"] == 1
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
 def test_selectors_are_disjoint_minimal_and_match_the_pods() -> None:
     one = deployment(PARENT, revision="m-1", pod_template=a_template())["spec"]
     two = selector("m", "m-2")

@@ -26,6 +26,7 @@ from tidegate.backends.base import Seen
 from tidegate.backends.deployments import by_revision, unfinished
 from tidegate.domain.pods import PodFailure
 from tidegate.domain.rollout.facts import RouteFacts
+from tidegate.specs.container import RESTRICTED, resources_of
 from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL, child
 from tidegate.traffic.base import Feature
 
@@ -76,7 +77,8 @@ class KServeBackend:
             "modelFormat": {"name": server},
             "protocolVersion": "v2",
             "storageUri": where,
-            "resources": runtime.resources.wire(),
+            "resources": resources_of(runtime.resources),
+            "securityContext": dict(RESTRICTED),
         }
         if runtime.env:
             model["env"] = [variable.wire() for variable in runtime.env]
@@ -84,6 +86,7 @@ class KServeBackend:
             "name": entry_name(facts.revision),
             "labels": {MODEL_LABEL: facts.model, REVISION_LABEL: facts.revision},
             "terminationGracePeriodSeconds": GRACE_S,
+            "automountServiceAccountToken": False,
             "deploymentStrategy": {
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},

@@ -27,6 +27,7 @@ from tidegate.backends.base import Seen
 from tidegate.backends.deployments import by_revision, unfinished
 from tidegate.domain.pods import PodFailure
 from tidegate.domain.rollout.facts import RouteFacts
+from tidegate.specs.container import RESTRICTED, resources_of
 from tidegate.specs.metadata import MODEL_LABEL, REVISION_LABEL, child
 from tidegate.traffic.base import Feature
 
@@ -85,6 +86,7 @@ class SeldonBackend:
                 {
                     "spec": {
                         "terminationGracePeriodSeconds": GRACE_S,
+                        "automountServiceAccountToken": False,
                         "containers": [_container(spec, facts.model)],
                     },
                     "pdbSpec": {"maxUnavailable": 1},
@@ -134,7 +136,8 @@ def _container(spec: ModelSpec, name: str) -> Object:
     ready = {"httpGet": {"path": "/v2/health/ready", "port": "http"}}
     container: Object = {
         "name": name,
-        "resources": runtime.resources.wire(),
+        "resources": resources_of(runtime.resources),
+        "securityContext": dict(RESTRICTED),
         "readinessProbe": {
             **ready, "initialDelaySeconds": 5, "periodSeconds": 5, "failureThreshold": 3,
         },

@@ -24,6 +24,8 @@ FINAL_REASONS = frozenset(
 
 CRASH_LOOP = "CrashLoop"
 OUT_OF_MEMORY = "OutOfMemory"
+PODS_REFUSED = "PodsRefused"
+UNSCHEDULABLE = "Unschedulable"
 POD_REASONS = FINAL_REASONS | {CRASH_LOOP, OUT_OF_MEMORY}
 """Why the pods of a revision cannot serve it; any other reason is about what it did when it
 served."""
@@ -73,6 +75,7 @@ def arm_pods(deployment: Mapping[str, Any] | None, pods: Iterable[Mapping[str, A
     failure = next(iter(sorted(_failures(alive), key=lambda f: not f.final)), None)
     if deployment is None:
         return ArmPods(failure=failure)
+    failure = failure or _refusal(deployment)
     return ArmPods(
         exists=True,
         desired=int(deployment.get("spec", {}).get("replicas", 1)),
@@ -92,6 +95,38 @@ def _failures(pods: Iterable[Mapping[str, Any]]) -> Iterator[PodFailure]:
             failure = _container_failure(pod["metadata"]["name"], container)
             if failure is not None:
                 yield failure
+        yield from _unscheduled(pod["metadata"]["name"], _conditions(pod))
+
+
+def _conditions(obj: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {each["type"]: each for each in obj.get("status", {}).get("conditions", ())}
+
+
+def _unscheduled(pod: str, conditions: Mapping[str, Mapping[str, Any]]) -> Iterator[PodFailure]:
+    """That no node takes a pod, a GPU being in use for example; it may wait for one to come."""
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") == "False" and scheduled.get("reason") == UNSCHEDULABLE:
+        words = str(scheduled.get("message", ""))[:LAST_WORDS]
+        yield PodFailure(
+            UNSCHEDULABLE,
+            f"no node takes pod {pod} ({words}): add such a node, or ask for less in the resources"
+            " of the Model's runtime",
+            final=False,
+        )
+
+
+def _refusal(deployment: Mapping[str, Any]) -> PodFailure | None:
+    """That the API server takes no pod of a Deployment: a quota is used up, or a policy says no."""
+    failed = _conditions(deployment).get("ReplicaFailure", {})
+    if failed.get("status") != "True":
+        return None
+    words = str(failed.get("message", failed.get("reason", "")))[:LAST_WORDS]
+    return PodFailure(
+        PODS_REFUSED,
+        f"the API server takes no more pods of it ({words}): raise the quota of the namespace, or"
+        " change the policy or the Model's resources",
+        final=False,
+    )
 
 
 def _container_failure(pod: str, container: Mapping[str, Any]) -> PodFailure | None:

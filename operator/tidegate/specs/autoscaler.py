@@ -31,7 +31,8 @@ def autoscaler(parent: Parent, *, revision: str, floor: int, scaling: Scaling) -
 
 
 def disruption_budget(parent: Parent, *, revision: str) -> Object:
-    """A PodDisruptionBudget: at most one pod of a revision is evicted at a time."""
+    """A PodDisruptionBudget: at most one pod of a revision is evicted at a time. Pods that are not
+    ready may always go: a version that does not start must not keep a node from being drained."""
     obj = child(
         parent,
         api_version="policy/v1",
@@ -41,6 +42,7 @@ def disruption_budget(parent: Parent, *, revision: str) -> Object:
     )
     obj["spec"] = {
         "maxUnavailable": 1,
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
         "selector": {"matchLabels": selector(parent.name, revision)},
     }
     return obj

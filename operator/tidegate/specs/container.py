@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidegate.api.resources import Resources
 
 type Object = dict[str, Any]
@@ -19,6 +21,14 @@ CACHE_PATH = "/var/cache/tidegate"
 SCRATCH_PATH = "/var/tmp/tidegate"
 STARTUP_LIMIT_S = 600
 USER = 65532
+RESTRICTED: Mapping[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""What the restricted Pod Security Standard asks of a container whose pod is somebody else's: which
+user it runs as, and whether its root may be written, is its image's to know."""
 DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 """Asked for where a Model does not say: a pod without requests goes first when a node is short, and
 an autoscaler of CPU cannot work for it."""

@@ -11,6 +11,7 @@ from typing import Any
 type Obj = dict[str, Any]
 
 STRING: Obj = {"type": "string"}
+BOOLEAN: Obj = {"type": "boolean"}
 INT32: Obj = {"type": "integer", "format": "int32"}
 INT64: Obj = {"type": "integer", "format": "int64"}
 BY_NAME: Obj = {"type": "object", "additionalProperties": STRING}
@@ -35,6 +36,12 @@ def list_of(items: Obj, **more: Any) -> Obj:
 
 RESOURCES = record(requests=_AMOUNTS, limits=_AMOUNTS)
 ENV = record(("name",), name=STRING, value=STRING)
+SECURITY = record(
+    allowPrivilegeEscalation=BOOLEAN,
+    capabilities=record(drop=list_of(STRING)),
+    runAsNonRoot=BOOLEAN,
+    seccompProfile=record(("type",), type=STRING),
+)
 PROBE = record(
     httpGet=record(("port",), path=STRING, port=INT_OR_STRING),
     initialDelaySeconds=INT32,

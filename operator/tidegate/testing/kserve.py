@@ -17,12 +17,14 @@ from tidegate.specs.metadata import REVISION_LABEL
 from tidegate.testing.beside import Deployments, available
 from tidegate.testing.definitions import (
     ANYTHING,
+    BOOLEAN,
     BY_NAME,
     ENV,
     INT32,
     INT64,
     INT_OR_STRING,
     RESOURCES,
+    SECURITY,
     STRING,
     definition,
     list_of,
@@ -39,6 +41,7 @@ _MODEL = record(
     protocolVersion=STRING,
     storageUri=STRING,
     resources=RESOURCES,
+    securityContext=SECURITY,
     env=list_of(
         ENV, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
     ),
@@ -52,6 +55,7 @@ _PREDICTOR = record(
     name={"type": "string", "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"},
     labels=BY_NAME,
     terminationGracePeriodSeconds=INT64,
+    automountServiceAccountToken=BOOLEAN,
     deploymentStrategy=_STRATEGY,
     minReplicas=INT32,
     maxReplicas=INT32,

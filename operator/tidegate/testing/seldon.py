@@ -17,6 +17,7 @@ from tidegate.specs.metadata import REVISION_LABEL
 from tidegate.testing.beside import Deployments, available
 from tidegate.testing.definitions import (
     ANYTHING,
+    BOOLEAN,
     BY_NAME,
     ENV,
     INT32,
@@ -24,6 +25,7 @@ from tidegate.testing.definitions import (
     INT_OR_STRING,
     PROBE,
     RESOURCES,
+    SECURITY,
     STRING,
     definition,
     list_of,
@@ -35,11 +37,19 @@ if TYPE_CHECKING:
     from tidegate.testing.kube import FakeKube
 
 _CONTAINER = record(
-    ("name",), name=STRING, resources=RESOURCES, env=list_of(ENV), readinessProbe=PROBE
+    ("name",),
+    name=STRING,
+    resources=RESOURCES,
+    env=list_of(ENV),
+    readinessProbe=PROBE,
+    securityContext=SECURITY,
 )
 _COMPONENT = record(
     spec=record(
-        ("containers",), terminationGracePeriodSeconds=INT64, containers=list_of(_CONTAINER)
+        ("containers",),
+        terminationGracePeriodSeconds=INT64,
+        automountServiceAccountToken=BOOLEAN,
+        containers=list_of(_CONTAINER),
     ),
     pdbSpec=record(maxUnavailable=INT_OR_STRING),
 )
