@@ -114,7 +114,7 @@ def make_room(wanted: Wanted, keep: Keep | None, *, limit: int, size: int) -> No
             if _removed(folder, held, keep):
                 total -= held.size
     if total > limit:
-        log.warning("the cache has %d bytes above its limit, and nothing may go", total - limit)
+        log.warning("the cache is %d bytes above its limit, and nothing may go", total - limit)
 
 
 def free_some(wanted: Wanted, keep: Keep | None) -> bool:
