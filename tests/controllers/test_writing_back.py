@@ -95,6 +95,35 @@ async def test_a_registry_that_is_down_holds_up_nothing_and_is_asked_less_and_le
     assert condition(await site.model(), "WrittenBack")["status"] == "True"
 
 
+async def told_of(site: Site, reason: str) -> int:
+    """How often Events with this reason were told."""
+    events = (await site.kube.user.list(EVENTS)).items
+    found = [event for event in events if event["reason"] == reason]
+    return sum(1 + event.get("series", {}).get("count", 0) for event in found)
+
+
+async def test_a_long_outage_is_told_once_and_champion_then_follows_what_serves(
+    site: Site, registrar: FakeRegistrar
+) -> None:
+    registrar.down = True
+    await settle(site, written_back(direct(V1)))
+    await site.pass_time(minutes=30)
+    assert await told_of(site, "Unreachable") == 1
+    registrar.told = 0
+    found = await settle(site, written_back(direct(V2)))
+    assert await traffic(site) == {found["status"]["latestRevision"]: 100}
+    assert registrar.told == 1, "something new is tried at once, however long the pause still is"
+    registrar.down = False
+    await site.pass_time(minutes=6)
+    assert registrar.aliases == {("fraud", "champion"): "2"}
+    registrar.down = True
+    registrar.told = 0
+    await settle(site, written_back(direct(V1)))
+    await site.pass_time(seconds=50)
+    assert registrar.told >= 3, "another outage begins with short pauses"
+    assert await told_of(site, "Unreachable") == 3, "one for each thing that could not be told"
+
+
 async def test_a_version_that_is_gone_from_the_registry_is_not_in_the_way_of_others(
     site: Site, registrar: FakeRegistrar
 ) -> None:
