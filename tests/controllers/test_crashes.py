@@ -70,3 +70,16 @@ async def test_operators_that_live_for_one_write_each_come_to_the_same_end(
     refused = {"PATCH configmaps"}  # a record is added to before it is made
     assert lasting - refused <= set(reaper.after_writes)
     assert run.died == reaper.before_writes.total() + reaper.after_writes.total()
+
+
+@pytest.mark.parametrize("name", ["rollback", "trials of identical arms"])
+async def test_a_long_absence_after_each_write_makes_no_pods_anew_that_were_to_go(
+    name: str,
+) -> None:
+    async with prepared(STORIES[name]) as run:
+        undisturbed = await run.deliver()
+    async with prepared(STORIES[name]) as run:
+        run.site.kube.transport.onlooker = reaper = Reaper(run)
+        run.absence = 45.0  # longer than pods drain
+        assert await run.deliver() == undisturbed
+    assert reaper.after_writes["DELETE deployments"] <= 1

@@ -51,6 +51,8 @@ class DeliveryDraft:
         self.now: datetime = timing.now
         self.delivery: DeliveryStatus = facts.delivery
         self.notes: list[Note] = []
+        self.let_go: set[str] = set()
+        """Revisions that this look lets go, whether or not one before it did so too."""
         self._next: tuple[timedelta, str] | None = None
 
     @property

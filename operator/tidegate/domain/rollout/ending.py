@@ -162,8 +162,17 @@ def close_window(draft: Draft) -> None:
 
 
 def drop_drained(draft: DeliveryDraft) -> None:
-    """Forget the revisions whose pods have stayed long enough."""
-    kept = [entry for entry in draft.delivery.draining if draft.now < moment(entry.until)]
+    """Forget the revisions whose pods have stayed long enough.
+
+    Not one that is let go in this look, however long ago that was decided first: the operator died
+    before it wrote down that the attempt is over. Forgotten now, it would be let go anew by the
+    next one that dies there, with pods that are made again only to go.
+    """
+    kept = [
+        entry
+        for entry in draft.delivery.draining
+        if draft.now < moment(entry.until) or entry.revision in draft.let_go
+    ]
     kept = kept[-DRAINING_LIMIT:]
     if len(kept) != len(draft.delivery.draining):
         draft.set_delivery(draining=kept)
@@ -178,6 +187,7 @@ def release(draft: DeliveryDraft, revision: str, stays: timedelta) -> None:
     One that was let go before keeps its time: the operator may have died before it could write down
     that the attempt is over, and comes here again.
     """
+    draft.let_go.add(revision)
     known = [entry for entry in draft.delivery.draining if entry.revision == revision]
     entry = known[-1] if known else Draining(revision=revision, until=stamp(draft.now + stays))
     if not known:
