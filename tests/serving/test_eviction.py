@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,7 +36,6 @@ from tidegate.serving.fetch import Room, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 DAY_S = 24 * 3600.0
 SIZE, ROOM = 1000, 1100
@@ -240,6 +240,24 @@ def test_a_full_disk_makes_room_of_what_may_go(
     keep = volume.keep(4, 9)
     assert volume.bring(9, keep, limit=100 * ROOM).read_bytes() == volume.content(9)
     assert volume.there() == {1, 4, 9}
+
+
+def test_a_disk_without_room_for_another_file_makes_some(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = len(list((volume.cache / "sha256").iterdir()))
+    touch = Path.touch
+
+    def touched(path: Path, mode: int = 0o666, exist_ok: bool = True) -> None:
+        if not path.exists() and len(list(path.parent.iterdir())) > most:
+            raise OSError(28, "No space left on device")
+        touch(path, mode, exist_ok)
+
+    volume.bring(8, volume.keep(8), limit=100 * ROOM)  # more files than there may be
+    monkeypatch.setattr(Path, "touch", touched)
+    keep = volume.keep(1, 2, 8, 9)
+    assert volume.bring(9, keep, limit=100 * ROOM).read_bytes() == volume.content(9)
+    assert {1, 2, 8, 9} <= volume.there() < {1, 2, 3, 4, 8, 9}
 
 
 def test_a_full_disk_with_nothing_that_may_go_says_what_to_do(

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate.serving.cache import locked_file, remove
+from tidegate.serving.cache import FULL, locked_file, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,10 +99,32 @@ def may_go(held: Held, keep: Keep, *, now: float) -> bool:
     )
 
 
+def make_lock(wanted: Wanted, keep: Keep | None) -> None:
+    """Make the file of the digest's lock, on a disk too that has no room for another file; where
+    that cannot be done, whoever locks it will say so."""
+    with contextlib.suppress(OSError):
+        wanted.target.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                wanted.beside("lock").touch(mode=0o644)
+                return
+            except OSError as error:
+                if error.errno not in FULL or not free_some(wanted, keep):
+                    return
+
+
 def make_room(wanted: Wanted, keep: Keep | None, *, limit: int, size: int) -> None:
-    """Before a fetch of `size` bytes: bring the cache below `limit` bytes, if that can be done."""
+    """Before a fetch of `size` bytes: bring the cache below `limit` bytes, if that can be done. If
+    not, the fetch goes on: there may be room all the same."""
     if keep is None or limit <= 0:
         return
+    try:
+        _make_room(wanted, keep, limit=limit, size=size)
+    except OSError as error:
+        log.warning("no room was made in the cache: %s", error)
+
+
+def _make_room(wanted: Wanted, keep: Keep, *, limit: int, size: int) -> None:
     folder = wanted.target.parent
     with locked_file(folder / ".sweep.lock", deadline=wanted.deadline):
         _empty_trash(folder)

@@ -41,7 +41,7 @@ from tidegate.serving.cache import (
     remove,
 )
 from tidegate.serving.download import Bounds, download
-from tidegate.serving.eviction import free_some, make_room, note_use, read_keep
+from tidegate.serving.eviction import free_some, make_lock, make_room, note_use, read_keep
 from tidegate.serving.folder import fetch_tree
 from tidegate.serving.settings import PROFILE_NAME, profile_beside
 
@@ -77,6 +77,8 @@ def fetch(wanted: Wanted, room: Room = Room()) -> Path:
     :raises Terminal: it cannot be had; the message says what to do.
     """
     keep = read_keep(room.keep)
+    movable = keep if room.limit > 0 else None
+    make_lock(wanted, movable)
     with locked(wanted):
         note_use(wanted, keep)
         if is_whole(wanted):
@@ -85,7 +87,7 @@ def fetch(wanted: Wanted, room: Room = Room()) -> Path:
             make_room(wanted, keep, limit=room.limit, size=room.size)
             # A pod that finds its artifact in the cache never imports what would fetch it.
             fetcher = fetcher_for(wanted.source, wanted.credentials)
-            _fetch_until(wanted, fetcher, keep if room.limit > 0 else None)
+            _fetch_until(wanted, fetcher, movable)
             _bring_profile(wanted, fetcher)
             note_use(wanted, keep)
     return wanted.target
