@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from tidegate.api.model import Model
 from tidegate.api.rollout import Rollout
+from tidegate.cli import build
 from tidegate.controllers.revisions import server_image
+from tidegate.demo.export import JOBLIB, ONNX, TRITON
 from tidegate.demo.flights import COLUMNS
 from tidegate.demo.run import ALIAS, EXAMPLE
 from tidegate.domain.gates.golden import parse
@@ -69,6 +73,22 @@ def test_the_files_are_numbered_without_gaps_and_say_what_they_show() -> None:
     for path in EXAMPLES:
         assert path.read_text().startswith("# ")
         assert f"[{path.name}]({path.name})" in page
+
+
+def test_every_local_artifact_of_an_example_is_made_by_prepare() -> None:
+    made = {f"v{number}.skops" for number in (1, 2, 3, 4)} | {ONNX, JOBLIB, "triton/"}
+    uris = [spec["artifact"]["uri"] for spec in models(*EXAMPLES)]
+    named = [uri.partition("/artifacts/")[2] for uri in uris if uri.startswith("file:")]
+    assert set(named) <= made
+    assert TRITON.startswith("triton/")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_validate_finds_nothing_wrong_with_an_example(path: Path) -> None:
+    done = CliRunner().invoke(build("validate"), ["validate", "-o", "json", str(path)])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert (said["errors"], said["warnings"]) == (0, 0), said
 
 
 def test_the_signature_is_what_the_models_are_trained_on() -> None:

@@ -21,12 +21,24 @@ SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def tour(folder: str) -> list[str]:
-    """The tour's blocks, with the folder `flights` elsewhere: a user may have one of their own."""
+    """The tour's blocks, and before its end another example; with the folder `flights` elsewhere: a user may have one of their own."""
     text = (ROOT / "README.md").read_text()
-    blocks = SHELL.findall(text.split("## Five-minute tour")[1].split("\n## ")[0])
+    *blocks, end = SHELL.findall(text.split("## Five-minute tour")[1].split("\n## ")[0])
+    blocks += [instead_of_02("09-onnx.yaml"), end]
     moved = [re.sub(r"(?<=[ @])flights(?=[/ \n])", folder, block) for block in blocks]
     port = f"$(sed -n 's/.*port: //p' {folder}/01-gateway.yaml)"
     return [block.replace("127.0.0.1:8080", f"127.0.0.1:{port}") for block in moved]
+
+
+def instead_of_02(name: str) -> str:
+    """What a user types who tries another example in the place of the tour's Model."""
+    return f"""
+kubectl delete rollouts.tidegate.dev,models.tidegate.dev flight-delay --ignore-not-found
+kubectl apply -f flights/{name}
+kubectl wait models.tidegate.dev/flight-delay --for=condition=Ready --timeout=2m
+curl -s -H 'Host: flights.example' http://127.0.0.1:8080/v2/models/flight-delay/infer \\
+  --json @flights/artifacts/request.json --retry 5 --retry-all-errors -f -w '\\n'
+"""
 
 
 @pytest.fixture
@@ -60,7 +72,7 @@ def environment(home: Path) -> dict[str, str]:
 def test_the_tour_works_as_it_is_written(home: Path, folder: Path) -> None:
     flights = folder / "flights"
     blocks = tour(str(flights.relative_to(ROOT)))
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     marks = [f"echo '=== block {number}'\n{block}" for number, block in enumerate(blocks)]
     script = "set -euo pipefail\ncd " + str(ROOT) + "\n" + "\n".join(marks)
     script = script.replace("> replay.log", f"> {folder}/replay.log").replace(
@@ -83,4 +95,6 @@ def test_the_tour_works_as_it_is_written(home: Path, folder: Path) -> None:
     assert '"outputs"' in parts[1]
     assert "condition met" in parts[2]
     assert "EvidenceRollsBack" in parts[3] or "GuardBroken" in parts[3]
-    assert "is down" in parts[4]
+    assert "condition met" in parts[4]
+    assert '"outputs"' in parts[4]
+    assert "is down" in parts[5]

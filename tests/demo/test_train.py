@@ -24,15 +24,15 @@ train.train_all(pathlib.Path(sys.argv[1]), say=lambda text: None)
 """
 
 
+PYTHON = environments_folder() / "train" / "bin" / "python"
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("trained")
-    python = environments_folder() / "train" / "bin" / "python"
     subprocess.run(
-        [str(python), "-W", "ignore", "-c", QUICK, str(out)],
+        [str(PYTHON), "-W", "ignore", "-c", QUICK, str(out)],
         env={"PYTHONPATH": str(SOURCE_ROOT), "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=100,
@@ -52,6 +52,37 @@ def test_the_digests_are_those_of_the_files(trained: tuple[Path, dict[str, Any]]
     for model in summary["models"].values():
         content = (folder / model["file"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == model["sha256"]
+
+
+ANSWERS = """
+import json, pathlib, sys, joblib, numpy, onnxruntime, skops.io
+from tidegate.demo.flights import COLUMNS
+folder = pathlib.Path(sys.argv[1])
+rows = numpy.fromfile(folder / "replay.f64", "<f8").reshape(-1, len(COLUMNS))[:3000]
+skops_types = skops.io.get_untrusted_types(file=folder / "v1.skops")
+want = skops.io.load(folder / "v1.skops", trusted=skops_types).predict_proba(rows)[:, 1]
+off = {"v1.joblib": abs(joblib.load(folder / "v1.joblib").predict_proba(rows)[:, 1] - want)}
+for name in ("v1.onnx", "triton/flight-delay/1/model.onnx"):
+    graph = onnxruntime.InferenceSession(folder / name)
+    (gave,) = graph.run(["probability"], {n: rows[:, i] for i, n in enumerate(COLUMNS)})
+    off[name] = abs(gave - want)
+print(json.dumps({name: float(each.max()) for name, each in off.items()}))
+"""
+
+
+def test_v1_answers_the_same_in_each_of_its_forms(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, summary = trained
+    assert all((folder / name).is_file() for name in summary["exported"])
+    done = subprocess.run(
+        [str(PYTHON), "-W", "ignore", "-c", ANSWERS, str(folder)],
+        env={"PYTHONPATH": str(SOURCE_ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=100,
+    )
+    off = json.loads(done.stdout)
+    assert set(off) | {"triton/flight-delay/config.pbtxt"} == set(summary["exported"])
+    assert max(off.values()) < 1e-6, off
 
 
 def test_the_replay_holds_every_later_flight_with_the_gaps_of_its_weather(

@@ -45,11 +45,13 @@ def write_examples(
 
 def place_artifacts(trained: Trained, folder: Path) -> None:
     """Put the trained files where the operator may read `file://` artifacts."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for version in trained.versions.values():
-        partial = folder / f"{version.file.name}.partial"
-        shutil.copyfile(version.file, partial)
-        partial.replace(folder / version.file.name)
+    for name in (*(one.file.name for one in trained.versions.values()), *trained.exported):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the folder's files rather than among them: a folder may itself be an artifact.
+        partial = folder / f"{target.name}.partial"
+        shutil.copyfile(trained.folder / name, partial)
+        partial.replace(target)
 
 
 def render(

@@ -1,8 +1,8 @@
 """Trains the demo's four versions of one model: `python -m tidegate.demo.train --out DIR`.
 
 Runs in the environment `train`, which holds what the runtime `v2` holds, so that what is trained
-can be served. Writes `v1.skops` … `v4.skops`, `replay.f64` (the later flights, one row a request)
-and, last, `trained.json`, so that its presence says that everything else is whole.
+can be served. Writes `v1.skops` … `v4.skops`, v1 in the forms of `export.py`, `replay.f64` (the later
+flights, one row a request) and, last, `trained.json`, so that its presence says that everything else is whole.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tidegate.demo.export import EXPORTED, export
 from tidegate.demo.flights import COLUMNS, PRESSURE, WEATHER, Flights, load
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def train_all(out: Path, *, say: Callable[[str], object]) -> dict[str, Any]:
         model = train(seen)
         file = out / f"{version}.skops"
         skops.io.dump(model, file)
+        if version == "v1":
+            export(model, out)
         models[version] = {
             "file": file.name,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -176,6 +179,7 @@ def train_all(out: Path, *, say: Callable[[str], object]) -> dict[str, Any]:
     later.rows.astype("<f8").tofile(out / REPLAY)
     summary = {
         "models": models,
+        "exported": list(EXPORTED),
         "replay": {"file": REPLAY, "flights": len(later.rows)},
         "judged_on": {"name": "july_to_october", "digest": digest_of(judged)},
         "columns": list(COLUMNS),

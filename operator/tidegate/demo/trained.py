@@ -37,10 +37,14 @@ class Version:
 
 @dataclass(frozen=True)
 class Trained:
-    """A folder with `v1.skops` …, the replay and the summary."""
+    """A folder with `v1.skops` …, the replay and the summary.
+
+    `exported` are v1's other forms, by their paths below the folder.
+    """
 
     folder: Path
     versions: Mapping[str, Version]
+    exported: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> Trained:
@@ -56,14 +60,15 @@ class Trained:
             )
             for name, model in summary["models"].items()
         }
-        return cls(folder, versions)
+        return cls(folder, versions, tuple(summary.get("exported", ())))
 
 
 def content_key() -> str:
     """What the trained versions depend on, as one short hash."""
     together = hashlib.sha256()
     here = Path(__file__).parent
-    for file in (here / "flights.py", here / "train.py", CHECKOUT / "requirements" / "train.txt"):
+    code = (here / name for name in ("flights.py", "train.py", "export.py"))
+    for file in (*code, CHECKOUT / "requirements" / "train.txt"):
         together.update(file.read_bytes() if file.exists() else b"")
         together.update(b"\0")
     return together.hexdigest()[:16]
