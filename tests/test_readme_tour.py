@@ -21,7 +21,8 @@ SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def tour(folder: str) -> list[str]:
-    """The tour's blocks, and before its end another example; with the folder `flights` elsewhere: a user may have one of their own."""
+    """The tour's blocks, and before its end another example. The folder `flights` is elsewhere: a
+    user may have one of their own."""
     text = (ROOT / "README.md").read_text()
     *blocks, end = SHELL.findall(text.split("## Five-minute tour")[1].split("\n## ")[0])
     blocks += [instead_of_02("09-onnx.yaml"), end]

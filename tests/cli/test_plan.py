@@ -94,6 +94,34 @@ async def test_an_edit_says_whether_the_evidence_is_kept(
     assert "its evidence is dropped" in planned["manifests"][0]["meaning"]
 
 
+async def test_edits_are_shown_value_by_value_as_terraform_does(
+    site: Site, tidegate: Tidegate, tmp_path: Path
+) -> None:
+    await site.start()
+    steps = {"canary": {"steps": [{"weight": 10, "duration": "20s"}]}}
+    ran = await tidegate(
+        "plan", "-f", manifest(tmp_path, rollout(strategy=steps, deadline="3h")), operator=False
+    )
+    shown = [line.rstrip() for line in ran.out.splitlines()]
+    begins = next(n for n, line in enumerate(shown) if line.startswith("  edit"))
+    ends = next(n for n, line in enumerate(shown) if line.startswith("  decision"))
+    assert shown[begins:ends] == [
+        "  edit       deadline: 2h → 3h: applied in place; the evidence is kept",
+        "  edit       part of the attempt's key: counts from the next attempt on",
+        "             ~ strategy.canary.steps[0].weight: 5 → 10",
+        "             - strategy.canary.steps[1].duration: 20s",
+        "             - strategy.canary.steps[1].weight: 25",
+        "             - strategy.canary.steps[2].duration: 20s",
+        "             - strategy.canary.steps[2].weight: 50",
+    ]
+    gates = [{"name": "auc", "metric": "roc_auc", "min": 0.65}]
+    given = model(gates=gates, scaling={"minReplicas": 2, "maxReplicas": 4})
+    ran = await tidegate("plan", "-f", manifest(tmp_path, given), operator=False)
+    assert "  edit       applied in place; no new revision\n" in ran.out
+    assert "+ gates[auc].min: 0.65\n" in ran.out
+    assert "{" not in ran.out
+
+
 async def test_a_batch_that_is_due_is_not_looked_at_without_prometheus(
     site: Site, tidegate: Tidegate
 ) -> None:

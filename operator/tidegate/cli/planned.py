@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -16,10 +18,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tidegate.controllers.planning import Planned
-    from tidegate.domain.plan import Change, Plan
+    from tidegate.domain.edits import Change
+    from tidegate.domain.plan import Effect, Plan
 
 _FIELD_WIDTH = 11
 _VALUE_LIMIT = 60
+_SIGN_STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
 
 def told(planned: Sequence[Planned], notes: Sequence[str]) -> Iterator[RenderableType]:
@@ -83,9 +87,8 @@ def _one(planned: Planned) -> Iterator[Text]:
     rollout = _rollout(planned)
     heading.append(f", Rollout {rollout}" if rollout else ", without a Rollout", style="not bold")
     yield heading
-    for effect in planned.effects:
-        now, then = (_value(value) for value in effect.change)
-        yield _line("edit", f"{effect.field}: {now} → {then}: {effect.meaning}", style="cyan")
+    for meaning, effects in groupby(planned.effects, lambda effect: effect.meaning):
+        yield from _edits(list(effects), meaning)
     yield from _decided(plan)
     for name, change in plan.weights.items():
         yield _line("weight", f"{name}: {_weight(change[0])} → {_weight(change[1])}")
@@ -106,6 +109,24 @@ def _one(planned: Planned) -> Iterator[Text]:
         text = f"{planned.unasked} was not looked at: give --prometheus URL"
         yield _line("not asked", text, style="yellow")
     yield _line("then", _next(plan))
+
+
+def _edits(effects: Sequence[Effect], meaning: str) -> Iterator[Text]:
+    """Edits that mean the same: one in a line, more below what they mean."""
+    if len(effects) == 1:
+        (effect,) = effects
+        now, then = (_value(value) for value in effect.change)
+        yield _line("edit", f"{effect.field}: {now} → {then}: {meaning}", style="cyan")
+        return
+    yield _line("edit", meaning, style="cyan")
+    for effect in effects:
+        now, then = (_value(value) for value in effect.change)
+        sign, shown = "~", f"{now} → {then}"
+        if effect.change[0] is None:
+            sign, shown = "+", then
+        elif effect.change[1] is None:
+            sign, shown = "-", now
+        yield _line("", f"{sign} {effect.field}: {shown}", style=_SIGN_STYLES[sign])
 
 
 def _decided(plan: Plan) -> Iterator[Text]:
@@ -130,7 +151,10 @@ def _weight(value: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
+    """One value as a manifest would write it, shortened."""
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _VALUE_LIMIT else f"{text[: _VALUE_LIMIT - 1]}…"
 
 

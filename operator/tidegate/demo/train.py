@@ -1,8 +1,9 @@
 """Trains the demo's four versions of one model: `python -m tidegate.demo.train --out DIR`.
 
 Runs in the environment `train`, which holds what the runtime `v2` holds, so that what is trained
-can be served. Writes `v1.skops` … `v4.skops`, v1 in the forms of `export.py`, `replay.f64` (the later
-flights, one row a request) and, last, `trained.json`, so that its presence says that everything else is whole.
+can be served. Writes `v1.skops` … `v4.skops`, v1 in the forms of `export.py`, `replay.f64` (the
+later flights, one row a request) and, last, `trained.json`, so that its presence says that
+everything else is whole.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tidegate.domain.edits import differences
 from tidegate.domain.record.recording import newer
 from tidegate.domain.rollout import key_of
 from tidegate.domain.rollout.transitions import ACTIVE
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tidegate.api.rollout_status import Transition
+    from tidegate.domain.edits import Change
     from tidegate.domain.rollout.facts import Decision, Declared, Facts
-
-type Change = tuple[Any, Any]
-"""(now, then)"""
 
 KEY_FIELDS = (
     "strategy", "analysis.metrics", "analysis.falseRollbackRate", "analysis.falsePromotionRate",
@@ -188,16 +187,5 @@ def model_effects(
     )
 
 
-def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Change]]:
-    """Fields that differ, by path, with what they are and would be; lists count as one value."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        found = []
-        for key in sorted({*before, *after}):
-            inside = f"{path}.{key}" if path else key
-            found += differences(before.get(key), after.get(key), inside)
-        return found
-    return [] if before == after else [(path, (before, after))]
-
-
 def _is_of(field: str, fields: tuple[str, ...]) -> bool:
-    return any(field == each or field.startswith(f"{each}.") for each in fields)
+    return any(field == each or field.startswith((f"{each}.", f"{each}[")) for each in fields)
