@@ -15,6 +15,7 @@ import orjson
 import typer
 
 from tidegate.cli.checks import reports
+from tidegate.cli.checks.annotations import check_annotations
 from tidegate.cli.checks.bundles import Bundle, gathered
 from tidegate.cli.checks.findings import Finding, Severity
 from tidegate.cli.checks.references import check_references
@@ -98,6 +99,7 @@ def _checked(bundle: Bundle, namespace: str, registry: str | None) -> tuple[list
     others = [document for document in bundle.documents if not is_ours(document)]
     found = [*bundle.findings, *(finding for one in ours for finding in one.findings)]
     found += [*check_references(ours, others, namespace=namespace), *without_registry(ours)]
+    found += check_annotations(ours, others, namespace=namespace)
     if registry is not None:
         found += asyncio.run(ask_mlflow(ours, registry))
     return found, len(ours)

@@ -61,6 +61,8 @@ RULES = {
     "FieldValueTypeInvalid": "A value is of the wrong type.",
     "RulesUnchecked": "Rules across fields were not checked, because fields are wrong.",
     "AnnotationInvalid": "An annotation that the operator reads cannot be understood.",
+    "AnnotationUnknown": "An annotation or a label of tidegate.dev that nothing reads there.",
+    "SecretHosts": "A Secret does not allow to be sent where its Model has it sent.",
     "ScheduleInvalid": "The schedule of a training, or its time zone, cannot be read.",
     "DuplicateObject": "Two manifests are about the same object.",
     "DuplicateRollout": "Two Rollouts name one Model; only the older would act.",
