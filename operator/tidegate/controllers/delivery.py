@@ -26,6 +26,8 @@ from tidegate.kube.resources import MODELS
 from tidegate.runtime.request import Request, Result
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tidegate.controllers.gathering import Gathered
     from tidegate.domain.rollout.facts import Decision
     from tidegate.kube.client import Client
@@ -58,6 +60,8 @@ class DeliveryReconciler:
         self._carrier = Carrier(client, cache, settings)
         self._reporter = Reporter(client, cache, recorder)
         self._archive = Archive(client)
+        self._since: dict[Request, datetime] = {}
+        """When this operator looked at each Model for the first time."""
 
     async def reconcile(self, request: Request) -> Result:
         """One look at the delivery of one Model."""
@@ -66,13 +70,16 @@ class DeliveryReconciler:
             await self._carrier.drop_route(request.namespace, request.name)
             self._archive.forget(request.namespace, request.name)
             self._observer.forget(request.namespace, request.name)
+            self._since.pop(request, None)
             rollouts = self._gatherer.rollouts(request.namespace, request.name)
             await self._reporter.model_missing(rollouts, self._clock.now())
             return Result.done()
         gathered = self._gatherer.gather(obj)
         left = await self._archive.close_left(gathered)
         await self._archive.catch_up(gathered)
-        timing = Timing(now=self._clock.now(), scrape=self._settings.scrape_interval)
+        now = self._clock.now()
+        since = self._since.setdefault(request, now)
+        timing = Timing(now=now, scrape=self._settings.scrape_interval, since=since)
         gathered = await self._observer.observe(gathered, timing)
         decision = self._kept(gathered, timing, decision_for(gathered, timing))
         standing = standing_refusal(gathered)

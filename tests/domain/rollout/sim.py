@@ -112,12 +112,14 @@ class Sim:
     detours_seen: list[Detours] = field(default_factory=lambda: [NO_DETOURS])
     batches: list[Batch] = field(default_factory=list)
     looks: int = 0
+    since: datetime | None = None
+    """When the operator that looks now began to."""
 
     # -- looking ---------------------------------------------------------------------------
 
     @property
     def timing(self) -> Timing:
-        return Timing(now=self.now, scrape=SCRAPE)
+        return Timing(now=self.now, scrape=SCRAPE, since=self.since)
 
     @property
     def declared(self) -> Declared:

@@ -109,6 +109,24 @@ def test_an_inconclusive_deadline_does_what_the_policy_says(
         open_.until("Paused", minutes=3)
 
 
+@pytest.mark.parametrize("hours", [1, 3, 20])
+def test_hours_in_which_nobody_looked_are_no_time_of_the_deadline(hours: int) -> None:
+    away = sim((5, 60), (25, 60), (50, 60), metrics=[ERRORS, SLO], deadline="30m")
+    away.ask("r2")
+    away.until_weight(5)
+    away.run(10)
+    away.now += timedelta(hours=hours)  # no operator, and the requests go on
+    away.until("Healthy")
+    assert away.delivery.stable == "r2"
+    assert [seen.get("r2", 0) for seen in away.weights_seen] == [0, 5, 25, 50, 100]
+    bad = sim((5, 60), metrics=[ERRORS, SLO], deadline="30m")
+    bad.ask("r2")
+    bad.until_weight(5)
+    bad.behave("r2", error_rate=0.3)
+    bad.now += timedelta(hours=hours)
+    bad.until("Degraded", minutes=2)
+
+
 @pytest.mark.scenario("AV-11")
 def test_promotion_waits_for_every_metric_and_names_the_missing_one() -> None:
     loose = {**ERRORS, "margin": {"ratio": 10.0, "absolute": 0.3}}

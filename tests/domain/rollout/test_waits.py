@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.domain.rollout.sim import ERRORS, LATENCY, Sim, spec
+from tests.domain.rollout.sim import ERRORS, LATENCY, SLO, Sim, spec
 
 from tidegate.api.model import Scaling
 from tidegate.domain import evidence
@@ -190,3 +190,32 @@ def test_blue_green_without_checks_does_not_switch_when_metrics_fail_that_very_s
     sim.outage = None
     sim.until("Baking", minutes=2)
     assert sim.delivery.stable == "r2"
+
+
+def promoting_without_pods(**more: Any) -> Sim:
+    """An operator that died after it had written down that a promotion waits for pods, and before
+    it started any."""
+    sim = Sim(spec((5, 10), metrics=[ERRORS, SLO], **more)).stable()
+    sim.ask("r2")
+    sim.until_weight(5)
+    for _ in range(600):
+        sim.now += timedelta(seconds=1)
+        sim.look(written=2)
+        if sim.status.phase == "Promoting" and sim.status.hold is not None:
+            return sim
+    raise AssertionError(f"it never waits for pods: {sim.status.history[:3]}")
+
+
+def test_a_hold_that_nobody_looked_at_does_not_end_before_something_was_done_about_it() -> None:
+    sim = promoting_without_pods(holds={"deadline": "10m"})
+    sim.now += timedelta(hours=1)
+    sim.since = sim.now
+    sim.until("Healthy", minutes=3)
+    assert sim.delivery.stable == "r2"
+    stuck = promoting_without_pods(holds={"deadline": "10m"})
+    stuck.now += timedelta(hours=1)
+    stuck.since, stuck.ready["r2"] = stuck.now, 1
+    stuck.run(100)
+    assert stuck.phase == "Promoting"
+    stuck.until("Degraded", minutes=3)
+    assert "HoldExpired" in stuck.reasons

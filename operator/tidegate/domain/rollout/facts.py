@@ -167,10 +167,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class Timing:
-    """How fast evidence can come: the scrape period, and the moment of the decision."""
+    """How fast evidence can come: the scrape period, and the moment of the decision.
+
+    `since` is the first look of this operator, None where that is long ago.
+    """
 
     now: datetime
     scrape: timedelta
+    since: datetime | None = None
 
     @property
     def lag(self) -> timedelta:

@@ -21,6 +21,8 @@ LATE = timedelta(seconds=1)
 NO_TRAFFIC_EXPECTED = 10.0
 """Requests that the candidate should have had, by its weight, before having none counts as no
 data."""
+_MOST_INTERVALS = 2
+"""So many intervals of one batch count towards the deadline, which is of time under evaluation."""
 
 
 def interval_of(draft: Draft) -> timedelta:
@@ -68,7 +70,10 @@ def _clock(draft: Draft, batch: Batch) -> None:
         requests=round(step.requests + (batch.candidate.requests if whole else 0), 3),
     )
     if draft.phase == "Progressing" and draft.status.hold is None:
-        draft.set_attempt(evaluating_s=round(attempt.evaluating_s + batch.seconds, 3))
+        # An operator that was away finds one batch of all that time. It decided nothing meanwhile,
+        # and a candidate that has proven itself since must not be taken back for being late.
+        looked = min(batch.seconds, _MOST_INTERVALS * interval_of(draft).total_seconds())
+        draft.set_attempt(evaluating_s=round(attempt.evaluating_s + looked, 3))
 
 
 def is_empty(draft: Draft, batch: Batch) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.domain.rollout.ending import take_back
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tidegate.domain.rollout.draft import Draft
 
 
+LOOKED_AT = timedelta(minutes=2)
+"""So long an operator looks at a hold that it finds before it ends it."""
 APPROVAL = "ApprovalNeeded"
 """The cause of a pause that only the verb approve lifts."""
 
@@ -62,15 +65,22 @@ def is_paused(draft: Draft) -> bool:
 
 def expire_hold(draft: Draft) -> None:
     """A hold at its deadline ends as `holds.then` says. An edited `holds.deadline` counts at
-    once, from when the hold began."""
+    once, from when the hold began.
+
+    An operator that was away meanwhile waits a little longer: what it should have done about the
+    hold, as starting pods, nobody did.
+    """
     hold = draft.status.hold
     if hold is None or not draft.active or draft.phase == "Paused":
         return
     deadline = stamp(moment(hold.since) + draft.spec.holds.deadline)
     if deadline != hold.deadline:
         draft.set(hold=hold.model_copy(update={"deadline": deadline}))
-    if draft.now < moment(deadline):
-        draft.at(deadline, f"hold {hold.reason} ends")
+    ends, since = moment(deadline), draft.timing.since
+    if since is not None:
+        ends = max(ends, since + min(draft.spec.holds.deadline, LOOKED_AT))
+    if draft.now < ends:
+        draft.at(ends, f"hold {hold.reason} ends")
         look_at_next_batch(draft)
         return
     text = f"held for {hold.reason} until its deadline: {hold.message}"
