@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 
+import pytest
 from typer.testing import CliRunner
 
 from tidegate import __version__
@@ -51,6 +53,31 @@ def test_the_overview_names_every_command_and_imports_none() -> None:
 def test_the_version_is_shown() -> None:
     result = CliRunner().invoke(build(None), ["--version"])
     assert (result.exit_code, result.output) == (0, f"tidegate {__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_says_its_exit_codes_and_gives_examples(name: str) -> None:
+    shown = " ".join(CliRunner().invoke(build(name), [name, "--help"]).output.split())
+    assert "Exit codes: 0 " in shown
+    assert "2 " in shown.partition("Exit codes: ")[2]
+    assert all(f"tidegate {example}" in shown for example in COMMANDS[name].examples)
+
+
+@pytest.mark.parametrize(
+    "example", [each for command in COMMANDS.values() for each in command.examples]
+)
+def test_an_example_of_the_help_is_a_command_line_that_is_understood(example: str) -> None:
+    words = shlex.split(example)
+    # The help is shown after the line was read: an unknown option is an error before.
+    result = CliRunner().invoke(build(words[0]), [*words, "--help"])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"operator"}))
+def test_an_option_that_is_not_there_is_wrong_usage_with_nothing_on_stdout(name: str) -> None:
+    result = CliRunner().invoke(build(name), [name, "--such-an-option"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--such-an-option" in result.stderr
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

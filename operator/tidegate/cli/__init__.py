@@ -22,40 +22,116 @@ _DENIED = re.compile(
     re.DOTALL,
 )
 
+_CODES = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage."
+"""Of the commands of a group."""
+
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command lives (`module:attribute`), and what the overview says of it."""
+    """Where a command lives (`module:attribute`), what the overview says of it, and lines that a
+    user may type, without the word tidegate."""
 
     target: str
     help: str
+    examples: tuple[str, ...]
+
+    @property
+    def epilog(self) -> str:
+        """What stands below its help; an empty line keeps two lines apart there."""
+        return "\n\n".join(["Examples:", *(f"tidegate {line}" for line in self.examples)])
 
 
 COMMANDS = {
-    "local": Command("tidegate.cli.local:app", "The embedded cluster on this machine."),
-    "demo": Command("tidegate.cli.demo:demo", "The whole story on real data, in minutes."),
-    "status": Command("tidegate.cli.status:status", "Where a delivery stands, and why."),
-    "plan": Command("tidegate.cli.plan:plan", "What the operator would do now; writes nothing."),
+    "local": Command(
+        "tidegate.cli.local:app",
+        "The embedded cluster on this machine.",
+        ("local up", "local status", "local logs -f", "local down --delete"),
+    ),
+    "demo": Command(
+        "tidegate.cli.demo:demo",
+        "The whole story on real data, in minutes.",
+        ("demo --keep", "demo prepare flights", "demo replay flights --seconds 60"),
+    ),
+    "status": Command(
+        "tidegate.cli.status:status",
+        "Where a delivery stands, and why.",
+        ("status", "status flight-delay -w", "status -o json"),
+    ),
+    "plan": Command(
+        "tidegate.cli.plan:plan",
+        "What the operator would do now; writes nothing.",
+        ("plan", "plan -f model.yaml -f rollout.yaml"),
+    ),
     "validate": Command(
-        "tidegate.cli.validate:validate", "Check manifests without a cluster, for pull requests."
+        "tidegate.cli.validate:validate",
+        "Check manifests without a cluster, for pull requests.",
+        ("validate deploy/ --strict", "validate model.yaml -o github"),
     ),
-    "explain": Command("tidegate.cli.explain:explain", "Why an attempt went as it did."),
-    "replay": Command("tidegate.cli.replay:replay", "Recompute an attempt's verdicts offline."),
-    "abort": Command("tidegate.cli.verbs:abort", "Take the candidate back now."),
-    "promote": Command("tidegate.cli.verbs:promote", "Promote the candidate now."),
-    "retry": Command("tidegate.cli.verbs:retry", "Try again what was rejected."),
-    "pause": Command("tidegate.cli.verbs:pause", "Freeze the weight where it is."),
-    "resume": Command("tidegate.cli.verbs:resume", "Go on after a pause."),
+    "explain": Command(
+        "tidegate.cli.explain:explain",
+        "Why an attempt went as it did.",
+        ("explain flight-delay", "explain flight-delay --at 3 -o yaml"),
+    ),
+    "replay": Command(
+        "tidegate.cli.replay:replay",
+        "Recompute an attempt's verdicts offline.",
+        ("replay flight-delay", "replay flight-delay --set falseRollbackRate=0.05"),
+    ),
+    "abort": Command(
+        "tidegate.cli.verbs:abort",
+        "Take the candidate back now.",
+        ("abort flight-delay",),
+    ),
+    "promote": Command(
+        "tidegate.cli.verbs:promote",
+        "Promote the candidate now.",
+        ("promote flight-delay", "promote flight-delay --force"),
+    ),
+    "retry": Command(
+        "tidegate.cli.verbs:retry",
+        "Try again what was rejected.",
+        ("retry flight-delay",),
+    ),
+    "pause": Command(
+        "tidegate.cli.verbs:pause",
+        "Freeze the weight where it is.",
+        ("pause flight-delay",),
+    ),
+    "resume": Command(
+        "tidegate.cli.verbs:resume",
+        "Go on after a pause.",
+        ("resume flight-delay",),
+    ),
     "approve": Command(
-        "tidegate.cli.approve:approve", "Say yes to a version or a step that waits for a person."
+        "tidegate.cli.approve:approve",
+        "Say yes to a version or a step that waits for a person.",
+        ("approve flight-delay", "approve model/flight-delay --print"),
     ),
-    "skip": Command("tidegate.cli.verbs:skip", "End the step that is under way."),
-    "lineage": Command("tidegate.cli.lineage:lineage", "Where what serves comes from."),
-    "retrain": Command("tidegate.cli.retrain:retrain", "Train a new version of a Model now."),
+    "skip": Command(
+        "tidegate.cli.verbs:skip",
+        "End the step that is under way.",
+        ("skip flight-delay",),
+    ),
+    "lineage": Command(
+        "tidegate.cli.lineage:lineage",
+        "Where what serves comes from.",
+        ("lineage flight-delay", "lineage flight-delay --all -o mermaid"),
+    ),
+    "retrain": Command(
+        "tidegate.cli.retrain:retrain",
+        "Train a new version of a Model now.",
+        ("retrain flight-delay", "retrain flight-delay --no-wait"),
+    ),
     "crds": Command(
-        "tidegate.cli.crds:crds", "Write the CustomResourceDefinitions, or check them."
+        "tidegate.cli.crds:crds",
+        "Write the CustomResourceDefinitions, or check them.",
+        ("crds", "crds --check"),
     ),
-    "operator": Command("tidegate.cli.operator:operator", "Run the operator (in its pod)."),
+    "operator": Command(
+        "tidegate.cli.operator:operator",
+        "Run the operator (in its pod).",
+        ("operator",),
+    ),
 }
 
 
@@ -72,9 +148,11 @@ def build(wanted: str | None) -> typer.Typer:
     for name, command in COMMANDS.items():
         loaded = _load(command) if name == wanted else _not_loaded
         if isinstance(loaded, typer.Typer):
-            app.add_typer(loaded, name=name, help=command.help)
+            words = f"{command.help}\n\n{_CODES}" if name == wanted else command.help
+            app.add_typer(loaded, name=name, help=words, epilog=command.epilog)
         else:
-            app.command(name, help=None if name == wanted else command.help)(loaded)
+            said = None if name == wanted else command.help
+            app.command(name, help=said, epilog=command.epilog)(loaded)
     return app
 
 

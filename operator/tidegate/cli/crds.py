@@ -34,7 +34,10 @@ def crds(
         bool, typer.Option("--check", help="Write nothing; exit 1 when a file is out of date.")
     ] = False,
 ) -> None:
-    """Write the CustomResourceDefinitions as YAML files."""
+    """Write the CustomResourceDefinitions as YAML files.
+
+    Exit codes: 0 done or up to date, 1 with --check: a file is out of date, 2 wrong usage.
+    """
     stale = []
     for name, text in rendered().items():
         path = directory / name

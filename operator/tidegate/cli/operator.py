@@ -17,6 +17,8 @@ def operator() -> None:
     """Run the operator against the cluster of KUBECONFIG, or of the pod it runs in.
 
     Settings are environment variables TIDEGATE_…; docs/settings.md lists them.
+
+    Exit codes: 0 it was asked to end, 1 it cannot go on, 2 wrong usage.
     """
     try:
         settings = from_environment()

@@ -62,6 +62,8 @@ def status(
     """Show where a delivery stands: arms and weights, evidence, what is waited for.
 
     --watch draws it over and over on a terminal, else prints it when it changes.
+
+    Exit codes: 0 it was shown, 1 there is no such thing or no answer, 2 wrong usage.
     """
     found = credentials(kubeconfig, context)
     try:
