@@ -14,9 +14,11 @@ from tidegate.cli import COMMANDS
 from tidegate.domain.rollout.transitions import TRANSITIONS
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
 SOURCE = {path: path.read_text() for path in (ROOT / "operator").rglob("*.py")}
-LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -25,11 +27,30 @@ def shell_lines() -> list[str]:
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
 
 
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings."""
+    titles = HEADING.findall(FENCED.sub("", page.read_text()))
+    bare = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).lower() for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in bare}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
-    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
-    missing = [link for link in links if not (page.parent / link).exists()]
+def test_every_link_to_a_file_or_a_heading_leads_somewhere(page: Path) -> None:
+    missing = []
+    for link, heading in LINK.findall(FENCED.sub("", page.read_text())):
+        if "://" in link:
+            continue
+        target = page.parent / link if link else page
+        known = anchors(target) if heading and target.suffix == ".md" and target.exists() else ()
+        if not target.exists() or (heading and target.suffix == ".md" and heading not in known):
+            missing.append(f"{link}#{heading}")
     assert missing == []
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    listed = {link for link, _ in LINK.findall((ROOT / "docs" / "README.md").read_text())}
+    pages = {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert pages <= listed
 
 
 def test_every_task_that_is_named_exists() -> None:
