@@ -150,6 +150,7 @@ _BACK = {
     "models": "ask for the version that is pinned, or point the alias back at it",
     "hf": "name the commit that is pinned in spec.artifact.uri",
     "dvc": "name the commit that is pinned in spec.artifact.uri (?rev=…)",
+    "wandb": "name the version that is pinned, or point the alias back at it",
     "oci": "name the digest of what is pinned (oci://…@sha256:…), or push it again",
 }
 """How what is pinned comes back, by scheme; of others the file is put back."""
