@@ -32,7 +32,7 @@ AT_THE_SOURCE = [
      "correct spec.artifact.uri, or register it"),
     (case.missing_version, "Resolved", FALSE, "ArtifactNotFound", "version 7 of 'fraud'",
      "correct spec.artifact.uri, or register it"),
-    (case.deleted_files_of_a_version, "Resolved", FALSE, "ArtifactNotFound",
+    (case.deleted_files_of_a_version, "Resolved", FALSE, "FilesMissing",
      "files at runs/3/model.skops are", "log and register it again, or ask for another"),
     (case.moved_address, "Resolved", FALSE, "ArtifactNotFound", "/moved.skops answers 404",
      "correct spec.artifact.uri, or put the file there"),

@@ -18,8 +18,9 @@ from tidegate.backends.refusals import lacking as lacking_in_backend
 from tidegate.controllers.acting import Acting
 from tidegate.controllers.backing import look, pods_by_revision
 from tidegate.domain.admission import held_back
+from tidegate.domain.asking import missing, unanswered
 from tidegate.domain.claims import Claimant, conflict, places
-from tidegate.domain.conditions import Said, find
+from tidegate.domain.conditions import Said
 from tidegate.domain.restarting import unrestartable
 from tidegate.domain.revisions import live_revisions
 from tidegate.domain.rollout import (
@@ -175,6 +176,7 @@ class Gatherer:
         current = model.status.resolved_generation == generation
         held = held_back(model.spec, model.status, delivery, current=current)
         rejected = latest is not None and any(r.digest == latest.digest for r in delivery.rejected)
+        problem = missing(model.status, generation=generation)
         return Facts(
             model=name,
             model_generation=generation,
@@ -183,7 +185,8 @@ class Gatherer:
             latest=latest,
             arms=tuple(_arm_facts(entry, revisions) for entry in model.status.arms),
             model_current=current,
-            model_problem=_model_problem(model, generation) or (None if rejected else held),
+            model_problem=problem or (None if rejected else held),
+            unanswered=unanswered(model.status, generation=generation),
             held_back=held,
             pods=pods_by_revision(self._cache, backed, namespace, revisions),
             digests={revision: facts.digest for revision, facts in revisions.items()},
@@ -264,16 +267,6 @@ def _recovered(route: RouteFacts, revisions: dict[str, RevisionFacts]) -> Delive
     if not weights:
         return DeliveryStatus()
     return DeliveryStatus(stable=max(sorted(weights), key=lambda name: weights[name]))
-
-
-def _model_problem(model: Model, generation: int) -> Said | None:
-    """Why there is no revision of the present generation, as the Model controller said it."""
-    resolved = find(model.status.conditions, "Resolved")
-    if resolved is None or resolved.status == "True":
-        return None
-    if (resolved.observed_generation or 0) < generation:
-        return None
-    return Said("Resolved", resolved.status, resolved.reason, resolved.message)
 
 
 def _claimant(obj: Object, model: Model) -> Claimant:

@@ -18,10 +18,11 @@ from tidegate.controllers.revisions import digest_of, number_of
 from tidegate.controllers.statuses import StatusWriter
 from tidegate.controllers.trial import passed
 from tidegate.domain.admission import gates_passed
+from tidegate.domain.asking import still_asked, undecided
 from tidegate.domain.conditions import Said, merged
 from tidegate.domain.kept import fallen, kept
 from tidegate.domain.lineage import origin_of, served
-from tidegate.domain.revisions import phase_of, trial_phase, verified
+from tidegate.domain.revisions import UNVERIFIED, phase_of, trial_phase, verified
 from tidegate.domain.times import stamp
 from tidegate.domain.write_back import untold
 from tidegate.kube.objects import (
@@ -137,12 +138,7 @@ class ModelReporter:
                     f"{shown(latest.resolved.location)} is sha256 {short}…",
                 )
             )
-        said.append(verified(latest.problem, name=name, revisions=revisions))
-        if model.spec.gates:
-            entry = next((entry for entry in revisions if entry.name == name), None)
-            said.append(gates_passed(entry.gates if entry else []))
-        if latest.trial is not None and latest.trial.approved is not None:
-            said.append(latest.trial.approved)
+        said += self._about_latest(model, latest, name, revisions, generation)
         return merged(
             model.status.conditions,
             said,
@@ -150,6 +146,35 @@ class ModelReporter:
             generation=generation,
             now=self._clock.now(),
         )
+
+    def _about_latest(
+        self,
+        model: Model,
+        latest: Latest,
+        name: str | None,
+        revisions: list[RevisionStatus],
+        generation: int,
+    ) -> list[Said]:
+        """What is said of the latest revision: nothing while it is not known which that is."""
+        problem = latest.problem
+        if problem is not None and still_asked(model.status, problem.reason, generation=generation):
+            problem = None
+        if problem is not None and latest.revision is None:
+            types = ["GatesPassed"] if model.spec.gates else []
+            types += ["Approved"] if model.spec.approval is not None else []
+            return [
+                verified(problem, name=None, revisions=[])
+                if problem.reason in UNVERIFIED
+                else undecided("Verified", problem),
+                *(undecided(type_, problem) for type_ in types),
+            ]
+        said = [verified(problem, name=name, revisions=revisions)]
+        if model.spec.gates:
+            entry = next((entry for entry in revisions if entry.name == name), None)
+            said.append(gates_passed(entry.gates if entry else []))
+        if latest.trial is not None and latest.trial.approved is not None:
+            said.append(latest.trial.approved)
+        return said
 
     def _revision_status(
         self,

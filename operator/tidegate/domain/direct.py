@@ -15,6 +15,7 @@ from tidegate.domain.rollout.availability import (
     not_deliverable,
     stable_available,
     stable_serving,
+    standing,
 )
 from tidegate.domain.rollout.draft import DeliveryDraft
 from tidegate.domain.rollout.ending import DRAIN, drop_drained, reject, rejection_of, release
@@ -167,9 +168,7 @@ def _decision(draft: DeliveryDraft, ready: Said, *, extra: tuple[Said, ...] = ()
     if candidate is not None and draft.facts.blocked is None:
         floors[candidate] = _size(draft)
     said = [stable_available(draft), ready, *extra]
-    if ready.status != "True":
-        kind = "Stalled" if _stalled(draft, ready) else "Reconciling"
-        said.append(Said(kind, "True", ready.reason, ready.message))
+    said += standing(draft, ready, stalled=_stalled(draft, ready))
     weights = _instead_of_stable(draft) or ({stable: 100} if stable is not None else {})
     look = draft.next_look
     return Decision(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 UNVERIFIED = (
     frozenset({"ArtifactNotFound", "DigestMismatch", "LoadFailed", "TooLarge", "TooManyFiles"})
-    | {"ArchiveInvalid", "ArtifactInvalid", "FormatUnsafe", "FormatUnsupported", "UnsafePath"}
+    | {"ArchiveInvalid", "ArtifactInvalid", "FilesMissing", "UnsafePath"}
+    | {"FormatUnsafe", "FormatUnsupported"}
     | verification.REASONS
     | {"SigningInvalid", "SigningKeyInvalid", "SigningMissing", "SigningUnsupported"}
 )

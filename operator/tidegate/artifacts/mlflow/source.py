@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tidegate.api.origin import Origin
     from tidegate.artifacts.base import ArtifactSource, Clock
 
+FILES_MISSING = "FilesMissing"
 VERSION_PENDING = "VersionPending"
 LOGGED_MODEL = "models:/"
 """How MLflow 3 names the place of a version: a logged model, itself no path."""
@@ -278,7 +279,7 @@ def _told_of(version: _Version, place: str) -> Iterator[None]:
     except Terminal as error:
         if error.reason == ARTIFACT_NOT_FOUND:
             raise Terminal(
-                error.reason,
+                FILES_MISSING,
                 f"{version.what} is in the registry, and its files at {place} are gone: log and "
                 "register it again, or ask for another version",
             ) from None

@@ -36,6 +36,19 @@ def not_deliverable(draft: DeliveryDraft) -> Said | None:
     return None
 
 
+def standing(draft: DeliveryDraft, ready: Said, *, stalled: bool) -> list[Said]:
+    """`Reconciling` or `Stalled` of a Model that is `ready` like this. What serves may be what is
+    asked for, and a person has to act all the same: its source refuses."""
+    silent = draft.facts.unanswered
+    if ready.status != "True":
+        kind = "Stalled" if stalled else "Reconciling"
+        return [Said(kind, "True", ready.reason, ready.message)]
+    if silent is None or silent.status != "False":
+        return []
+    message = f"{draft.delivery.stable} serves on, and nothing newer is found: {silent.message}"
+    return [Said("Stalled", "True", silent.reason, message)]
+
+
 def stable_serving(
     draft: DeliveryDraft, weights: Mapping[str, int], detours: Detours = NO_DETOURS
 ) -> Said:

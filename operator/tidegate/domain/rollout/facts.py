@@ -78,8 +78,9 @@ class Facts:
 
     `latest` is the Model's newest revision, None while nothing is resolved; `arms` are those that
     the strategy asks for besides; `model_current` says whether they were made from the Model's
-    present generation. `held_back` is why the latest may not be started yet, though it is there;
-    what is under way goes on. `blocked` is why this delivery may not
+    present generation, `model_problem` why not. `unanswered` is why the artifact's source does not
+    say whether something newer is asked for. `held_back` is why the latest may not be started yet,
+    though it is there; what is under way goes on. `blocked` is why this delivery may not
     move at all (reason, message). `observation` is None when nothing was due; `baseline` likewise;
     `quiet` says whether the old arm's counters stand still (None: not known); `tried` is what came
     of trying the metrics' queries, None where that was not done. `scrape_lag` is how
@@ -94,6 +95,7 @@ class Facts:
     arms: tuple[ArmFacts, ...] = ()
     model_current: bool = True
     model_problem: Said | None = None
+    unanswered: Said | None = None
     held_back: Said | None = None
     pods: Mapping[str, ArmPods] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)

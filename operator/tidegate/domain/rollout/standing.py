@@ -15,6 +15,7 @@ from tidegate.domain.rollout.availability import (
     not_deliverable,
     stable_available,
     stable_serving,
+    standing,
 )
 from tidegate.domain.rollout.contesting import message_of
 from tidegate.domain.rollout.ending import rejection_of
@@ -191,15 +192,10 @@ def model_conditions(draft: Draft) -> tuple[Said, ...]:
     """What the delivery says about the Model: Available, Ready, Reconciling, Stalled."""
     facts = draft.facts
     ready = _model_ready(draft)
-    said = [stable_available(draft), ready]
-    if ready.status != "True":
-        stalled = _stalled(draft) or (
-            facts.model_problem is not None and facts.model_problem.status == "False"
-        )
-        said.append(
-            Said("Stalled" if stalled else "Reconciling", "True", ready.reason, ready.message)
-        )
-    return tuple(said)
+    stalled = _stalled(draft) or (
+        facts.model_problem is not None and facts.model_problem.status == "False"
+    )
+    return (stable_available(draft), ready, *standing(draft, ready, stalled=stalled))
 
 
 def _model_ready(draft: Draft) -> Said:
