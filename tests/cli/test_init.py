@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,15 @@ from tidegate import __version__
 from tidegate.cli import COMMANDS, build
 
 HEAVY = ("aiohttp", "kopf", "scipy", "kubernetes", "cryptography", "prometheus_api_client")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOWHERE = """
+apiVersion: v1
+kind: Config
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: a, user: {token: x}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+current-context: a
+"""
 SHOW_HELP = f"""
 import sys
 sys.argv = ["tidegate", "--help"]
@@ -78,6 +88,30 @@ def test_an_option_that_is_not_there_is_wrong_usage_with_nothing_on_stdout(name:
     result = CliRunner().invoke(build(name), [name, "--such-an-option"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--such-an-option" in result.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_an_error_that_says_what_to_look_at(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config").write_text(NOWHERE)
+    result = run("status", KUBECONFIG=str(tmp_path / "config"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: the API server does not answer (")
+    assert "tidegate local status" in result.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("demo", "prepare", str(tmp_path / "file" / "x"), TIDEGATE_HOME=str(tmp_path))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "FolderUnwritable" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_no_colour_is_written_where_nobody_looks_at_a_terminal() -> None:
+    for settings in ({}, {"NO_COLOR": "1"}):
+        result = run("validate", str(EXAMPLES / "02-model.yaml"), **settings)
+        assert "\x1b" not in result.stdout + result.stderr
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

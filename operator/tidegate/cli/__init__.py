@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from tidegate import __version__
-from tidegate.errors import KubeError, TidegateError
+from tidegate.errors import KubeError, ServerUnavailable, TidegateError, Unauthorized
 
 _DENIED = re.compile(
     r"ValidatingAdmissionPolicy '(?P<policy>[^']+)' with binding '[^']+' denied request: "
@@ -180,7 +180,17 @@ def _options(
 
 
 def _words(error: TidegateError) -> str:
-    """An error in one line; of a refusal by an admission policy what the policy says, and which."""
+    """An error in one line, with the mend; of a refusal by an admission policy what the policy
+    says, and which."""
+    if isinstance(error, ServerUnavailable) and error.status == 0:
+        return (
+            f"the API server does not answer ({error}): is the cluster up, and the one that the"
+            " kubeconfig's context names? For the cluster on this machine: tidegate local status"
+        )
+    if isinstance(error, Unauthorized):
+        return (
+            f"the API server does not know you ({error}): log in anew, or give another kubeconfig"
+        )
     denied = _DENIED.search(str(error)) if isinstance(error, KubeError) else None
     if denied is None:
         return str(error)

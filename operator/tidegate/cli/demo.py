@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tidegate.errors import Terminal
+
 demo = typer.Typer(help="The whole story on real data, in minutes.", no_args_is_help=False)
 
 PLAIN_WIDTH = 150
@@ -51,8 +53,16 @@ def prepare(
     from tidegate.demo.trained import train
     from tidegate.local.cluster.state import home
 
-    trained = train(home() / "trained", say=typer.echo)
-    port = write_examples(trained, folder, keep_port=True)
+    try:
+        folder.mkdir(
+            parents=True, exist_ok=True
+        )  # before the work whose result would have no place
+        trained = train(home() / "trained", say=typer.echo)
+        port = write_examples(trained, folder, keep_port=True)
+    except OSError as error:
+        raise Terminal(
+            "FolderUnwritable", f"{folder} cannot be written: {error}; name another folder"
+        ) from error
     typer.echo(f"written: {folder}; its gateway listens on port {port}")
 
 

@@ -107,7 +107,10 @@ def status(
         Output.TABLE
     ),
 ) -> None:
-    """Show the parts of the cluster and where they answer."""
+    """Show the parts of the cluster and where they answer.
+
+    Exit codes: 0 it is ready, 1 a part is not ready, 2 wrong usage, 3 it is not up.
+    """
     found = describe(_state(name), name=name)
     if output is Output.JSON:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
