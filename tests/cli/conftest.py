@@ -35,6 +35,7 @@ class Ran:
 
 
 type Tidegate = Callable[..., Awaitable[Ran]]
+type Validate = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -101,3 +102,23 @@ def _exit_code() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+@pytest.fixture
+def validate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Validate:
+    """Runs `tidegate validate …` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["tidegate", "validate", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        shown = capsys.readouterr()
+        return Ran(code, shown.out, shown.err)
+
+    return run
