@@ -20,6 +20,7 @@ from tidegate.serving.protocol import (
 )
 from tidegate.serving.signature import NUMPY_TYPES, Signature, TensorSpec
 
+RAW = "RAW"
 TWO = Signature(
     (TensorSpec("temp", "FP64"), TensorSpec("carrier", "BYTES")),
     (TensorSpec("probability", "FP64"), TensorSpec("label", "INT64")),
@@ -120,6 +121,10 @@ def test_deeper_tensors_nest_as_their_shape_says() -> None:
         (body({**TEMP, "data": [1, [2]]}, CARRIER), "nested lists"),
         (body(TEMP, {**CARRIER, "data": ["UA", None]}), "do not fit BYTES"),
         (body(TEMP, CARRIER, outputs=[{"name": "class"}]), "unknown output 'class'"),
+        (body({**TEMP, "data": RAW}, CARRIER).replace(b'"RAW"', b"[1e400, 2]"), "no datatype"),
+        (body({**TEMP, "data": RAW}, CARRIER).replace(b'"RAW"', b"[[1e400]]"), "no datatype"),
+        (body({**TEMP, "data": RAW}, CARRIER).replace(b'"RAW"', b'[1, "\xff"]'), "no JSON"),
+        (body(TEMP, {**CARRIER, "data": RAW}).replace(b'"RAW"', b'["\xff", "a"]'), "no JSON"),
     ],
 )
 def test_a_mistake_is_named_with_its_mend(content: bytes, mend: str) -> None:
@@ -143,6 +148,10 @@ def test_a_mistake_is_named_with_its_mend(content: bytes, mend: str) -> None:
         ("INT64", None),
         ("BOOL", 1),
         ("BYTES", 1),
+        ("FP32", 1e39),
+        ("FP32", -1e39),
+        ("FP64", 10**400),
+        ("INT64", 10**400),
     ],
 )
 def test_a_value_that_the_datatype_cannot_hold_is_refused(datatype: str, value: Any) -> None:
@@ -150,10 +159,42 @@ def test_a_value_that_the_datatype_cannot_hold_is_refused(datatype: str, value: 
         decode_request(x(datatype, [value]), one(datatype))
 
 
+@pytest.mark.parametrize(
+    "shape", [[1] * 10_000, [2**63, 2**63] * 400, [9] * 10_000, [10**400]], ids=len
+)
+def test_a_long_shape_of_the_caller_is_cut_in_the_answer(shape: list[int]) -> None:
+    for taken in ((-1,), (-1,) * len(shape)):
+        with pytest.raises(CallerMistake) as caught:
+            decode_request(x("FP64", [1.0, 2.0], shape), one("FP64", taken))
+        assert len(caught.value.message) < 100 + 3 * len(taken) * (len(taken) > 9) + 400
+
+
 def test_a_long_name_of_the_caller_is_cut_in_the_answer() -> None:
     with pytest.raises(CallerMistake) as caught:
         decode_request(body({**TEMP, "name": "n" * 10_000}), TWO)
     assert len(caught.value.message) < 300
+
+
+NUMBERS = (b"1e400", b"-1e400", b"1e39", b"1e-400", b"1" * 400, b"NaN", b"-0", b"01", b"Infinity")
+WORDS = (b'"a"', b'"\xff"', b'"\\ud800"', b'"\\u0000"', b"null", b"true", b"{}", b'{"\xff": 1}')
+
+
+@given(
+    st.recursive(
+        st.sampled_from(NUMBERS + WORDS),
+        lambda inner: st.lists(inner, max_size=3).map(lambda each: b"[" + b",".join(each) + b"]"),
+        max_leaves=6,
+    ),
+    st.sampled_from([b"[1]", b"[2]", b"[1,1]", b"[1e400]", b"[" + b"1" * 400 + b"]", b"[true]"]),
+    st.sampled_from(sorted(NUMPY_TYPES)),
+)
+def test_no_words_that_a_json_library_would_not_write_do_more_than_a_caller_s_mistake(
+    data: bytes, shape: bytes, datatype: str
+) -> None:
+    head = f'{{"inputs": [{{"name": "x", "datatype": "{datatype}", "shape": '.encode()
+    content = head + shape + b', "data": ' + data + b"}]}"
+    with contextlib.suppress(CallerMistake):
+        decode_request(content, one(datatype))
 
 
 @given(st.binary(max_size=300))

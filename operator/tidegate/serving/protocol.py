@@ -195,7 +195,7 @@ def _tensor(item: _Input, spec: TensorSpec) -> Tensor:
     if not shape or min(shape) < 1 or not spec.admits(shape):
         either = f"{list(spec.shape)} or [-1, 1]" if spec.shape == (-1,) else f"{list(spec.shape)}"
         raise CallerMistake(
-            f"input {spec.name!r} has shape {item.shape}; the model takes {either}, "
+            f"input {spec.name!r} has shape {_short(item.shape)}; the model takes {either}, "
             "where -1 is any number from 1"
         )
     try:
@@ -203,11 +203,11 @@ def _tensor(item: _Input, spec: TensorSpec) -> Tensor:
     except msgspec.ValidationError:
         values = _nested(item, spec, shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CallerMistake(f"the data of input {spec.name!r} are no JSON: {error}") from None
+        raise _no_json(spec, error) from None
     if len(values) != math.prod(shape):
         raise CallerMistake(
-            f"input {spec.name!r} has {len(values)} values and shape {item.shape}, which takes "
-            f"{math.prod(shape)}: make them agree"
+            f"input {spec.name!r} has {len(values)} values and shape {_short(item.shape)}, which "
+            f"takes {_short(math.prod(shape))}: make them agree"
         )
     array = _array(values, spec)
     return array if len(shape) == 1 else array.reshape(shape)
@@ -216,14 +216,14 @@ def _tensor(item: _Input, spec: TensorSpec) -> Tensor:
 def _array(values: list[Any], spec: TensorSpec) -> Tensor:
     try:
         # None becomes NaN here.
-        if spec.datatype != "FP32":
-            return np.array(values, dtype=spec.numpy_type)
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, as the cast says
-            return np.array(values, dtype=spec.numpy_type)
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype=spec.numpy_type)
     except OverflowError:
-        raise CallerMistake(
-            f"input {spec.name!r} holds a number that {spec.datatype} cannot hold"
-        ) from None
+        raise _too_large(spec) from None
+    # JSON has no infinity: one that is here now was a number too large for 32 bits.
+    if spec.datatype == "FP32" and np.isinf(array).any():
+        raise _too_large(spec)
+    return array
 
 
 def _nested(item: _Input, spec: TensorSpec, shape: tuple[int, ...]) -> list[Any]:
@@ -232,6 +232,12 @@ def _nested(item: _Input, spec: TensorSpec, shape: tuple[int, ...]) -> list[Any]
         values = msgspec.json.decode(item.data)
     except RecursionError:
         raise CallerMistake(f"the data of input {spec.name!r} are nested too deeply") from None
+    except msgspec.ValidationError as error:
+        raise CallerMistake(
+            f"the data of input {spec.name!r} hold a number that no datatype can hold: {error}"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _no_json(spec, error) from None
     if not isinstance(values, list):
         raise CallerMistake(f"the data of input {spec.name!r} must be a list")
     if any(isinstance(value, list) for value in values):
@@ -246,7 +252,7 @@ def _nested(item: _Input, spec: TensorSpec, shape: tuple[int, ...]) -> list[Any]
 
 def _flatten(values: list[Any], name: str, shape: tuple[int, ...]) -> list[Any]:
     mistake = CallerMistake(
-        f"the nested lists of input {name!r} do not have its shape {list(shape)}: nest them as "
+        f"the nested lists of input {name!r} do not have its shape {_short(shape)}: nest them as "
         "the shape says, or give one flat list"
     )
     for depth, size in enumerate(shape):
@@ -277,6 +283,19 @@ def _wanted(given: list[_Wanted] | None, specs: tuple[TensorSpec, ...]) -> tuple
     return tuple(chosen.values())
 
 
-def _short(text: str) -> str:
-    """A caller's word in a message: quoted, and cut so that an answer stays small."""
-    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+def _too_large(spec: TensorSpec) -> CallerMistake:
+    return CallerMistake(f"input {spec.name!r} holds a number that {spec.datatype} cannot hold")
+
+
+def _no_json(spec: TensorSpec, error: Exception) -> CallerMistake:
+    return CallerMistake(f"the data of input {spec.name!r} are no JSON: {error}")
+
+
+def _short(given: str | int | Sequence[int]) -> str:
+    """What a caller gave, in a message: cut, so that an answer stays small."""
+    if isinstance(given, str):
+        return repr(given if len(given) <= 60 else f"{given[:60]}…")
+    if isinstance(given, int):
+        return str(given) if given.bit_length() <= 64 else "more than 64 bits can count"
+    dimensions = [_short(size) for size in given[:8]] + ["…"] * (len(given) > 8)
+    return f"[{', '.join(dimensions)}]"
