@@ -31,6 +31,7 @@ from tidegate.serving.runner import Runner
 from tidegate.serving.settings import PROFILE_NAME
 from tidegate.serving.sideports import SidePorts
 from tidegate.serving.telemetry import Telemetry
+from tidegate.serving.wire import Connection
 
 if TYPE_CHECKING:
     import socket
@@ -161,7 +162,7 @@ def _configuration(settings: Settings, application: Application) -> uvicorn.Conf
     return uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
