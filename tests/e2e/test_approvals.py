@@ -120,7 +120,7 @@ async def refuse_everybody(people: People, found: Obj) -> None:
     )
     for spec in lowered:
         for who in ("alice", "git"):
-            await changed(who, spec, "may not change gates, approval, lineage or ungated")
+            await changed(who, spec, "may not change gates, approval, lineage")
     await changed("carol", {"artifact": {"uri": "https://elsewhere/v2"}}, "takes the verb update")
     # Made anew it would ask for nothing: neither beside it, nor after it was deleted.
     other: Any = copy.deepcopy(governed(people.where, 1))
