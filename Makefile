@@ -5,7 +5,7 @@ BIN := .tidegate/env/dev/bin
 UV := $(or $(shell command -v uv),.tidegate/env/uv/bin/uv)
 # What a test run is given, e.g. `make test ARGS="tests/domain -k weights"`.
 ARGS ?=
-# All tests share the cores: one process more than there are, because the one with the clusters waits most of the time.
+# All tests share the cores: one process more than there are, because those with clusters wait most of the time.
 PARALLEL = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help

@@ -1,5 +1,8 @@
-"""How the tests are divided among processes when several run: whole files, and one process for
-whatever starts a whole cluster, because two clusters at once would slow each other down."""
+"""How the tests are divided among processes when several run: whole files, and the clusters apart.
+
+Clusters whose answers decide a verdict go one after another in one process: two of them at once
+would slow each other down. Those that only start, stop and are looked at have a second one.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
     import pytest
 
 ROOT = Path(__file__).parents[1]
-CLUSTER = "cluster"
+DECIDING = "clusters that decide"
+OTHER = "other clusters"
 POLITE = 10
 """How much everything else gives way (nice): a cluster's gateways and models answer in time or fail
 their tests, and the rest only takes longer."""
@@ -22,11 +26,13 @@ _ran: set[bool] = set()
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Sends the tests of one file to one process, and those of all files with clusters to one."""
+    """Sends the tests of one file to one process, and those of files with clusters to two."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return CLUSTER if starts_clusters(file) else file
+        if not starts_clusters(file):
+            return file
+        return DECIDING if file.startswith(("tests/e2e/", "tests/demo/")) else OTHER
 
 
 @cache
@@ -41,8 +47,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files with clusters come first: they take longest, and mostly wait."""
-    items.sort(key=lambda item: not starts_clusters(item.nodeid.partition("::")[0]))
+    """The files with clusters come first: they take longest, and mostly wait. Of these the demo is
+    the last: the less runs beside it, the better."""
+    items.sort(key=lambda item: _turn(item.nodeid.partition("::")[0]))
+
+
+def _turn(file: str) -> int:
+    if not starts_clusters(file):
+        return 2
+    return 1 if file.startswith("tests/demo/") else 0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
