@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.artifacts.authority import own_authority
 
 from tidegate.artifacts.base import Limits, Resolved
 from tidegate.artifacts.credentials import Credentials
@@ -14,11 +15,12 @@ from tidegate.artifacts.fetching import fetcher_for
 from tidegate.artifacts.hf.reference import Reference, located, reference
 from tidegate.artifacts.hf.source import HfSource
 from tidegate.artifacts.tree import TreeFile, tree_digest
-from tidegate.errors import Terminal
+from tidegate.errors import Terminal, Unreachable
 from tidegate.testing.hub import FakeHub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 MODEL = b"weights " * 1000
 FILES = {"model.onnx": MODEL, "README.md": b"# Fraud", "sub/config.json": b"{}"}
@@ -49,9 +51,9 @@ async def resolve(
     )
 
 
-def fetch(location: str, token: str = "") -> dict[str, bytes]:
+def fetch(location: str, token: str = "", **keys: str) -> dict[str, bytes]:
     """What a pod gets: contents by path, of a file by an empty one."""
-    fetcher = fetcher_for(location, Credentials("hub", {"HF_TOKEN": token}))
+    fetcher = fetcher_for(location, Credentials("hub", {"HF_TOKEN": token, **keys}))
     if located(location)[2].is_folder:
         places = {entry.path: entry.location for entry in fetcher.files(location)}
     else:
@@ -195,3 +197,19 @@ async def test_a_list_that_goes_on_at_another_server_is_not_followed_with_the_to
     with pytest.raises(Terminal, match="is no page of it") as in_a_pod:
         await asyncio.to_thread(fetch, found.location, "t")
     assert here.value.reason == in_a_pod.value.reason == "ArtifactForbidden"
+
+
+async def test_a_hub_may_have_a_certificate_of_an_authority_that_the_secret_names(
+    source: HfSource, tmp_path: Path
+) -> None:
+    tls, authority = own_authority(tmp_path)
+    async with FakeHub.start(tls=tls) as hub:
+        hub.commit("main", FILES)
+        with pytest.raises(Unreachable, match="certificate"):
+            await resolve(hub, source)
+        own = Credentials("hub", {"HF_ENDPOINT": hub.url, "ca.crt": authority})
+        found = await source.resolve(
+            "hf://acme/fraud@main", format="custom", sha256=None, previous=None, credentials=own
+        )
+        got = await asyncio.to_thread(fetch, found.location, **{"ca.crt": authority})
+        assert got == FILES

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from tests.artifacts.authority import own_authority
 
 from tidegate import listening
 from tidegate.artifacts.base import Limits
 from tidegate.artifacts.credentials import Credentials
 from tidegate.artifacts.http import HttpFetcher, HttpSource
 from tidegate.errors import Terminal, Unreachable
-from tidegate.local.cluster.pki import ensure_pki
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -314,9 +313,7 @@ async def test_a_secret_without_the_keys_is_told(
 async def test_an_authority_of_ones_own_is_trusted_where_a_secret_names_it(
     site: Site, source: HttpSource, tmp_path: Path
 ) -> None:
-    pki = ensure_pki(tmp_path)
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(pki.certificate, pki.key)
+    tls, authority = own_authority(tmp_path)
     runner = web.ServerRunner(web.Server(site.plain))
     await runner.setup()
     try:
@@ -324,7 +321,7 @@ async def test_an_authority_of_ones_own_is_trusted_where_a_secret_names_it(
         uri = f"https://127.0.0.1:{runner.addresses[0][1]}/model"
         with pytest.raises(Unreachable, match="certificate"):
             await source.resolve(uri, sha256=None, previous=None)
-        own = Credentials("reader", {"ca.crt": pki.authority.read_text()})
+        own = Credentials("reader", {"ca.crt": authority})
         found = await source.resolve(uri, sha256=None, previous=None, credentials=own)
         assert found.sha256 == SHA256
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from tests.artifacts.authority import own_authority
 
 from tidegate import listening
 from tidegate.artifacts.credentials import Credentials
+from tidegate.artifacts.mlflow.fetcher import MlflowFetcher
 from tidegate.artifacts.registry import default_sources
-from tidegate.errors import Terminal
+from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 MLMODEL = "flavors: {onnx: {data: model.onnx, onnx_version: 1.19.0}}\n"
 
@@ -46,12 +51,12 @@ class Server:
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[Server]:
+async def started(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     server = Server()
     runner = web.ServerRunner(web.Server(server.answer), shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield server
     finally:
@@ -89,3 +94,21 @@ async def test_a_version_that_lies_on_the_registrys_own_server_is_asked_for_with
         registry.root = f"{registry.url}/files"
         assert await resolve(registry, token="t") == f"{registry.url}/files/model.onnx"
         assert registry.told == ["Bearer t"]
+
+
+async def test_a_registry_may_have_a_certificate_of_an_authority_that_the_secret_names(
+    tmp_path: Path,
+) -> None:
+    tls, authority = own_authority(tmp_path)
+    async with started(tls) as registry:
+        registry.root = "mlflow-artifacts:/1/models/m-1/artifacts"
+        with pytest.raises(Unreachable, match="certificate"):
+            await resolve(registry)
+        location = await resolve(registry, **{"ca.crt": authority})
+        own = Credentials("mlflow", {"ca.crt": authority})
+
+        def fetched() -> bytes:
+            with MlflowFetcher(own).open(location, offset=0) as stream:
+                return b"".join(stream.chunks)
+
+        assert await asyncio.to_thread(fetched) == b"weights"

@@ -22,11 +22,11 @@ from tidegate.artifacts.base import (
     update,
     utc_now,
 )
+from tidegate.artifacts.clients import Clients
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import no_tree
 from tidegate.artifacts.uri import shown
 from tidegate.artifacts.web import (
-    AUTHORITY,
     authorization,
     check_status,
     explained,
@@ -37,7 +37,7 @@ from tidegate.artifacts.web import (
 from tidegate.errors import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     import httpx
 
@@ -55,7 +55,7 @@ class HttpSource:
     def __init__(self, *, limits: Limits = _DEFAULT_LIMITS, clock: Clock = utc_now) -> None:
         self._limits = limits
         self._clock = clock
-        self._client: httpx.AsyncClient | None = None
+        self._clients = Clients(lambda of: new_async_client(credentials=of, idle_s=limits.idle_s))
 
     async def resolve(
         self,
@@ -82,15 +82,13 @@ class HttpSource:
             ) from None
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._clients.close()
 
     async def _resolve(
         self, uri: str, *, pinned: str | None, previous: Resolved | None, credentials: Credentials
     ) -> Resolved:
         async with (
-            self._client_for(credentials) as client,
+            self._clients.of(credentials) as client,
             client.stream(
                 "GET", uri, headers=_conditions(previous), auth=authorization(credentials)
             ) as response,
@@ -128,19 +126,6 @@ class HttpSource:
                 raise too_large(uri, limit=limit)
             await update(digest, chunk)
         return digest.hexdigest(), size
-
-    @contextlib.asynccontextmanager
-    async def _client_for(self, credentials: Credentials) -> AsyncIterator[httpx.AsyncClient]:
-        """The client of all Models, or one for the authority that a Secret names."""
-        if credentials.get(AUTHORITY) is not None:
-            async with new_async_client(
-                credentials=credentials, idle_s=self._limits.idle_s
-            ) as client:
-                yield client
-            return
-        if self._client is None:
-            self._client = new_async_client(idle_s=self._limits.idle_s)
-        yield self._client
 
 
 class HttpFetcher:

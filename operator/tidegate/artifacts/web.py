@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN, ARTIFACT_NOT_FOUND
+from tidegate.artifacts.clients import AUTHORITY
 from tidegate.artifacts.credentials import CREDENTIALS_INVALID, NO_CREDENTIALS, Credentials
 from tidegate.artifacts.fetching import Stream
 from tidegate.artifacts.uri import URI_INVALID, scheme_of, shown
@@ -25,8 +26,6 @@ from tidegate.errors import Terminal, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-AUTHORITY = "ca.crt"
-"""The key of a Secret for the certificate of an authority of one's own."""
 MAX_REDIRECTS = 5
 CONNECT_S = 10.0
 IDLE_S = 30.0

@@ -16,6 +16,7 @@ from aiohttp import web
 from tidegate import listening
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
 LARGE = 1024
@@ -107,16 +108,17 @@ class FakeHub:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls) -> AsyncIterator[FakeHub]:
+    async def start(cls, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeHub]:
         """A hub and its store on free ports of this machine."""
         hub = cls()
         runners = []
         for handler in (hub.answer, hub.store_answer):
             runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
             runners.append(runner)
-        hub.url, hub.store = (f"http://127.0.0.1:{one.addresses[0][1]}" for one in runners)
+        scheme = "https" if tls else "http"
+        hub.url, hub.store = (f"{scheme}://127.0.0.1:{one.addresses[0][1]}" for one in runners)
         try:
             yield hub
         finally:

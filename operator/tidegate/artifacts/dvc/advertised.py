@@ -6,19 +6,17 @@ The first answer of git's smart protocol over HTTP lists every branch and tag wi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN, ARTIFACT_NOT_FOUND, CHUNK
+from tidegate.artifacts.clients import Clients
 from tidegate.artifacts.dvc.access import git_authorization
 from tidegate.artifacts.dvc.reference import COMMIT
-from tidegate.artifacts.web import AUTHORITY, check_status, explained, new_async_client
+from tidegate.artifacts.web import check_status, explained, new_async_client
 from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    import httpx
+    from collections.abc import Iterator
 
     from tidegate.artifacts.credentials import Credentials
     from tidegate.artifacts.dvc.reference import Reference
@@ -35,7 +33,7 @@ class Advertised:
     """Asks git servers. Close it; it keeps connections open between polls."""
 
     def __init__(self) -> None:
-        self._client: httpx.AsyncClient | None = None
+        self._clients = Clients(lambda of: new_async_client(credentials=of))
 
     async def commit(self, named: Reference, credentials: Credentials) -> str:
         """The commit that a revision is now; one request, none for a commit.
@@ -64,15 +62,13 @@ class Advertised:
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._clients.close()
 
     async def _ask(self, url: str, credentials: Credentials) -> bytes:
         address = f"{url}/info/refs?service={_SERVICE}"
         header = git_authorization(credentials)
         headers = {"authorization": header} if header else {}
-        async with self._client_for(credentials) as client:
+        async with self._clients.of(credentials) as client:
             with explained(url):
                 async with client.stream("GET", address, headers=headers) as response:
                     if response.status_code in (401, 403, 404):
@@ -88,17 +84,6 @@ class Advertised:
                                 GIT_UNKNOWN, f"{url} has more branches and tags than can be read"
                             )
         return bytes(received)
-
-    @contextlib.asynccontextmanager
-    async def _client_for(self, credentials: Credentials) -> AsyncIterator[httpx.AsyncClient]:
-        """The client of all Models, or one for the authority that a Secret names."""
-        if credentials.get(AUTHORITY) is not None:
-            async with new_async_client(credentials=credentials) as client:
-                yield client
-            return
-        if self._client is None:
-            self._client = new_async_client()
-        yield self._client
 
 
 def parse(answer: bytes, *, url: str) -> dict[str, str]:

@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN, ARTIFACT_NOT_FOUND
+from tidegate.artifacts.clients import AUTHORITY
 from tidegate.artifacts.dvc.access import git_authorization
-from tidegate.artifacts.web import AUTHORITY
 from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class HfFetcher:
     def open(self, location: str, *, offset: int) -> Iterator[Stream]:
         """See `Fetcher`."""
         with (
-            new_client() as client,
+            new_client(credentials=self._credentials) as client,
             open_url(
                 located(location)[0],
                 offset=offset,
@@ -55,7 +55,7 @@ class HfFetcher:
         _, hub, named = located(location)
         found: list[Entry] = []
         url: str | None = listing_address(hub, named, named.revision)
-        with new_client() as client:
+        with new_client(credentials=self._credentials) as client:
             while url is not None:
                 with explained(url):
                     page = answer(client, url, headers=authorization(self._credentials))

@@ -25,6 +25,7 @@ from tidegate.artifacts.base import (
     update,
     utc_now,
 )
+from tidegate.artifacts.clients import Clients
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.hf.fetcher import listed, listing_address, next_page
 from tidegate.artifacts.hf.reference import COMMIT, authorization, location_of, reference
@@ -53,7 +54,7 @@ class HfSource:
     def __init__(self, *, limits: Limits = _DEFAULT_LIMITS, clock: Clock = utc_now) -> None:
         self._limits = limits
         self._clock = clock
-        self._client: httpx.AsyncClient | None = None
+        self._clients = Clients(lambda of: new_async_client(credentials=of, idle_s=limits.idle_s))
 
     async def resolve(
         self,
@@ -88,9 +89,7 @@ class HfSource:
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._clients.close()
 
     async def _resolve(
         self,
@@ -176,9 +175,10 @@ class HfSource:
         """Of a small file, which the hub keeps in git and knows no SHA-256 of."""
         digest, read = hashlib.sha256(), 0
         with explained(address):
-            async with self._open().stream(
-                "GET", address, headers=authorization(credentials)
-            ) as response:
+            async with (
+                self._clients.of(credentials) as client,
+                client.stream("GET", address, headers=authorization(credentials)) as response,
+            ):
                 check_status(address, response.status_code, credentials)
                 async for chunk in response.aiter_raw(CHUNK):
                     read += len(chunk)
@@ -189,7 +189,8 @@ class HfSource:
 
     async def _get(self, url: str, credentials: Credentials) -> httpx.Response:
         with explained(url):
-            response = await async_answer(self._open(), url, headers=authorization(credentials))
+            async with self._clients.of(credentials) as client:
+                response = await async_answer(client, url, headers=authorization(credentials))
         if response.status_code in (401, 403, 404):
             # A hub answers 401 for what is not there, too, to whom it does not know.
             what = (
@@ -204,11 +205,6 @@ class HfSource:
             )
         check_status(url, response.status_code, credentials)
         return response
-
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = new_async_client(idle_s=self._limits.idle_s)
-        return self._client
 
 
 def _origin(named: Reference, commit: str, told: dict[str, Any]) -> Origin:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tidegate.artifacts.base import CHUNK, Limits, Resolved, too_large, update
+from tidegate.artifacts.clients import Clients
 from tidegate.artifacts.mlflow.access import authorization
 from tidegate.artifacts.mlflow.fetcher import ARTIFACTS, PREFIX, listed, location_of
 from tidegate.artifacts.tree import TreeFile, check_path, too_many, tree_digest
@@ -14,8 +15,6 @@ from tidegate.artifacts.web import check_status, explained, new_async_client
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import httpx
 
     from tidegate.artifacts.mlflow.rest import Rest, Server
 
@@ -26,7 +25,7 @@ class Contents:
     def __init__(self, rest: Rest, *, limits: Limits) -> None:
         self._rest = rest
         self._limits = limits
-        self._client: httpx.AsyncClient | None = None
+        self._clients = Clients(lambda of: new_async_client(credentials=of, idle_s=limits.idle_s))
 
     async def file(self, server: Server, path: str, *, what: str, at: datetime) -> Resolved:
         """One file at a path of the artifact API.
@@ -58,9 +57,7 @@ class Contents:
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._clients.close()
 
     async def _list(self, server: Server, path: str, *, what: str) -> list[str]:
         """Paths below `path`, one request a folder."""
@@ -85,9 +82,12 @@ class Contents:
         digest = hashlib.sha256()
         size = 0
         with explained(address):
-            async with self._open().stream(
-                "GET", address, headers=authorization(server.credentials)
-            ) as response:
+            async with (
+                self._clients.of(server.credentials) as client,
+                client.stream(
+                    "GET", address, headers=authorization(server.credentials)
+                ) as response,
+            ):
                 check_status(address, response.status_code, server.credentials)
                 async for chunk in response.aiter_raw(CHUNK):
                     size += len(chunk)
@@ -95,8 +95,3 @@ class Contents:
                         raise too_large(f"{PREFIX}{address}", limit=self._limits.max_bytes)
                     await update(digest, chunk)
         return digest.hexdigest(), size
-
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = new_async_client(idle_s=self._limits.idle_s)
-        return self._client

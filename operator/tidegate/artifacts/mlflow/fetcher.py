@@ -54,7 +54,7 @@ class MlflowFetcher:
     def open(self, location: str, *, offset: int) -> Iterator[Stream]:
         """See `Fetcher`."""
         with (
-            new_client() as client,
+            new_client(credentials=self._credentials) as client,
             open_url(
                 address_of(location),
                 offset=offset,
@@ -69,7 +69,7 @@ class MlflowFetcher:
         """See `Fetcher`: folder after folder, as the server lists them."""
         before, _, root = address_of(location).partition(ARTIFACTS + "/")
         waiting, found = [""], []
-        with new_client() as client:
+        with new_client(credentials=self._credentials) as client:
             while waiting:
                 below = waiting.pop()
                 folder = "/".join(part for part in (unquote(root), below) if part)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tidegate.artifacts.base import ARTIFACT_FORBIDDEN, ARTIFACT_NOT_FOUND
+from tidegate.artifacts.clients import Clients
 from tidegate.artifacts.mlflow.access import URL_KEY, authorization
 from tidegate.artifacts.uri import shown
 from tidegate.errors import Terminal, Unreachable
@@ -80,7 +81,7 @@ class Rest:
 
     def __init__(self, *, answer_s: float = ANSWER_S) -> None:
         self._answer_s = answer_s
-        self._client: httpx.AsyncClient | None = None
+        self._clients = Clients(self._new)
 
     async def get(self, server: Server, path: str, /, *, what: str, **query: str) -> dict[str, Any]:
         """The JSON answer to GET `/api/2.0/{path}`. `what` is asked for, in words for messages.
@@ -104,9 +105,7 @@ class Rest:
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._clients.close()
 
     async def _ask(
         self,
@@ -123,7 +122,8 @@ class Rest:
         try:
             async with (
                 asyncio.timeout(self._answer_s),
-                self._open().stream(
+                self._clients.of(server.credentials) as client,
+                client.stream(
                     method,
                     f"{server.url.rstrip('/')}/{path}",
                     params=query,
@@ -154,19 +154,19 @@ class Rest:
                 "and that the operator may reach it (NetworkPolicy, proxy, certificate)"
             ) from None
 
-    def _open(self) -> httpx.AsyncClient:
+    def _new(self, credentials: Credentials) -> httpx.AsyncClient:
         import httpx
 
-        if self._client is None:
+        from tidegate.artifacts.web import trusted
+
+        return httpx.AsyncClient(
+            verify=trusted(credentials),
+            headers={"user-agent": "tidegate"},
+            timeout=httpx.Timeout(self._answer_s, connect=CONNECT_S),
+            follow_redirects=False,
             # One client for all Models: a cookie of one's credentials must not go with another's.
-            nothing = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-            self._client = httpx.AsyncClient(
-                headers={"user-agent": "tidegate"},
-                timeout=httpx.Timeout(self._answer_s, connect=CONNECT_S),
-                follow_redirects=False,
-                cookies=nothing,
-            )
-        return self._client
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        )
 
 
 def _check(server: Server, status: int, content: bytes, *, what: str) -> None:

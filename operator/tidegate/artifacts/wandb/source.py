@@ -8,7 +8,6 @@ besides its files.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from tidegate.artifacts.base import (
     too_large,
     utc_now,
 )
+from tidegate.artifacts.clients import Clients
 from tidegate.artifacts.credentials import NO_CREDENTIALS, Credentials
 from tidegate.artifacts.tree import tree_digest
 from tidegate.artifacts.wandb import queries
@@ -35,14 +35,10 @@ from tidegate.artifacts.wandb.server import (
     refusal,
     server_of,
 )
-from tidegate.artifacts.web import AUTHORITY, new_async_client
+from tidegate.artifacts.web import new_async_client
 from tidegate.errors import Terminal, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    import httpx
-
     from tidegate.artifacts.base import Clock
     from tidegate.artifacts.wandb.manifest import Chosen
     from tidegate.artifacts.wandb.membership import Version
@@ -65,7 +61,7 @@ class WandbSource:
         self._limits = limits
         self._clock = clock
         self._answer_s = answer_s
-        self._client: httpx.AsyncClient | None = None
+        self._clients = Clients(lambda of: new_async_client(credentials=of, idle_s=limits.idle_s))
 
     async def resolve(
         self,
@@ -84,7 +80,7 @@ class WandbSource:
         try:
             async with (
                 asyncio.timeout(self._limits.total_s),
-                self._client_for(credentials) as client,
+                self._clients.of(credentials) as client,
             ):
                 asking = Asking(client, server, self._limits, self._answer_s)
                 version = await self._version(asking, named, previous)
@@ -103,9 +99,7 @@ class WandbSource:
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._clients.close()
 
     async def _version(
         self, asking: Asking, named: Reference, previous: Resolved | None
@@ -178,16 +172,3 @@ class WandbSource:
             files.append(replace(got, path=file.path.removeprefix(chosen.path)))
         size = self._limits.max_bytes - left
         return (tree_digest(files), size) if chosen.is_tree else (got.sha256, size)
-
-    @contextlib.asynccontextmanager
-    async def _client_for(self, credentials: Credentials) -> AsyncIterator[httpx.AsyncClient]:
-        """The client of all Models, or one for the authority that a Secret names."""
-        if credentials.get(AUTHORITY) is not None:
-            async with new_async_client(
-                credentials=credentials, idle_s=self._limits.idle_s
-            ) as client:
-                yield client
-            return
-        if self._client is None:
-            self._client = new_async_client(idle_s=self._limits.idle_s)
-        yield self._client
