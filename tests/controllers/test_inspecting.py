@@ -141,7 +141,8 @@ async def test_a_commit_is_looked_at_in_a_restricted_job_and_served_from_the_rem
     assert origin["metrics"] == [
         {"metric": "auc", "value": 0.8, "dataset": "holdout.csv", "digest": f"md5:{'e' * 32}"}
     ]
-    assert made["data"]["podTemplate"]["spec"]["initContainers"][0]["args"][1] == PLACE
+    args = made["data"]["podTemplate"]["spec"]["initContainers"][0]["args"]
+    assert args[args.index("--source") + 1] == PLACE
 
 
 async def test_an_unmoved_branch_costs_one_request_a_poll_and_a_moved_one_another_job(

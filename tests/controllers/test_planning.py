@@ -179,7 +179,7 @@ async def test_an_edited_metric_drops_the_evidence_and_a_deadline_does_not(site:
     hard = rollout()
     hard["spec"]["analysis"]["metrics"][0]["margin"]["ratio"] = 2
     found = await (await planner(site, (ROLLOUTS, hard))).plan(NAME, edited=[(ROLLOUTS, "flights")])
-    assert [e.field for e in found.effects] == ["analysis.metrics"]
+    assert [e.field for e in found.effects] == ["analysis.metrics[errors].margin.ratio"]
     assert "attempt 1 is taken back, its evidence is dropped" in found.effects[0].meaning
     assert found.plan.reason == "Superseded"
     assert found.plan.weights[candidate][1] == 0
