@@ -181,6 +181,28 @@ def test_a_winner_that_the_model_then_asks_for_is_promoted_at_once_without_anoth
     assert find(sim.status.conditions, "WinnerNamed") is None
 
 
+@pytest.mark.parametrize("end", ["Aborted", "HoldExpired"])
+def test_a_winner_whose_promotion_was_taken_back_is_promoted_again_only_by_retry(end: str) -> None:
+    sim = side_by_side()
+    sim.behave("r2", error_rate=0.0)
+    sim.ask("r2")
+    sim.until("Progressing")
+    sim.ready["r2"] = 2
+    sim.until("Promoting")
+    if end == "Aborted":
+        assert sim.say("abort") == "Done"
+    sim.until("Degraded")
+    sim.ready.clear()
+    sim.run(600)
+    assert end in sim.reasons
+    assert "WinnerAdopted" not in sim.reasons
+    assert (sim.phase, sim.delivery.stable, sim.status.attempts) == ("Degraded", "r1", 1)
+    assert [r.revision for r in sim.delivery.rejected] == ["r2"]
+    assert sim.say("retry") == "Done"
+    sim.until("Healthy")
+    assert sim.delivery.stable == "r2"
+
+
 def test_the_pods_of_a_winner_stay_warm_as_long_as_the_way_back() -> None:
     sim = side_by_side(A, artifact("c"), rollbackWindow={"duration": "10m"})
     sim.behave("r3", error_rate=0.0)

@@ -129,9 +129,12 @@ def decided(draft: Draft, key: str) -> bool:
 
 
 def adoptable(draft: Draft) -> bool:
-    """Whether the Model asks for what won the last test against the present stable."""
+    """Whether the Model asks for what won the last test against the present stable. What was taken
+    back since is rejected like any other: it would be promoted and taken back for ever."""
     latest, contest = draft.facts.latest, draft.status.contest
     if latest is None or contest is None or draft.spec.strategy.ab_test is None:
+        return False
+    if rejection_of(draft, latest.digest) is not None:
         return False
     against = any(arm.revision == draft.delivery.stable for arm in contest.arms)
     return against and latest.name != draft.delivery.stable and won_before(draft, latest.digest)
