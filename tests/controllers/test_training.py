@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from tidegate.testing.transport import Killed
 
 if TYPE_CHECKING:
     from tidegate.kube.resources import Resource
+    from tidegate.kube.transport import Response
+    from tidegate.testing.transport import Sent
 
 CRON_JOB = {
     "apiVersion": "batch/v1",
@@ -45,6 +49,37 @@ CRON_JOB = {
     },
 }
 FROM = {"cronJobRef": {"name": "retrain"}}
+OTHERS_JOB: dict[str, Any] = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": f"{NAME}-train-1", "namespace": NAMESPACE},
+    "spec": {
+        "backoffLimit": 0,
+        "template": {
+            "spec": {
+                "restartPolicy": "Never",
+                "containers": [{"name": "other", "image": "other:1"}],
+            }
+        },
+    },
+}
+
+
+@dataclass
+class Replacing:
+    """Somebody who deletes a Job and takes its name just before the operator deletes it."""
+
+    site: Site
+
+    async def before(self, sent: Sent) -> None:
+        """See `Onlooker`."""
+        if sent.method == "DELETE" and sent.path.endswith(f"/jobs/{NAME}-train-1"):
+            self.site.kube.transport.onlooker = None
+            await self.site.kube.user.delete(JOBS, f"{NAME}-train-1", namespace=NAMESPACE)
+            await self.site.kube.put(OTHERS_JOB)
+
+    async def after(self, sent: Sent, answer: Response) -> None:
+        """See `Onlooker`."""
 
 
 async def declared(site: Site, **training: Any) -> None:
@@ -68,7 +103,9 @@ async def jobs(site: Site, res: Resource = JOBS) -> dict[str, dict[str, Any]]:
     return {job["metadata"]["name"]: job for job in listing.items}
 
 
-async def end(site: Site, name: str, type_: str, *, res: Resource = JOBS) -> None:
+async def end(
+    site: Site, name: str, type_: str, *, res: Resource = JOBS, settle: bool = True
+) -> None:
     """Let a Job end, as its controller would."""
     now = "2026-01-01T00:00:00Z"
     said = {"type": type_, "status": "True", "reason": "Over", "message": "it is over"}
@@ -79,7 +116,8 @@ async def end(site: Site, name: str, type_: str, *, res: Resource = JOBS) -> Non
     await site.kube.user.patch(
         res, name, body, namespace=NAMESPACE, manager="controller", subresource="status"
     )
-    await site.harness.settle()
+    if settle:
+        await site.harness.settle()
 
 
 async def test_a_command_makes_a_job_as_kubectl_would_that_belongs_to_the_model(
@@ -104,33 +142,43 @@ async def test_a_command_makes_a_job_as_kubectl_would_that_belongs_to_the_model(
     assert condition(await site.model(), "Ready")["status"] == "True", "what serves goes on"
 
 
-async def test_what_a_pod_says_at_the_end_is_what_was_registered(site: Site) -> None:
-    await site.kube.put(CRON_JOB)
-    await declared(site)
-    await ask(site)
-    await site.harness.settle()
-    name = f"{NAME}-train-1"
-    pod = {
+async def ended_pod(site: Site, pod: str, job_uid: str, *, exit_code: int, message: str) -> None:
+    """A pod of a Job, as its controller and the kubelet leave it."""
+    labels = {
+        "batch.kubernetes.io/job-name": f"{NAME}-train-1",
+        "batch.kubernetes.io/controller-uid": job_uid,
+    }
+    made = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": f"{name}-x",
-            "namespace": NAMESPACE,
-            "labels": {"batch.kubernetes.io/job-name": name},
-        },
+        "metadata": {"name": pod, "namespace": NAMESPACE, "labels": labels},
         "spec": {"containers": [{"name": "train", "image": "trainer:1"}]},
     }
-    await site.kube.user.create(PODS, pod, manager="controller")
-    state = {"terminated": {"exitCode": 0, "message": 'done\n{"version": "7"}'}}
+    await site.kube.user.create(PODS, made, manager="controller")
+    state = {"terminated": {"exitCode": exit_code, "message": message}}
     status = {"name": "train", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
     await site.kube.user.patch(
         PODS,
-        f"{name}-x",
+        pod,
         {"status": {"containerStatuses": [{**status, "state": state}]}},
         namespace=NAMESPACE,
         manager="kubelet",
         subresource="status",
     )
+    await site.kube.clock.advance(2)  # creationTimestamp has whole seconds
+
+
+async def test_what_the_newest_pod_says_that_ended_well_is_what_was_registered(site: Site) -> None:
+    await site.kube.put(CRON_JOB)
+    await declared(site)
+    await ask(site)
+    await site.harness.settle()
+    name = f"{NAME}-train-1"
+    uid = (await jobs(site))[name]["metadata"]["uid"]
+    await ended_pod(site, "first", uid, exit_code=0, message='{"version": "6"}')
+    await ended_pod(site, "newest", uid, exit_code=0, message='done\n{"version": "7"}')
+    await ended_pod(site, "failed", uid, exit_code=1, message='{"version": "8"}')
+    await ended_pod(site, "namesake", "another", exit_code=0, message='{"version": "9"}')
     await end(site, name, "Complete")
     (run,) = await runs(site)
     assert (run["phase"], run["produced"]) == ("Succeeded", {"version": "7"})
@@ -206,20 +254,7 @@ async def test_a_job_of_somebody_else_that_has_the_name_is_neither_followed_nor_
 ) -> None:
     await site.kube.put(CRON_JOB)
     name = f"{NAME}-train-1"
-    job: dict[str, Any] = {
-        "apiVersion": "batch/v1", "kind": "Job",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "backoffLimit": 0,
-            "template": {
-                "spec": {
-                    "restartPolicy": "Never",
-                    "containers": [{"name": "other", "image": "other:1"}],
-                }
-            },
-        },
-    }  # fmt: skip
-    await site.kube.put(job)
+    await site.kube.put(OTHERS_JOB)
     await declared(site, timeout="10m", retries=0)
     await ask(site)
     await site.harness.settle()
@@ -227,6 +262,88 @@ async def test_a_job_of_somebody_else_that_has_the_name_is_neither_followed_nor_
     assert set(await jobs(site)) == {name}
     said = condition(await site.model(), "Trained")
     assert (said["status"], said["reason"]) == ("False", "NameTaken")
+
+
+async def hold_on(site: Site, name: str) -> None:
+    """Delete a Job that something still keeps, as its pods do in a foreground deletion."""
+    kept: dict[str, Any] = {"metadata": {"finalizers": ["example.com/kept"]}}
+    await site.kube.user.patch(JOBS, name, kept, namespace=NAMESPACE, manager="kept")
+    await site.kube.user.delete(JOBS, name, namespace=NAMESPACE)
+
+
+async def let_go(site: Site, name: str) -> None:
+    freed: dict[str, Any] = {"metadata": {"finalizers": None}}
+    await site.kube.user.patch(JOBS, name, freed, namespace=NAMESPACE, manager="kept")
+
+
+async def test_a_job_that_ended_has_ended_though_it_is_being_deleted(site: Site) -> None:
+    await site.kube.put(CRON_JOB)
+    await declared(site, retries=0)
+    await ask(site)
+    await site.harness.settle()
+    await hold_on(site, f"{NAME}-train-1")
+    # Whoever looks now sees a Job that is over and going: the operator was away in between.
+    await end(site, f"{NAME}-train-1", "Complete", settle=False)
+    await site.harness.settle()
+    assert [run["phase"] for run in await runs(site)] == ["Succeeded"]
+
+
+async def test_a_job_that_is_deleted_before_it_ended_has_failed_at_once(site: Site) -> None:
+    await site.kube.put(CRON_JOB)
+    await declared(site, retries=0)
+    await ask(site)
+    await site.harness.settle()
+    await hold_on(site, f"{NAME}-train-1")
+    await site.harness.settle()
+    (run,) = await runs(site)
+    assert (run["phase"], run["reason"]) == ("Failed", "TrainingDeleted")
+
+
+@pytest.mark.parametrize(("declared_s", "made_s"), [(None, None), (60, 86_400), (90_000, 90_000)])
+async def test_a_job_that_is_over_stays_for_a_day_so_that_its_end_is_seen(
+    site: Site, declared_s: int | None, made_s: int | None
+) -> None:
+    cron_job = copy.deepcopy(CRON_JOB)
+    template: dict[str, Any] = cron_job["spec"]["jobTemplate"]["spec"]  # type: ignore[index]
+    if declared_s is not None:
+        template["ttlSecondsAfterFinished"] = declared_s
+    await site.kube.put(cron_job)
+    await declared(site)
+    await ask(site)
+    await site.harness.settle()
+    (job,) = (await jobs(site)).values()
+    assert job["spec"].get("ttlSecondsAfterFinished") == made_s
+
+
+async def test_a_name_that_is_just_going_is_waited_for(site: Site) -> None:
+    await site.kube.put(CRON_JOB)
+    name = f"{NAME}-train-1"
+    await site.kube.put(OTHERS_JOB)
+    await hold_on(site, name)
+    await declared(site, retries=0)
+    await ask(site)
+    await site.harness.settle()
+    assert [run["phase"] for run in await runs(site)] == ["Pending"]
+    await let_go(site, name)
+    await site.harness.advance(timedelta(minutes=2))
+    (job,) = (await jobs(site)).values()
+    assert job["metadata"]["ownerReferences"][0]["kind"] == "Model"
+    assert [run["phase"] for run in await runs(site)] == ["Running"]
+
+
+async def test_what_took_the_name_meanwhile_is_not_deleted_for_the_one_that_took_too_long(
+    site: Site,
+) -> None:
+    await site.kube.put(CRON_JOB)
+    await declared(site, timeout="10m", retries=0)
+    await ask(site)
+    await site.harness.settle()
+    site.kube.transport.onlooker = Replacing(site)
+    await site.harness.advance(timedelta(minutes=11))
+    (job,) = (await jobs(site)).values()
+    assert "ownerReferences" not in job["metadata"]
+    (run,) = await runs(site)
+    assert (run["phase"], run["reason"]) == ("Failed", "TrainingTimedOut")
 
 
 @pytest.mark.parametrize("writes", [1, 2])

@@ -207,6 +207,20 @@ def test_a_job_that_somebody_deletes_has_failed() -> None:
     assert (life.phases, life.status.runs[0].reason) == (["Failed"], "TrainingDeleted")
 
 
+def test_one_that_is_gone_has_succeeded_where_a_revision_says_that_it_made_it() -> None:
+    life = Life(retries=1)
+    life.command = '{"id": "1"}'
+    life.look()
+    life.look()
+    life.jobs.clear()
+    life.made = [Made("flights-abc", "7", {TAG: "demo/flights/1"})]
+    life.look()
+    assert life.phases == ["Succeeded"]
+    assert life.status.runs[0].produced is not None
+    assert life.status.runs[0].produced.revision == "flights-abc"
+    assert life.begun == ["flights-train-1"]
+
+
 @pytest.mark.parametrize(
     ("version", "made"),
     [

@@ -172,12 +172,13 @@ class _Look:
                 self.start = run
             return
         assert present is not None, "whoever gathers looks at a training that is under way"
-        if present.state == "Succeeded":
+        gone = present.state == "Absent"
+        if present.state == "Succeeded" or (gone and self._has_made(run)):
             self._succeed(run, present)
         elif present.state == "Failed":
             self._fail(run, "TrainingFailed", present.message or "it failed without a word")
-        elif present.state == "Absent":
-            self._fail(run, "TrainingDeleted", f"{run.job} was deleted before it ended")
+        elif gone:
+            self._fail(run, "TrainingDeleted", f"{run.job} was deleted before its end was seen")
         else:
             self._watch(run)
 
@@ -245,6 +246,9 @@ class _Look:
             if found is not None:
                 produced = Produced(version=found.version, revision=found.name)
                 self._set(run.model_copy(update={"produced": produced}))
+
+    def _has_made(self, run: TrainingRun) -> bool:
+        return any(self._made_by(run, revision) for revision in self.facts.made)
 
     def _made_by(self, run: TrainingRun, revision: Made) -> bool:
         if revision.tags.get(TAG) == training_id(self.facts.key, run):

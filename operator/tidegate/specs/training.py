@@ -14,17 +14,22 @@ TRAINING_OF_LABEL = "tidegate.dev/training-of"
 """The Model that is trained. Not `tidegate.dev/model`: that is on what serves."""
 TRAINING_LABEL = "tidegate.dev/training"
 """The number of the training."""
+LEAST_TTL_S = 24 * 3600
+"""So long a Job that is over stays at least: an operator that was away is to see how it ended."""
 
 
 def job_of_cron_job(
     parent: Parent, cron_job: Object, *, name: str, number: int, variable: tuple[str, str]
 ) -> Object:
     """A Job from a CronJob's template, as `kubectl create job --from` makes it, that belongs to the
-    Model. `variable` is added to the environment of every container."""
+    Model. `variable` is added to the environment of every container. One that
+    would be deleted soon after its end stays for a day."""
     template = copy.deepcopy(cron_job["spec"]["jobTemplate"])
     labels = _labels(parent, number)
     metadata = template.get("metadata", {})
     spec = template["spec"]
+    if spec.get("ttlSecondsAfterFinished") is not None:
+        spec["ttlSecondsAfterFinished"] = max(LEAST_TTL_S, spec["ttlSecondsAfterFinished"])
     pod = spec["template"]
     pod.setdefault("metadata", {}).setdefault("labels", {}).update(labels)
     for container in [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]:

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.training import Try
-from tidegate.errors import AlreadyExists, Invalid, NotFound, Retryable, Terminal
+from tidegate.errors import AlreadyExists, Conflict, Invalid, NotFound, Retryable, Terminal
 from tidegate.kube.objects import is_being_deleted, name_of, namespace_of, owners_of, uid_of
 from tidegate.kube.resources import CRONJOBS, JOBS, PODS, TRAINJOBS
 from tidegate.specs.training import job_of_cron_job, train_job_of
@@ -27,7 +27,7 @@ CREATOR = "tidegate-training"
 JOB_GONE = "JobFromMissing"
 NOT_SUSPENDED = "JobFromNotSuspended"
 NAME_TAKEN = "NameTaken"
-JOB_LABEL = "batch.kubernetes.io/job-name"
+JOB_LABEL = "batch.kubernetes.io/controller-uid"
 JOBSET_LABEL = "jobset.sigs.k8s.io/jobset-name"
 
 
@@ -65,13 +65,13 @@ class Jobs:
 
     async def look(self, wanted: Wanted) -> Try:
         job = await self._ours(wanted)
-        if job is None or is_being_deleted(job):
+        if job is None:
             return Try("Absent")
         ended = _ended(job)
         if ended is None:
-            return Try("Running")
-        state, message = ended
-        said = await self._last_words(job, wanted.parent.namespace)
+            return Try("Absent" if is_being_deleted(job) else "Running")
+        state, message = ended  # also of one that its TTL is taking away
+        said = await self._last_words(job, wanted.parent.namespace, well=state == "Succeeded")
         if state == "Succeeded":
             return Try("Succeeded", version=said.get("version"))
         reason = said.get("message")
@@ -85,8 +85,8 @@ class Jobs:
             await self._client.delete(
                 self._kind, name_of(job), namespace=namespace_of(job), uid=uid_of(job)
             )
-        except NotFound:
-            return
+        except (NotFound, Conflict):
+            return  # gone, or gone and another one has its name
 
     async def _ours(self, wanted: Wanted) -> Object | None:
         """The try, unless the name is somebody else's, whose work is not followed or ended."""
@@ -132,18 +132,20 @@ class Jobs:
             f"{self._kind.kind} {wanted.run.job} belongs to somebody else; delete or rename it",
         )
 
-    async def _last_words(self, job: Object, namespace: str) -> dict[str, str]:
-        """The JSON that the newest finished pod left as the last line of its message."""
-        # A Job labels its pods with its own name; the JobSet of a TrainJob, named after it, does so
-        # too.
-        label = JOB_LABEL if self._kind is JOBS else JOBSET_LABEL
-        listing = await self._client.list(
-            PODS, namespace=namespace, label_selector=f"{label}={name_of(job)}"
-        )
+    async def _last_words(self, job: Object, namespace: str, *, well: bool) -> dict[str, str]:
+        """The JSON that the newest finished pod left as the last line of its message; `well`: the
+        newest that ended well."""
+        # By its uid: pods of an earlier Job of this name may be there still. The JobSet of a
+        # TrainJob, whose uid nobody told us, is named after it.
+        by_uid = self._kind is JOBS
+        label = f"{JOB_LABEL}={uid_of(job)}" if by_uid else f"{JOBSET_LABEL}={name_of(job)}"
+        listing = await self._client.list(PODS, namespace=namespace, label_selector=label)
         newest = sorted(listing.items, key=lambda pod: pod["metadata"]["creationTimestamp"])
         for pod in reversed(newest):
             for container in pod.get("status", {}).get("containerStatuses", ()):
                 ended = container.get("state", {}).get("terminated") or {}
+                if well and ended.get("exitCode") != 0:
+                    continue
                 if said := _parsed(ended.get("message", "")):
                     return said
         return {}
