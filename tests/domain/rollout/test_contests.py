@@ -203,6 +203,25 @@ def test_a_winner_whose_promotion_was_taken_back_is_promoted_again_only_by_retry
     assert sim.delivery.stable == "r2"
 
 
+def test_a_winner_that_was_taken_back_is_not_named_any_more() -> None:
+    sim = side_by_side(A, artifact("c"))
+    sim.behave("r3", error_rate=0.0)
+    sim.arms = (made("c", "r3"),)
+    sim.settle()
+    sim.until("Progressing")
+    sim.until("Healthy")
+    assert find(sim.status.conditions, "WinnerNamed") is not None
+    sim.ready["r3"] = 2
+    sim.ask("r3")
+    sim.until("Promoting")
+    assert sim.say("abort") == "Done"
+    sim.until("Degraded")
+    sim.ask("r1")
+    sim.run(30)
+    assert sim.delivery.stable == "r1"
+    assert find(sim.status.conditions, "WinnerNamed") is None
+
+
 def test_the_pods_of_a_winner_stay_warm_as_long_as_the_way_back() -> None:
     sim = side_by_side(A, artifact("c"), rollbackWindow={"duration": "10m"})
     sim.behave("r3", error_rate=0.0)

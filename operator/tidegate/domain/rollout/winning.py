@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.domain.rollout.allotting import contest_of, wrong_rate
-from tidegate.domain.rollout.ending import release, staying, take_back
+from tidegate.domain.rollout.ending import rejection_of, release, staying, take_back
 from tidegate.domain.rollout.entering import taking_part
 from tidegate.domain.rollout.leaving import reject_arm
 from tidegate.domain.rollout.tally import Tally, in_test, standing_of
@@ -97,6 +97,8 @@ def artifact_winner(draft: Draft) -> ContestArm | None:
     arm = next((arm for arm in contest.arms if arm.name == contest.winner), None)
     if arm is None or arm.revision == draft.delivery.stable or arm.digest == latest.digest:
         return None
+    if rejection_of(draft, arm.digest) is not None:
+        return None  # its promotion was taken back: to ask for it would not promote it
     against = any(one.revision == draft.delivery.stable for one in contest.arms)
     return arm if against and draft.spec.strategy.ab_test is not None else None
 
