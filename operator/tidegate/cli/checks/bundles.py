@@ -10,11 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidegate.cli.checks.documents import Document, read_documents
+from tidegate.cli.checks.documents import Document, read_documents, unreadable
+from tidegate.cli.checks.findings import Spot
 from tidegate.errors import Terminal
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _GROUP = "tidegate.dev/"
+_TEMPLATE = "{{"
 _TIMEOUT_S = 120
 
 
@@ -43,28 +45,28 @@ def gathered(paths: Sequence[Path], *, recursive: bool = True) -> list[Bundle]:
     """What the paths mean: one bundle of plain files, and one for each kustomize folder.
 
     A file that was only found in a folder, is no YAML and speaks of nothing of ours (a template of
-    Helm) is passed over.
+    Helm) is passed over; one that cannot be read there is a finding, and the others go on.
 
-    Raises Terminal: FileUnreadable, KustomizeFailed, KustomizeMissing.
+    Raises Terminal: FileUnreadable (of what was named), KustomizeFailed, KustomizeMissing.
     """
     plain = Bundle("files")
     found = [plain]
     seen: set[Path] = set()
     for path in paths:
         if str(path) == STDIN:
-            _read(plain, "stdin", sys.stdin.read(), named=True)
+            _read(plain, "stdin", _stdin(), named=True)
         elif path.is_dir():
             for each in _below(path, recursive=recursive):
-                if each.resolve() in seen:
+                if _real(each) in seen:
                     continue
-                seen.add(each.resolve())
+                seen.add(_real(each))
                 if each.is_dir():
                     found.append(_rendered(each))
                 else:
-                    _read(plain, str(each), _text(each), named=False)
-        elif path.resolve() not in seen:
-            seen.add(path.resolve())
-            _read(plain, str(path), _text(path), named=True)
+                    _look(plain, each)
+        elif _real(path) not in seen:
+            seen.add(_real(path))
+            _read(plain, _shown(path), _text(path), named=True)
     return [bundle for bundle in found if bundle.files]
 
 
@@ -72,18 +74,67 @@ def _read(bundle: Bundle, name: str, text: str, *, named: bool) -> None:
     documents, findings = read_documents(text, name)
     if findings and not named and _GROUP not in text:
         return
+    if _TEMPLATE in text:
+        mend = "(a template of Helm? pipe `helm template` into it)"
+        findings = [replace(one, message=f"{one.message} {mend}") for one in findings]
     bundle.files += 1
     bundle.documents += documents
     bundle.findings += findings
+
+
+def _look(bundle: Bundle, path: Path) -> None:
+    """Read a file that was found in a folder."""
+    try:
+        text = _text(path)
+    except Terminal as error:
+        if not _speaks_of_us(path):
+            return
+        bundle.files += 1
+        bundle.findings.append(unreadable(Spot(_shown(path)), error.message))
+        return
+    _read(bundle, _shown(path), text, named=False)
+
+
+def _speaks_of_us(path: Path) -> bool:
+    """Whether a file that is no text names our group; also where it cannot be known."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return True
+    return any(_GROUP.encode(form) in content for form in ("utf-8", "utf-16-le", "utf-16-be"))
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise Terminal("FileUnreadable", f"{path} cannot be read: {error.strerror}") from error
+        raise Terminal(
+            "FileUnreadable", f"{_shown(path)} cannot be read: {error.strerror}"
+        ) from error
     except UnicodeDecodeError as error:
-        raise Terminal("FileUnreadable", f"{path} is no YAML or JSON file: {error}") from error
+        raise Terminal(
+            "FileUnreadable",
+            f"{_shown(path)} is not written in UTF-8 (byte {error.start + 1}): save it so",
+        ) from error
+
+
+def _stdin() -> str:
+    try:
+        text = sys.stdin.read()
+        text.encode()  # what is no UTF-8 may have come in as lone surrogates
+    except UnicodeError as error:
+        raise Terminal("FileUnreadable", "what stdin brings is not written in UTF-8") from error
+    return text
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads to; a link that leads to itself stays as it is."""
+    return Path(os.path.realpath(path))
+
+
+def _shown(path: Path) -> str:
+    """The name in findings; bytes of it that are no UTF-8, which no report can hold, as `\\xff`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _below(folder: Path, *, recursive: bool) -> Iterator[Path]:
@@ -108,12 +159,12 @@ def _rendered(folder: Path) -> Bundle:
     """What kustomize makes of a folder, each object with the manifest that it was made of."""
     kustomization = _kustomization(folder)
     assert kustomization is not None, "only such folders are rendered"
-    documents, findings = read_documents(_kustomize(folder), str(kustomization))
+    documents, findings = read_documents(_kustomize(folder), _shown(kustomization))
     sources = [*_sources(folder.resolve(), set())]
-    top = read_documents(_text(kustomization), str(kustomization))[0]
+    top = read_documents(_text(kustomization), _shown(kustomization))[0]
     fallback = top[0] if top else documents[0] if documents else None
     return Bundle(
-        str(folder),
+        _shown(folder),
         [Document(d.file, d.value, d.node, _source(d, sources) or fallback) for d in documents],
         findings,
         files=1,
@@ -147,14 +198,14 @@ def _sources(folder: Path, seen: set[Path]) -> Iterator[Document]:
     if kustomization is None or kustomization in seen:
         return
     seen.add(kustomization)
-    listed = read_documents(_text(kustomization), str(kustomization))[0]
+    listed = read_documents(_text(kustomization), _shown(kustomization))[0]
     value = listed[0].value if listed and isinstance(listed[0].value, dict) else {}
     for entry in [*(value.get("resources") or []), *(value.get("components") or [])]:
         path = folder / str(entry)
         if path.is_dir():
             yield from _sources(path.resolve(), seen)
         elif path.is_file():
-            yield from read_documents(_text(path), os.path.relpath(path))[0]
+            yield from read_documents(_text(path), _shown(Path(os.path.relpath(path))))[0]
 
 
 def _source(rendered: Document, sources: Sequence[Document]) -> Document | None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _STEP = re.compile(r"\[(\d+)\]|\[([^\]]*)\]|([^.\[\]]+)")
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+MAX_VALUES = 1_000_000
+"""Keys and values of a document, each alias counted as what it stands for: nine short lines of
+aliases can mean a billion."""
 
 
 class _Constructor(SafeConstructor):
@@ -85,7 +88,28 @@ def _constructed(text: str) -> Iterator[tuple[Node, Any]]:
     constructor, _ = yaml.get_constructor_parser(text)
     while constructor.composer.check_node():
         node = constructor.composer.get_node()
+        if _size(node, {}) > MAX_VALUES:
+            raise ValueError(f"with its aliases written out it has more than {MAX_VALUES} values")
         yield node, constructor.construct_document(node)
+
+
+def _size(node: Node, known: dict[int, int | None]) -> int:
+    """Keys and values of a node, without writing out an alias; `known` are those counted already,
+    None while they are being counted. Raises ValueError for what contains itself."""
+    key = id(node)
+    if key in known:
+        size = known[key]
+        if size is None:
+            raise ValueError("an alias in it stands for what it is a part of")
+        return size
+    known[key] = None
+    below: list[Node] = []
+    if isinstance(node, SequenceNode):
+        below = node.value
+    elif isinstance(node, MappingNode):
+        below = [part for pair in node.value for part in pair]
+    size = known[key] = 1 + sum(_size(part, known) for part in below)
+    return size
 
 
 def _unlisted(document: Document) -> Iterator[Document]:
