@@ -83,13 +83,7 @@ async def stand(site: Site, folder: Path) -> AsyncIterator[Stand]:
         sources = default_sources(
             file_root=folder, mlflow_url=server.url, rest=Rest(answer_s=0.5), limits=LIMITS
         )
-        shelf = site.shelf.resolve
-
-        async def resolve(uri: str, **asked: Any) -> Any:
-            real = not uri.startswith("https://models/")
-            return await (sources.resolve if real else shelf)(uri, **asked)
-
-        site.shelf.resolve = resolve  # type: ignore[method-assign]
+        site.shelf.real = sources
         try:
             yield Stand(site, folder, answers, server.url)
         finally:

@@ -16,7 +16,7 @@ from tidegate.artifacts.tree import folder_digest
 from tidegate.artifacts.uri import file_path
 from tidegate.artifacts.web import authorization
 from tidegate.domain.rollout.facts import RouteFacts
-from tidegate.errors import NotFound, Terminal
+from tidegate.errors import NotFound, Terminal, Unreachable
 from tidegate.kube.resources import DEPLOYMENTS, MODELS, ROLLOUTS, resource
 from tidegate.settings import Settings
 from tidegate.testing.harness import Harness
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidegate.api.origin import Origin
+    from tidegate.artifacts.registry import Sources
     from tidegate.testing.kube import FakeKube
     from tidegate.testing.world import World
 
@@ -57,6 +58,10 @@ class Shelf:
     """What it says of the locations that it finds."""
     place: Callable[[str], str] = str
     """Where what a URI names is fetched from."""
+    silent: bool = False
+    """Whether nothing answers."""
+    real: Sources | None = None
+    """What is asked instead, where it is there, for all but https://models/."""
 
     async def resolve(
         self,
@@ -67,6 +72,12 @@ class Shelf:
         credentials: Credentials = NO_CREDENTIALS,
         format: str = "",
     ) -> Resolved:
+        if self.real is not None and not uri.startswith("https://models/"):
+            return await self.real.resolve(
+                uri, format=format, sha256=sha256, previous=previous, credentials=credentials
+            )
+        if self.silent:
+            raise Unreachable(f"{uri} did not answer within 15 s: see that it is up")
         self.asked += 1
         self.credentials, self.previous = credentials, previous
         authorization(credentials)  # what it needs of a Secret is what http needs

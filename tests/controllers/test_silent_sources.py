@@ -10,8 +10,6 @@ from tests.controllers.named import direct, revision_of, traffic
 from tests.controllers.site import Site, condition, model
 from tests.controllers.test_trial import measured, put
 
-from tidegate.errors import Unreachable
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -125,10 +123,6 @@ def governed(uri: str, **artifact: Any) -> dict[str, Any]:
     return document
 
 
-async def silent(uri: str, **_: Any) -> Any:
-    raise Unreachable(f"{uri} did not answer within 15 s: see that it is up")
-
-
 async def test_what_an_earlier_revision_has_passed_is_not_told_of_the_one_that_is_asked_for(
     site: Site,
 ) -> None:
@@ -137,7 +131,7 @@ async def test_what_an_earlier_revision_has_passed_is_not_told_of_the_one_that_i
     found = await put(site, governed(V1))
     assert condition(found, "GatesPassed")["status"] == "True"
     assert condition(found, "Approved")["status"] == "True"  # it served before that was asked
-    site.shelf.resolve = silent  # type: ignore[method-assign]
+    site.shelf.silent = True
     await site.pass_time(seconds=60)
     found = await site.model()
     assert condition(found, "GatesPassed")["status"] == "True"  # no other revision is asked for
@@ -153,7 +147,7 @@ async def test_what_an_earlier_revision_has_passed_is_not_told_of_the_one_that_i
 
 
 async def test_gates_have_not_passed_before_there_is_a_revision(site: Site) -> None:
-    site.shelf.resolve = silent  # type: ignore[method-assign]
+    site.shelf.silent = True
     found = await put(site, governed(V1))
     assert condition(found, "GatesPassed")["status"] == "Unknown"
     assert condition(found, "Approved")["reason"] == "Unreachable"
@@ -166,7 +160,7 @@ async def test_a_rollout_goes_on_while_the_source_is_silent(site: Site) -> None:
     del document["spec"]["artifact"]["sha256"]
     await site.kube.put(document)
     await site.until("Progressing")
-    site.shelf.resolve = silent  # type: ignore[method-assign]
+    site.shelf.silent = True
     await site.pass_time(seconds=70)
     found = await site.model()
     assert condition(found, "Resolved")["reason"] == "Unreachable"
