@@ -9,7 +9,7 @@ from tests.controllers.named import revision_of
 from tests.controllers.site import NAME, NAMESPACE, Site, model
 from tests.controllers.test_lineage import V1, V2, V3, origin, serve
 
-from tidegate.cli.lineage import as_dot, as_mermaid
+from tidegate.cli.lineage import Form, as_dot, as_mermaid, show
 from tidegate.cli.provenance import Graph
 from tidegate.kube.resources import PODS
 
@@ -114,3 +114,32 @@ def test_what_has_a_meaning_for_graphviz_or_mermaid_is_escaped() -> None:
     mermaid = as_mermaid(graph)
     assert '"' not in mermaid.replace('["', "").replace('"]', "")
     assert mermaid.splitlines()[3] == "  n0 -->|made #34;by#34;| n1"
+
+
+def test_names_keep_to_one_line_and_give_a_terminal_no_orders(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    graph = Graph()
+    root = graph.add("Model", "a\nb\x1b[2J")
+    graph.add("Run", "x\ty", of=root, relation="made by", note="\x07")
+    show(graph, Form.TREE)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "Model a\\nb\\x1b[2J"
+    assert second.endswith("made by Run x\\ty  note=\\x07")
+    assert '[label="Run\\nx\\\\ty"]' in as_dot(graph)
+
+
+def test_graphviz_is_told_of_no_entities_that_nobody_meant() -> None:
+    graph = Graph()
+    graph.add("Model", "R&D &amp;")
+    assert '[label="Model\\nR&amp;D &amp;amp;"]' in as_dot(graph)
+
+
+def test_a_long_fact_is_shown_whole_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    graph = Graph()
+    root = graph.add("Model", "a")
+    graph.add("Run", "x", of=root, relation="made by", place="s3://" + "p" * 500 + "/end")
+    show(graph, Form.TREE)
+    assert capsys.readouterr().out.splitlines()[1].endswith("p/end")

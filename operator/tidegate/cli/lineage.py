@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from tidegate.kube.objects import Object
 
 
+_UNCUT = 100_000
+"""Columns where there is no terminal: a digest that is cut there looks like a whole one."""
+
+
 class Form(StrEnum):
     """Ways to show a lineage."""
 
@@ -96,13 +100,16 @@ def show(graph: Graph, output: Form) -> None:
         case Form.MERMAID:
             typer.echo(as_mermaid(graph))
         case Form.TREE:
-            console().print(as_tree(graph), soft_wrap=True)
+            found = console()
+            if not found.is_terminal:
+                found.width = _UNCUT
+            found.print(as_tree(graph))
 
 
 def as_tree(graph: Graph) -> Tree:
     """For people: each thing below what it follows from."""
     first = next(iter(graph.nodes.values()))
-    tree = Tree(f"[bold]{first.kind}[/] {escape(first.label)}", guide_style="dim")
+    tree = Tree(f"[bold]{first.kind}[/] {escape(_printable(first.label))}", guide_style="dim")
     _grow(graph, tree, first.id)
     return tree
 
@@ -112,10 +119,10 @@ def as_dot(graph: Graph) -> str:
     numbers = {id_: f"n{number}" for number, id_ in enumerate(graph.nodes)}
     lines = ["digraph lineage {", "  rankdir=LR;", "  node [shape=box];"]
     for id_, node in graph.nodes.items():
-        label = json.dumps(f"{node.kind}\n{node.label}", ensure_ascii=False)
+        label = _quoted(f"{node.kind}\n{node.label}")
         lines.append(f"  {numbers[id_]} [label={label}];")
     for edge in graph.edges:
-        relation = json.dumps(edge.relation, ensure_ascii=False)
+        relation = _quoted(edge.relation)
         lines.append(f"  {numbers[edge.source]} -> {numbers[edge.target]} [label={relation}];")
     return "\n".join([*lines, "}"])
 
@@ -136,12 +143,25 @@ def _grow(graph: Graph, tree: Tree, id_: str) -> None:
     for edge in graph.below(id_):
         node = graph.nodes[edge.target]
         facts = "  ".join(f"{key}={_short(value)}" for key, value in node.facts.items())
-        line = f"[dim]{escape(edge.relation)}[/] [bold]{node.kind}[/] {escape(node.label)}"
+        label, facts = escape(_printable(node.label)), _printable(facts)
+        line = f"[dim]{escape(edge.relation)}[/] [bold]{node.kind}[/] {label}"
         _grow(graph, tree.add(f"{line}  [dim]{escape(facts)}[/]" if facts else line), node.id)
 
 
 def _short(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _printable(text: str) -> str:
+    """On one line, and nothing that a terminal obeys: a registry's names are anybody's."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _quoted(text: str) -> str:
+    """As Graphviz reads strings: it knows the escapes of quotes, backslashes and line ends alone,
+    and HTML's entities."""
+    lines = [_printable(line).replace("&", "&amp;") for line in text.split("\n")]
+    return json.dumps("\n".join(lines), ensure_ascii=False)
 
 
 def _entities(text: str) -> str:
