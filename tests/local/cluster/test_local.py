@@ -242,8 +242,13 @@ async def test_envoy_and_prometheus_come_back_when_they_die(cluster: LocalCluste
 
     await eventually(served)
     mine = str(cluster.state.path)
-    found = [p for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"])]
-    killed = [p for p in found if p.name() in ("envoy", "prometheus")]
+    killed = [
+        each
+        for each in psutil.process_iter(["cmdline", "name"])
+        # Of a process that ends meanwhile nothing is known.
+        if mine in " ".join(each.info["cmdline"] or ())
+        and each.info["name"] in ("envoy", "prometheus")
+    ]
     assert len(killed) == 2
     for process in killed:
         process.kill()
