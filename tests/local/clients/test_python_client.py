@@ -66,9 +66,10 @@ def test_workloads_are_run_scaled_read_and_watched(api: Any, kubectl: Kubectl) -
         if event["object"].status.ready_replicas == 1:
             watch.stop()
     assert apps.read_namespaced_deployment_status("web", namespace).status.ready_replicas == 1
+    name = core.list_namespaced_pod(namespace).items[0].metadata.name
     apps.patch_namespaced_deployment_scale("web", namespace, {"spec": {"replicas": 2}})
     eventually(lambda: len(core.list_namespaced_pod(namespace).items) == 2)
-    name = core.list_namespaced_pod(namespace).items[0].metadata.name
+    # Of the pod that ran before: one that only starts has no log, and a server says so by 400.
     eventually(lambda: core.read_namespaced_pod_log(name, namespace) == "hi\n")
     core.create_namespaced_pod(namespace, pod("talker", "echo a; echo b; sleep 99"))
     kubectl("wait", "pod/talker", "--for=condition=Ready", "--timeout=30s")
